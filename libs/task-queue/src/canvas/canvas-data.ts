@@ -1,0 +1,63 @@
+import type { JsonValue } from '../primitives/json.js';
+
+/**
+ * A canvas as plain data: what is published, stored and sent. Four kinds of node, nested in each other
+ * without a limit of shape. Values of this type are never changed; every operation makes a new one.
+ *
+ * Each node contributes exactly one value: a task what it returns, a chain the value of its last step, a
+ * group the list of its members' values, a chord the value of its body.
+ */
+export type CanvasData = SignatureData | ChainData | GroupData | ChordData;
+
+/** How a call differs from what its task says. All durations are milliseconds, all times epoch milliseconds. */
+export interface CallOptions {
+  readonly countdownMs?: number;
+  readonly eta?: number;
+  readonly expires?: number;
+  readonly queue?: string;
+  readonly priority?: number;
+  readonly taskId?: string;
+  readonly timeLimitMs?: number;
+  readonly softTimeLimitMs?: number;
+  readonly maxRetries?: number;
+  readonly ignoreResult?: boolean;
+  readonly headers?: Readonly<Record<string, JsonValue>>;
+}
+
+interface NodeData {
+  readonly options?: CallOptions;
+  /** Run once, with the node's value, when it succeeds. */
+  readonly links?: readonly CanvasData[];
+  /** Run once, with the node's failure, when it fails. */
+  readonly errbacks?: readonly CanvasData[];
+}
+
+/** A call of one task. A partial one misses arguments; they go in front of the stored ones. */
+export interface SignatureData extends NodeData {
+  readonly kind: 'task';
+  readonly task: string;
+  readonly args: readonly JsonValue[];
+  /** Ignores the value that a canvas would put in front of `args`. */
+  readonly immutable?: boolean;
+}
+
+/** Steps one after the other; each gets the value of the one before. */
+export interface ChainData extends NodeData {
+  readonly kind: 'chain';
+  readonly steps: readonly CanvasData[];
+}
+
+/** Members side by side. */
+export interface GroupData extends NodeData {
+  readonly kind: 'group';
+  readonly members: readonly CanvasData[];
+}
+
+/** Members side by side, then a body that gets the list of their values. */
+export interface ChordData extends NodeData {
+  readonly kind: 'chord';
+  readonly header: readonly CanvasData[];
+  readonly body: CanvasData;
+  /** Name of the recovery strategy; the module's default when absent. */
+  readonly recovery?: string;
+}

@@ -1,0 +1,50 @@
+import type { Duration } from '../primitives/duration.js';
+
+const CONTROL = Symbol.for('nestjs-task-queue:control-flow');
+
+/**
+ * Throws that steer a task. They are no failures: they are never logged as such and they are not
+ * TaskQueueErrors. A handler that catches everything must let them pass (`isControlFlow`).
+ */
+export abstract class ControlFlow extends Error {
+  readonly [CONTROL] = true;
+  constructor(message: string) {
+    super(message);
+    this.name = new.target.name;
+  }
+}
+
+/** Ends this attempt and asks for another one. `task.retry()` throws it. */
+export class RetryTask extends ControlFlow {
+  constructor(
+    readonly options: {
+      /** Time until the next attempt. Default: the backoff of the task's policy. */
+      readonly countdown?: Duration;
+      /** Why: recorded as the error of this attempt, and the cause when retries are used up. */
+      readonly error?: unknown;
+      /** Overrides the maximum of the policy, counted in re-runs. */
+      readonly maxRetries?: number;
+    } = {},
+  ) {
+    super('the task asks for another attempt');
+  }
+}
+
+/** Fails the task at once, without a retry. */
+export class RejectTask extends ControlFlow {
+  constructor(readonly reason: string) {
+    super(reason);
+  }
+}
+
+/** Ends the task as a success whose value is null. */
+export class IgnoreResult extends ControlFlow {
+  constructor() {
+    super('the task ends without a result');
+  }
+}
+
+/** Whether something thrown steers a task rather than fails it; works across two copies of the package. */
+export function isControlFlow(thrown: unknown): thrown is ControlFlow {
+  return typeof thrown === 'object' && thrown !== null && CONTROL in thrown;
+}

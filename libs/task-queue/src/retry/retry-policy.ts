@@ -1,0 +1,79 @@
+import type { Backoff, BackoffOptions } from './backoff.js';
+import { compileBackoff } from './backoff.js';
+
+/** An error class, or its name: errors cross process borders as data, where only the name is left. */
+export type ErrorMatcher = (abstract new (...args: never[]) => Error) | string;
+
+/** Options of `@Retry`. */
+export interface RetryOptions {
+  /** The errors that this policy is for. @defaultValue every error */
+  readonly for?: readonly ErrorMatcher[];
+  /** Errors that fail the task at once, whatever else is said. */
+  readonly never?: readonly ErrorMatcher[];
+  /**
+   * How many times the task is run again, as in Celery: the first run is not counted, so 3 means at most
+   * 4 runs. `Infinity` never gives up. @defaultValue 3
+   */
+  readonly maxRetries?: number;
+  /** @defaultValue exponential from 1 s to 10 min, with full jitter */
+  readonly backoff?: BackoffOptions;
+  /**
+   * Whether a `retryAfter` that the error carries (seconds or a date), or a `Retry-After` header of the HTTP
+   * response it carries, replaces the backoff. @defaultValue true
+   */
+  readonly honourRetryAfter?: boolean;
+}
+
+/** A policy whose options have been read. */
+export interface RetryPolicy {
+  readonly matches: (error: unknown) => boolean;
+  readonly never: (error: unknown) => boolean;
+  readonly maxRetries: number;
+  readonly backoff: Backoff;
+  readonly honourRetryAfter: boolean;
+}
+
+/**
+ * Reads the options of one `@Retry`.
+ *
+ * @throws RangeError when a value cannot be read; the caller adds the path
+ */
+export function compileRetryPolicy(options: RetryOptions = {}): RetryPolicy {
+  const maxRetries = options.maxRetries ?? 3;
+  if (
+    typeof maxRetries !== 'number' ||
+    !(maxRetries >= 0) ||
+    (maxRetries !== Infinity && !Number.isInteger(maxRetries))
+  ) {
+    throw new RangeError(`expected maxRetries of 0 or more, or Infinity, got ${String(maxRetries)}`);
+  }
+  const matchers = options.for;
+  return {
+    matches: matchers === undefined ? () => true : (error) => matchesAny(error, matchers),
+    never: (error) => matchesAny(error, options.never ?? []),
+    maxRetries,
+    backoff: compileBackoff(options.backoff ?? { type: 'exponential' }),
+    honourRetryAfter: options.honourRetryAfter ?? true,
+  };
+}
+
+/** Whether an error is of one of the classes; a name also matches the names of base classes. */
+export function matchesAny(error: unknown, matchers: readonly ErrorMatcher[]): boolean {
+  return matchers.some((matcher) =>
+    typeof matcher === 'string' ? namesOf(error).includes(matcher) : error instanceof matcher,
+  );
+}
+
+function namesOf(error: unknown): string[] {
+  if (typeof error !== 'object' || error === null) return [];
+  const names = [String((error as { name?: unknown }).name)];
+  for (
+    let at: unknown = Object.getPrototypeOf(error);
+    at !== null && at !== Object.prototype;
+    at = Object.getPrototypeOf(at)
+  ) {
+    const name = (at as { constructor?: { name?: string } }).constructor?.name;
+    if (name) names.push(name);
+  }
+  return names;
+}

@@ -1,0 +1,123 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { RetryTask } from '../errors/control-flow.js';
+import { OutsideTaskError } from '../errors/result.errors.js';
+import type { Duration } from '../primitives/duration.js';
+import type { JsonValue } from '../primitives/json.js';
+
+/** A logger whose lines carry the task's name, id and attempt. */
+export interface TaskLogger {
+  log(message: string): void;
+  warn(message: string): void;
+  error(message: string, stack?: string): void;
+  debug(message: string): void;
+}
+
+/** Where a running task stands in its canvas. */
+export interface WorkflowPosition {
+  /** The canvas's id; the task's own id when it stands alone. */
+  readonly id: string;
+  /** The path inside the canvas, e.g. `3` or `body`; empty when the task stands alone. */
+  readonly position: string;
+}
+
+/** What the execution hands to a context. */
+export interface TaskContextInit {
+  readonly id: string;
+  readonly name: string;
+  readonly args: readonly JsonValue[];
+  readonly queue: string;
+  readonly attempt: number;
+  readonly retries: number;
+  readonly maxRetries: number;
+  readonly headers: Readonly<Record<string, JsonValue>>;
+  readonly workflow: WorkflowPosition;
+  readonly signal: () => AbortSignal;
+  readonly logger: () => TaskLogger;
+  readonly progress: (meta: JsonValue) => Promise<void>;
+}
+
+/**
+ * One attempt of one task, as its handler sees it.
+ *
+ * A last parameter of this type is filled in by the library; `currentTask()` gives the same object anywhere
+ * below the handler.
+ */
+export class TaskContext {
+  readonly #init: TaskContextInit;
+
+  /** Made by the library, once per attempt. */
+  constructor(init: TaskContextInit) {
+    this.#init = init;
+  }
+
+  /** The task's id: the same for all of its attempts. */
+  get id(): string {
+    return this.#init.id;
+  }
+  get name(): string {
+    return this.#init.name;
+  }
+  /** The arguments, without the context itself. */
+  get args(): readonly JsonValue[] {
+    return this.#init.args;
+  }
+  get queue(): string {
+    return this.#init.queue;
+  }
+  /** This attempt, counted from 1. Attempts that ended with their worker's death are counted too. */
+  get attempt(): number {
+    return this.#init.attempt;
+  }
+  /** Retries so far: 0 in the first attempt. A redelivery after a crash is not a retry. */
+  get retries(): number {
+    return this.#init.retries;
+  }
+  /** How many retries the task has under its first policy; 0 without one. */
+  get maxRetries(): number {
+    return this.#init.maxRetries;
+  }
+  /** Headers that were published with the call. */
+  get headers(): Readonly<Record<string, JsonValue>> {
+    return this.#init.headers;
+  }
+  get workflow(): WorkflowPosition {
+    return this.#init.workflow;
+  }
+  /**
+   * Aborts when the attempt should end: soft time limit, revocation, lost lock, shutdown of the worker. The
+   * reason says which. Pass it to whatever the task waits for.
+   */
+  get signal(): AbortSignal {
+    return this.#init.signal();
+  }
+  get logger(): TaskLogger {
+    return this.#init.logger();
+  }
+
+  /** Stores progress that handles can read and watch. A superseded attempt cannot store any. */
+  progress(meta: JsonValue): Promise<void> {
+    return this.#init.progress(meta);
+  }
+
+  /** Ends this attempt and asks for another one. Never returns. @throws RetryTask */
+  retry(options: { countdown?: Duration; error?: unknown; maxRetries?: number } = {}): never {
+    throw new RetryTask(options);
+  }
+}
+
+/** The context of the task that runs here, by AsyncLocalStorage. @throws OutsideTaskError where none runs */
+export function currentTask(): TaskContext {
+  const context = taskStorage.getStore();
+  if (context === undefined) {
+    throw new OutsideTaskError('currentTask() was called where no task is running.');
+  }
+  return context;
+}
+
+/** Whether a task is running here. @internal */
+export function insideTask(): boolean {
+  return taskStorage.getStore() !== undefined;
+}
+
+/** Carries the context below a handler. Never holds state of its own, so two apps can share it. @internal */
+export const taskStorage = new AsyncLocalStorage<TaskContext>();

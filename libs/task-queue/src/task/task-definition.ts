@@ -1,0 +1,45 @@
+import type { TaskFailure } from '../failure/task-failure.js';
+import type { JsonValue } from '../primitives/json.js';
+import type { RetryPolicy } from '../retry/retry-policy.js';
+import type { TaskContext } from './task-context.js';
+import type { ResolvedTaskOptions } from './task-options.js';
+
+/** A task method as the worker serves it. */
+export interface TaskDefinition {
+  readonly name: string;
+  readonly queue: string;
+  /** `ClassName.methodName`, for messages. */
+  readonly source: string;
+  readonly options: ResolvedTaskOptions;
+  readonly policies: readonly RetryPolicy[];
+  /** Runs the method with its guards, pipes, interceptors and filters. */
+  invoke(args: readonly JsonValue[], context: TaskContext): Promise<unknown>;
+}
+
+/** What happened to a task, from a hook's point of view. */
+export type HookKind = 'failure' | 'success' | 'retry' | 'revoked';
+
+/** What `@OnSuccess` gets. */
+export interface TaskSuccess {
+  readonly id: string;
+  readonly name: string;
+  readonly args: readonly JsonValue[];
+  readonly value: JsonValue;
+}
+
+/** What `@OnRetry` gets. */
+export interface TaskRetry {
+  readonly failure: TaskFailure;
+  /** Time until the next attempt. */
+  readonly delayMs: number;
+}
+
+/** A hook method as the worker calls it. */
+export interface HookDefinition {
+  readonly kind: HookKind;
+  /** `ClassName.methodName`, for messages. */
+  readonly source: string;
+  /** Names of the tasks it is for. */
+  readonly tasks: readonly string[];
+  invoke(payload: TaskFailure | TaskSuccess | TaskRetry): Promise<void>;
+}

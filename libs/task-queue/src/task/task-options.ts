@@ -1,0 +1,25 @@
+import type { Duration } from '../primitives/duration.js';
+
+/** Options of `@Task`. What a call says wins over what the task says, and that over the module's defaults. */
+export interface TaskOptions {
+  /** Unique in the app. @defaultValue `ClassName.methodName` */
+  readonly name?: string;
+  /** @defaultValue 'default' */
+  readonly queue?: string;
+  /** Aborts `task.signal` with a SoftTimeLimitExceededError. The task may catch it, clean up and return. */
+  readonly softTimeLimit?: Duration;
+  /** Ends the attempt with a TimeLimitExceededError, whatever the handler still does. */
+  readonly timeLimit?: Duration;
+  /** Keep no result. A canvas that needs the value still gets it. @defaultValue false */
+  readonly ignoreResult?: boolean;
+  /** 1 (first) to 2,097,152 (last); tasks without a priority come before all of them. */
+  readonly priority?: number;
+}
+
+/** Options of a task after they were read: no strings, no undefined defaults left. */
+export interface ResolvedTaskOptions {
+  readonly softTimeLimitMs?: number;
+  readonly timeLimitMs?: number;
+  readonly ignoreResult: boolean;
+  readonly priority?: number;
+}

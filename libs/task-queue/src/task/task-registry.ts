@@ -1,0 +1,37 @@
+import { DuplicateTaskError } from '../errors/configuration.errors.js';
+import type { HookDefinition, HookKind, TaskDefinition } from './task-definition.js';
+
+/** What this application can run: tasks by name, and the hooks of each. One per module, never static. */
+export class TaskRegistry {
+  readonly #tasks = new Map<string, TaskDefinition>();
+  readonly #hooks = new Map<string, HookDefinition[]>();
+
+  /** @throws DuplicateTaskError when another method has the same name */
+  add(definition: TaskDefinition): void {
+    const other = this.#tasks.get(definition.name);
+    if (other) throw new DuplicateTaskError(definition.name, other.source, definition.source);
+    this.#tasks.set(definition.name, definition);
+  }
+
+  addHook(hook: HookDefinition): void {
+    for (const task of hook.tasks) {
+      const key = hookKey(task, hook.kind);
+      this.#hooks.set(key, [...(this.#hooks.get(key) ?? []), hook]);
+    }
+  }
+
+  get(name: string): TaskDefinition | undefined {
+    return this.#tasks.get(name);
+  }
+
+  hooksOf(task: string, kind: HookKind): readonly HookDefinition[] {
+    return this.#hooks.get(hookKey(task, kind)) ?? NO_HOOKS;
+  }
+
+  all(): TaskDefinition[] {
+    return [...this.#tasks.values()];
+  }
+}
+
+const NO_HOOKS: readonly HookDefinition[] = [];
+const hookKey = (task: string, kind: HookKind): string => `${kind}:${task}`;
