@@ -1,0 +1,244 @@
+import { ErrbackOnly } from '../chords/built-in-recoveries.js';
+import { ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
+import { InvalidOptionsError } from '../errors/configuration.errors.js';
+import type { Duration } from '../primitives/duration.js';
+import { deepFreeze, frozenMap } from './freeze.js';
+import { isPlainObject, join, readDuration, readInteger, readObject } from './option-readers.js';
+import { type ResolvedConnection, resolveConnection } from './resolve-connection.js';
+import type {
+  QueueOptions,
+  TaskQueueModuleOptions,
+  TaskQueueRole,
+  WorkerTuning,
+} from './task-queue-options.js';
+
+/** Options of a queue after they were read. */
+export interface ResolvedQueueOptions {
+  readonly concurrency: number;
+  readonly resultExpiresMs: number;
+}
+
+/** Options of this application's worker after they were read. */
+export interface ResolvedWorkerOptions {
+  readonly lockDurationMs: number;
+  readonly stalledIntervalMs: number;
+  readonly drainTimeoutMs: number;
+  readonly maxTimesLost: number;
+  readonly canvasConcurrency: number;
+}
+
+/** Options of the module after they were read: every default in its place, every duration in milliseconds. */
+export interface ResolvedTaskQueueOptions {
+  readonly connection: ResolvedConnection;
+  readonly role: TaskQueueRole;
+  readonly prefix: string;
+  readonly shards: number;
+  /** By name; `default` is always among them. */
+  readonly queues: ReadonlyMap<string, ResolvedQueueOptions>;
+  readonly defaults: {
+    /** undefined means no limit */
+    readonly softTimeLimitMs: number | undefined;
+    /** undefined means no limit */
+    readonly timeLimitMs: number | undefined;
+    readonly resultExpiresMs: number;
+  };
+  readonly chord: { readonly recovery: ChordRecoveryType };
+  readonly publishTimeoutMs: number;
+  readonly worker: ResolvedWorkerOptions;
+}
+
+/** The queue of a task that names none. */
+export const DEFAULT_QUEUE = 'default';
+
+/** Every default, in one place. */
+const DEFAULTS = {
+  role: 'both',
+  prefix: 'tq',
+  shards: 1,
+  concurrency: 10,
+  resultExpires: '1d',
+  publishTimeout: '5s',
+  lockDuration: '30s',
+  stalledInterval: '15s',
+  drainTimeout: '30s',
+  maxTimesLost: 1,
+  canvasConcurrency: 20,
+} as const;
+
+const ROLES: readonly TaskQueueRole[] = ['producer', 'worker', 'both'];
+const MODULE_KEYS = [
+  'connection',
+  'role',
+  'prefix',
+  'shards',
+  'queues',
+  'defaults',
+  'chord',
+  'publishTimeout',
+  'worker',
+];
+const WORKER_KEYS = ['lockDuration', 'stalledInterval', 'drainTimeout', 'maxTimesLost', 'canvasConcurrency'];
+
+/**
+ * Reads the options of the module: fills in defaults, turns durations into milliseconds, checks each option
+ * and those that belong together. The result is frozen all the way down, except a client of the user's own.
+ *
+ * @param env where REDIS_URL is looked for
+ * @throws InvalidOptionsError for the first option that cannot be read
+ */
+export function resolveOptions(
+  options: TaskQueueModuleOptions,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): ResolvedTaskQueueOptions {
+  if (!isPlainObject(options)) throw new InvalidOptionsError('options', 'an object', options);
+  const given = readObject('', options as TaskQueueModuleOptions, MODULE_KEYS);
+  const defaults = resolveDefaults(given.defaults);
+  return deepFreeze({
+    connection: resolveConnection(given.connection, env),
+    role: readRole(given.role ?? DEFAULTS.role),
+    prefix: readPrefix(given.prefix ?? DEFAULTS.prefix),
+    shards: readInteger('shards', given.shards ?? DEFAULTS.shards, 1, 1024),
+    queues: resolveQueues({ [DEFAULT_QUEUE]: {}, ...readQueues('queues', given.queues) }, defaults),
+    defaults,
+    chord: { recovery: readRecovery(readObject('chord', given.chord, ['recovery']).recovery) },
+    publishTimeoutMs: readDuration('publishTimeout', given.publishTimeout ?? DEFAULTS.publishTimeout),
+    worker: resolveWorker(given.worker),
+  });
+}
+
+/**
+ * The same options with more queues, as `forFeature` adds them. A queue may be declared again with the same
+ * options.
+ *
+ * @throws InvalidOptionsError when a queue is declared again with other options, or cannot be read
+ */
+export function withQueues(
+  options: ResolvedTaskQueueOptions,
+  queues: Readonly<Record<string, QueueOptions>>,
+): ResolvedTaskQueueOptions {
+  const merged = new Map(options.queues);
+  for (const [name, added] of resolveQueues(readQueues('queues', queues), options.defaults)) {
+    const known = merged.get(name);
+    if (known && JSON.stringify(known) !== JSON.stringify(added)) {
+      throw new InvalidOptionsError(
+        join('queues', name),
+        `the options it was declared with before, ${JSON.stringify(known)}`,
+        added,
+      );
+    }
+    merged.set(name, added);
+  }
+  return Object.freeze({ ...options, queues: frozenMap(merged) });
+}
+
+function resolveDefaults(given: TaskQueueModuleOptions['defaults']): ResolvedTaskQueueOptions['defaults'] {
+  const options = readObject('defaults', given, ['softTimeLimit', 'timeLimit', 'resultExpires']);
+  const softTimeLimitMs = optionalDuration('defaults.softTimeLimit', options.softTimeLimit);
+  const timeLimitMs = optionalDuration('defaults.timeLimit', options.timeLimit);
+  if (softTimeLimitMs !== undefined && timeLimitMs !== undefined && softTimeLimitMs >= timeLimitMs) {
+    throw new InvalidOptionsError(
+      'defaults.softTimeLimit',
+      `less than defaults.timeLimit (${timeLimitMs} ms)`,
+      options.softTimeLimit,
+    );
+  }
+  const resultExpiresMs = readResultExpires(
+    'defaults.resultExpires',
+    options.resultExpires ?? DEFAULTS.resultExpires,
+  );
+  return { softTimeLimitMs, timeLimitMs, resultExpiresMs };
+}
+
+function readQueues(
+  path: string,
+  queues: Readonly<Record<string, QueueOptions>> | undefined,
+): Readonly<Record<string, QueueOptions>> {
+  if (queues !== undefined && !isPlainObject(queues)) {
+    throw new InvalidOptionsError(path, 'an object with the options of each queue under its name', queues);
+  }
+  return queues ?? {};
+}
+
+function resolveQueues(
+  queues: Readonly<Record<string, QueueOptions>>,
+  defaults: ResolvedTaskQueueOptions['defaults'],
+): ReadonlyMap<string, ResolvedQueueOptions> {
+  const resolved = new Map<string, ResolvedQueueOptions>();
+  for (const [name, given] of Object.entries(queues)) {
+    const path = join('queues', name);
+    assertQueueName(path, name);
+    const queue = readObject(path, given, ['concurrency', 'resultExpires']);
+    resolved.set(name, {
+      concurrency: readInteger(`${path}.concurrency`, queue.concurrency ?? DEFAULTS.concurrency, 1),
+      resultExpiresMs:
+        queue.resultExpires === undefined
+          ? defaults.resultExpiresMs
+          : readResultExpires(`${path}.resultExpires`, queue.resultExpires),
+    });
+  }
+  return frozenMap(resolved);
+}
+
+/** Names that begin with `_` are ours; a `:` separates the parts of Redis keys. */
+export function assertQueueName(path: string, name: unknown): asserts name is string {
+  if (typeof name === 'string' && /^[A-Za-z0-9.-][A-Za-z0-9_.-]{0,127}$/.test(name)) return;
+  throw new InvalidOptionsError(
+    path,
+    'a queue name of 1 to 128 letters, digits, "_", "-" or ".", not beginning with "_"',
+    name,
+  );
+}
+
+function resolveWorker(given: WorkerTuning | undefined): ResolvedWorkerOptions {
+  const worker = readObject('worker', given, WORKER_KEYS);
+  const lockDurationMs = readDuration('worker.lockDuration', worker.lockDuration ?? DEFAULTS.lockDuration);
+  const stalledIntervalMs =
+    worker.stalledInterval === undefined
+      ? Math.min(lockDurationMs, readDuration('worker.stalledInterval', DEFAULTS.stalledInterval))
+      : readDuration('worker.stalledInterval', worker.stalledInterval);
+  if (stalledIntervalMs > lockDurationMs) {
+    throw new InvalidOptionsError(
+      'worker.stalledInterval',
+      `at most worker.lockDuration (${lockDurationMs} ms)`,
+      worker.stalledInterval,
+    );
+  }
+  return {
+    lockDurationMs,
+    stalledIntervalMs,
+    drainTimeoutMs: readDuration('worker.drainTimeout', worker.drainTimeout ?? DEFAULTS.drainTimeout, {
+      min: 0,
+    }),
+    maxTimesLost: readInteger('worker.maxTimesLost', worker.maxTimesLost ?? DEFAULTS.maxTimesLost, 0),
+    canvasConcurrency: readInteger(
+      'worker.canvasConcurrency',
+      worker.canvasConcurrency ?? DEFAULTS.canvasConcurrency,
+      1,
+    ),
+  };
+}
+
+function readRole(role: unknown): TaskQueueRole {
+  const known = ROLES.find((candidate) => candidate === role);
+  if (known === undefined) throw new InvalidOptionsError('role', "'producer', 'worker' or 'both'", role);
+  return known;
+}
+
+function readPrefix(prefix: unknown): string {
+  // Braces would move the hash tag that keeps a canvas on one node of a cluster.
+  if (typeof prefix === 'string' && /^[A-Za-z0-9_.:-]{1,64}$/.test(prefix)) return prefix;
+  throw new InvalidOptionsError('prefix', '1 to 64 letters, digits, "_", "-", "." or ":"', prefix);
+}
+
+function readRecovery(recovery: unknown): ChordRecoveryType {
+  if (recovery === undefined) return ErrbackOnly;
+  if (typeof recovery === 'function' && recovery.prototype instanceof ChordRecovery) {
+    return recovery as ChordRecoveryType;
+  }
+  throw new InvalidOptionsError('chord.recovery', 'a class that extends ChordRecovery', recovery);
+}
+
+const optionalDuration = (path: string, value: Duration | undefined): number | undefined =>
+  value === undefined ? undefined : readDuration(path, value);
+const readResultExpires = (path: string, value: Duration): number =>
+  readDuration(path, value, { max: Number.MAX_SAFE_INTEGER });

@@ -1,0 +1,177 @@
+import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import type { ChordRecoveryType } from '../chords/chord-recovery.js';
+import type { Duration } from '../primitives/duration.js';
+
+/**
+ * Which half of the work an application does: `producer` publishes and reads results and opens no blocking
+ * connection, `worker` runs tasks, `both` does both. Tasks of a worker can publish in every role.
+ */
+export type TaskQueueRole = 'producer' | 'worker' | 'both';
+
+/**
+ * Where Redis is:
+ *
+ * - `{ url }`, a `redis://` or `rediss://` URL, with any option of ioredis beside it (those win);
+ * - options of ioredis (Sentinel among them), which must name a `host`, a `path` or `sentinels`;
+ * - a client of your own, an ioredis `Redis` or `Cluster`. It is used and duplicated, and never closed.
+ */
+export type TaskQueueConnection =
+  ({ readonly url: string | undefined } & Partial<RedisOptions>) | RedisOptions | Redis | Cluster;
+
+/** Options of one queue. */
+export interface QueueOptions {
+  /**
+   * How many tasks of this queue one worker application runs at the same time, counted over all shards.
+   *
+   * @defaultValue 10
+   */
+  readonly concurrency?: number;
+  /**
+   * How long the results and failures of this queue's tasks can be read after their canvas has ended;
+   * milliseconds or a duration.
+   *
+   * @defaultValue what `defaults.resultExpires` says
+   */
+  readonly resultExpires?: Duration;
+}
+
+/** What holds for every task that does not say otherwise itself. */
+export interface TaskDefaults {
+  /**
+   * Time after which `task.signal` aborts with a SoftTimeLimitExceededError; milliseconds or a duration, at
+   * most 24 days, and below `timeLimit`.
+   *
+   * @defaultValue no limit
+   */
+  readonly softTimeLimit?: Duration;
+  /**
+   * Time after which an attempt ends with a TimeLimitExceededError; milliseconds or a duration, at most 24
+   * days.
+   *
+   * @defaultValue no limit
+   */
+  readonly timeLimit?: Duration;
+  /**
+   * How long results and failures can be read after their canvas has ended; milliseconds or a duration.
+   *
+   * @defaultValue '1d', as in Celery
+   */
+  readonly resultExpires?: Duration;
+}
+
+/** What holds for every chord that does not say otherwise itself. */
+export interface ChordDefaults {
+  /**
+   * What follows a header with failed members.
+   *
+   * @defaultValue ErrbackOnly: the body does not run, the errbacks do
+   */
+  readonly recovery?: ChordRecoveryType;
+}
+
+/** How this application runs tasks. Ignored by a producer. */
+export interface WorkerTuning {
+  /**
+   * How long a task that is running belongs to its worker without a sign of life; milliseconds or a
+   * duration. The worker renews it every half of this. After a crash its tasks start again once it has
+   * passed. A handler that blocks the event loop for longer loses its task.
+   *
+   * @defaultValue '30s'
+   */
+  readonly lockDuration?: Duration;
+  /**
+   * How often a worker looks for tasks whose worker has died; milliseconds or a duration, at most
+   * `lockDuration`.
+   *
+   * @defaultValue '15s', or `lockDuration` where that is shorter
+   */
+  readonly stalledInterval?: Duration;
+  /**
+   * How long a shutdown waits for running tasks before it aborts their signals and gives them back;
+   * milliseconds or a duration. 0 does not wait.
+   *
+   * @defaultValue '30s'
+   */
+  readonly drainTimeout?: Duration;
+  /**
+   * The poison limit: how often a task may lose its worker and be run again. One that loses it once more
+   * fails with a WorkerLostError. 0 never runs it again.
+   *
+   * @defaultValue 1
+   */
+  readonly maxTimesLost?: number;
+  /**
+   * How many steps of canvases (joins of groups and chords, hand-overs between the steps of a chain) this
+   * application handles at the same time. They take no slot of a queue.
+   *
+   * @defaultValue 20
+   */
+  readonly canvasConcurrency?: number;
+}
+
+/** Options of `TaskQueueModule.forRoot`. An option that cannot be read is refused with an InvalidOptionsError. */
+export interface TaskQueueModuleOptions {
+  /**
+   * Where Redis is.
+   *
+   * @defaultValue the URL in the environment variable REDIS_URL. With neither, the application does not start.
+   */
+  readonly connection?: TaskQueueConnection;
+  /**
+   * What this application does.
+   *
+   * @defaultValue 'both'
+   */
+  readonly role?: TaskQueueRole;
+  /**
+   * Front of every Redis key. Applications that work together share it. Letters, digits, `_`, `-`, `.`, `:`.
+   *
+   * @defaultValue 'tq'
+   */
+  readonly prefix?: string;
+  /**
+   * Over how many hash tags canvases are spread, 1 to 1024. All applications of one prefix say the same
+   * number. More than 1 pays with a Redis Cluster only.
+   *
+   * @defaultValue 1
+   */
+  readonly shards?: number;
+  /**
+   * The queues, by name: letters, digits, `_`, `-`, `.`, not beginning with `_`. A worker serves all of them;
+   * `default` is always there.
+   *
+   * @defaultValue one queue, `default`
+   */
+  readonly queues?: Readonly<Record<string, QueueOptions>>;
+  /** What holds for every task that does not say otherwise itself. */
+  readonly defaults?: TaskDefaults;
+  /** What holds for every chord that does not say otherwise itself. */
+  readonly chord?: ChordDefaults;
+  /**
+   * How long a publication waits for Redis before it ends with a BrokerUnavailableError; milliseconds or a
+   * duration. It may have happened all the same: repeat it with the same task id.
+   *
+   * @defaultValue '5s'
+   */
+  readonly publishTimeout?: Duration;
+  /** How this application runs tasks. */
+  readonly worker?: WorkerTuning;
+}
+
+/** A provider that makes the options, for `forRootAsync({ useClass })` and `useExisting`. */
+export interface TaskQueueOptionsFactory {
+  createTaskQueueOptions(): TaskQueueModuleOptions | Promise<TaskQueueModuleOptions>;
+}
+
+/** Options of `TaskQueueModule.forRootAsync`. Exactly one of the three `use…` is given. */
+export interface TaskQueueModuleAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
+  /** Tokens whose values `useFactory` gets, in this order. */
+  readonly inject?: FactoryProvider['inject'];
+  /** Makes the options from what `inject` names. */
+  readonly useFactory?: (...args: never[]) => TaskQueueModuleOptions | Promise<TaskQueueModuleOptions>;
+  /** A class that is instantiated for this purpose only. */
+  readonly useClass?: Type<TaskQueueOptionsFactory>;
+  /** A provider of one of `imports`. */
+  readonly useExisting?: Type<TaskQueueOptionsFactory> | string | symbol;
+}
