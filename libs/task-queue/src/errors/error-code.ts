@@ -30,7 +30,6 @@ export const ERROR_CODES = {
   REMOTE_TASK_FAILED: 'a task failed with an error whose class is not known here',
   RESULT_TIMEOUT: 'a result was not there in time',
   RESULT_UNKNOWN: 'no task has this id, or its result has expired',
-  RESULT_IGNORED: 'the result of this task is not kept',
   WAIT_INSIDE_TASK: 'a task waits for the result of another task',
   OUTSIDE_TASK: 'the current task was asked for where none is running',
 } as const;

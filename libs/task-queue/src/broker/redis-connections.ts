@@ -1,0 +1,105 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { BrokerUnavailableError } from '../errors/publish.errors.js';
+import type { ResolvedConnection } from '../options/resolve-connection.js';
+import { bounded } from '../primitives/bounded.js';
+
+/** A connection of ours: to one Redis, through Sentinel, or to a Cluster. */
+export type RedisClient = Redis | Cluster;
+
+/**
+ * What a connection is for decides how it behaves when Redis is away.
+ *
+ * - `publish`, `ledger`: nothing is queued while offline and nothing is resent after a reconnect. With
+ *   ioredis' defaults a publication whose answer was lost is carried out a second time (holes H19, H20).
+ *   `ledger` is apart from `publish` because it uses WATCH, whose state belongs to a connection.
+ * - `consume`: waits for Redis for as long as it takes; BullMQ demands it of workers.
+ */
+export type ConnectionPurpose = 'publish' | 'ledger' | 'consume';
+
+const FAIL_FAST: Partial<RedisOptions> = {
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 1,
+};
+const PATIENT: Partial<RedisOptions> = { maxRetriesPerRequest: null, enableReadyCheck: true };
+
+/** Opens every connection of one module, and closes all of them. A client that the user brought is only copied. */
+export class RedisConnections {
+  readonly #clients = new Map<ConnectionPurpose, RedisClient>();
+
+  constructor(
+    private readonly connection: ResolvedConnection,
+    private readonly onError: (error: Error, purpose: ConnectionPurpose) => void,
+  ) {}
+
+  /** The connection for a purpose; opened at the first call, reconnecting by itself from then on. */
+  get(purpose: ConnectionPurpose): RedisClient {
+    let client = this.#clients.get(purpose);
+    if (client === undefined) {
+      client = this.#open(purpose === 'consume' ? PATIENT : FAIL_FAST);
+      // Without a listener an 'error' event would end the process at the first blip (pain 43).
+      client.on('error', (error: Error) => this.onError(error, purpose));
+      this.#clients.set(purpose, client);
+    }
+    return client;
+  }
+
+  /**
+   * The connection, once it can be used.
+   *
+   * @throws BrokerUnavailableError when Redis does not answer within the bound
+   */
+  async ready(purpose: ConnectionPurpose, timeoutMs: number): Promise<RedisClient> {
+    const client = this.get(purpose);
+    if (isReady(client)) return client;
+    let stop = (): void => undefined;
+    const ready = new Promise<void>((resolve) => {
+      const done = (): void => resolve();
+      client.once('ready', done);
+      stop = () => client.off('ready', done);
+    });
+    try {
+      await bounded(
+        ready,
+        timeoutMs,
+        () => new BrokerUnavailableError(`Redis did not answer within ${timeoutMs} ms.`),
+      );
+    } finally {
+      stop();
+    }
+    return client;
+  }
+
+  /** Whether a connection for the purpose is open and usable now. */
+  isReady(purpose: ConnectionPurpose): boolean {
+    const client = this.#clients.get(purpose);
+    return client !== undefined && isReady(client);
+  }
+
+  /** Closes all connections, at once: whoever needed an answer has been waited for before. */
+  close(): void {
+    for (const client of this.#clients.values()) client.disconnect();
+    this.#clients.clear();
+  }
+
+  #open(behaviour: Partial<RedisOptions>): RedisClient {
+    const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 6), 2_000);
+    const common = { ...behaviour, retryStrategy };
+    switch (this.connection.kind) {
+      case 'url':
+        return new Redis(this.connection.url, { ...this.connection.options, ...common });
+      case 'options':
+        return new Redis({ ...this.connection.options, ...common });
+      case 'client': {
+        const client = this.connection.client;
+        return client instanceof Cluster || 'nodes' in client
+          ? (client as Cluster).duplicate([], { redisOptions: common as never })
+          : (client as Redis).duplicate(common);
+      }
+    }
+  }
+}
+
+function isReady(client: RedisClient): boolean {
+  return client.status === 'ready' || (client.status === 'connect' && client instanceof Cluster);
+}

@@ -1,0 +1,65 @@
+import { CANVAS_QUEUE, parentOf, rootOf, shardOf } from '../flow/ids.js';
+
+/**
+ * Every key name of ours, and the parts of BullMQ's that we read. All keys of one canvas carry the hash tag of
+ * its shard, so that no script and no transaction crosses a slot of a Redis Cluster.
+ *
+ * ```
+ * {tq:0}:<queue>:…            BullMQ's, per queue; composite nodes live in the queue _canvas
+ * {tq:0}:_record:<canvas>     hash: f:<id> failure of a task or node · r:<id> what a chord's recovery decided
+ * {tq:0}:_expiry              sorted set: canvases whose results expire, by time
+ * {tq:0}:_queues              set: every queue that was ever published to
+ * ```
+ */
+export class RedisKeys {
+  constructor(
+    readonly prefix: string,
+    readonly shards: number,
+  ) {}
+
+  /** BullMQ's `prefix` for the shard of a canvas. */
+  prefixOf(id: string): string {
+    return this.shardPrefix(shardOf(id, this.shards));
+  }
+
+  shardPrefix(shard: number): string {
+    return `{${this.prefix}:${shard}}`;
+  }
+
+  job(queue: string, id: string): string {
+    return `${this.prefixOf(id)}:${queue}:${id}`;
+  }
+
+  node(id: string): string {
+    return this.job(CANVAS_QUEUE, id);
+  }
+
+  /** The key that holds failures and decisions of the canvas that an id belongs to. */
+  record(id: string): string {
+    return `${this.prefixOf(id)}:_record:${rootOf(id)}`;
+  }
+
+  expiry(prefix: string): string {
+    return `${prefix}:_expiry`;
+  }
+
+  queues(prefix: string): string {
+    return `${prefix}:_queues`;
+  }
+
+  /** The node that a task's value goes to, or undefined for one that stands alone. */
+  parentNode(id: string): string | undefined {
+    const parent = parentOf(id);
+    return parent === undefined ? undefined : this.node(parent);
+  }
+}
+
+/** The id in a BullMQ job key: the part after the last colon. Ids of ours hold none. */
+export function idInKey(key: string): string {
+  return key.slice(key.lastIndexOf(':') + 1);
+}
+
+/** The index of a member, or NaN for a child that has a name (`body`, `sentinel`). */
+export function memberIndex(id: string): number {
+  return Number(id.slice(id.lastIndexOf('.') + 1));
+}

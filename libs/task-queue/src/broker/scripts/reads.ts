@@ -1,0 +1,83 @@
+import { script } from './script.js';
+
+/**
+ * How far a node has come.
+ * KEYS: node's job, record. ARGV: node id, key of its sentinel.
+ * Returns: stage JSON, values, failures, pending, whether the sentinel ran, own failure JSON, decision JSON.
+ */
+export const READ_NODE = script(`
+local sentinel = redis.call('HEXISTS', KEYS[1] .. ':failed', ARGV[2]) + redis.call('HEXISTS', KEYS[1] .. ':processed', ARGV[2])
+return {
+  redis.call('HGET', KEYS[1], 'tq:stage'),
+  redis.call('HLEN', KEYS[1] .. ':processed'),
+  redis.call('HLEN', KEYS[1] .. ':failed'),
+  redis.call('SCARD', KEYS[1] .. ':dependencies'),
+  sentinel,
+  redis.call('HGET', KEYS[2], 'f:' .. ARGV[1]),
+  redis.call('HGET', KEYS[2], 'r:' .. ARGV[1])
+}`);
+
+/**
+ * What became of one child of a node.
+ * KEYS: node's job. ARGV: the child's key.
+ * Returns: value JSON, failed reason, 1 when it is pending.
+ */
+export const READ_CHILD = script(`
+return {
+  redis.call('HGET', KEYS[1] .. ':processed', ARGV[1]),
+  redis.call('HGET', KEYS[1] .. ':failed', ARGV[1]),
+  redis.call('SISMEMBER', KEYS[1] .. ':dependencies', ARGV[1])
+}`);
+
+/**
+ * What became of a task or node, by its id alone: its job if there is one, else its node's memory of it.
+ *
+ * The queues that could hold it are known from a set; there are few. Keys are built from the prefix, all
+ * under the hash tag of KEYS.
+ * KEYS: queues, record. ARGV: prefix, id, parent node's id or ''.
+ * Returns: source, own failure JSON, decision JSON, then by source
+ *   'job': queue, place, then name, timestamp, processedOn, finishedOn, returnvalue, failedReason, atm, ats, progress, data of a node, values, failures, pending
+ *   'value' | 'failed': queue, JSON or reason
+ *   'absent' (its node exists, but never heard of it) | 'unknown'
+ */
+export const READ_TASK = script(`
+local prefix, id, parent = ARGV[1], ARGV[2], ARGV[3]
+local failure = redis.call('HGET', KEYS[2], 'f:' .. id)
+local decision = redis.call('HGET', KEYS[2], 'r:' .. id)
+local queues = redis.call('SMEMBERS', KEYS[1])
+table.insert(queues, '_canvas')
+for _, queue in ipairs(queues) do
+  local base = prefix .. ':' .. queue .. ':'
+  local key = base .. id
+  if redis.call('EXISTS', key) == 1 then
+    local place = 'waiting'
+    if redis.call('ZSCORE', base .. 'completed', id) then place = 'completed'
+    elseif redis.call('ZSCORE', base .. 'failed', id) then place = 'failed'
+    elseif redis.call('EXISTS', key .. ':lock') == 1 then place = 'active'
+    elseif redis.call('ZSCORE', base .. 'delayed', id) then place = 'delayed'
+    elseif redis.call('ZSCORE', base .. 'waiting-children', id) then place = 'waiting-children'
+    end
+    local fields = redis.call('HMGET', key, 'name', 'timestamp', 'processedOn', 'finishedOn', 'returnvalue', 'failedReason', 'atm', 'ats', 'progress')
+    local reply = { 'job', failure, decision, queue, place }
+    for index = 1, 9 do reply[5 + index] = fields[index] end
+    if queue == '_canvas' then
+      reply[15] = redis.call('HGET', key, 'data')
+      reply[16] = redis.call('HLEN', key .. ':processed')
+      reply[17] = redis.call('HLEN', key .. ':failed')
+      reply[18] = redis.call('SCARD', key .. ':dependencies')
+    end
+    return reply
+  end
+end
+if parent ~= '' then
+  local node = prefix .. ':_canvas:' .. parent
+  for _, queue in ipairs(queues) do
+    local child = prefix .. ':' .. queue .. ':' .. id
+    local value = redis.call('HGET', node .. ':processed', child)
+    if value then return { 'value', failure, decision, queue, value } end
+    local reason = redis.call('HGET', node .. ':failed', child)
+    if reason then return { 'failed', failure, decision, queue, reason } end
+  end
+  if redis.call('EXISTS', node) == 1 then return { 'absent', failure, decision } end
+end
+return { 'unknown', failure, decision }`);

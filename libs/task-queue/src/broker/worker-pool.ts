@@ -1,0 +1,159 @@
+import {
+  DelayedError,
+  type Job,
+  UnrecoverableError,
+  WaitingChildrenError,
+  WaitingError,
+  Worker,
+} from 'bullmq';
+import { bounded } from '../primitives/bounded.js';
+import type { Delivery, Processor, Verdict } from './delivery.js';
+import type { RedisConnections } from './redis-connections.js';
+import type { RedisKeys } from './redis-keys.js';
+
+/** How one queue is served. */
+export interface Service {
+  readonly queue: string;
+  readonly concurrency: number;
+  readonly process: Processor;
+  /** Called with the ids of jobs whose lock could not be renewed: somebody else may be running them now. */
+  readonly onLost: (ids: readonly string[]) => void;
+}
+
+export interface WorkerPoolOptions {
+  readonly lockDurationMs: number;
+  readonly stalledIntervalMs: number;
+}
+
+/**
+ * The poison limit is ours: the execution refuses a task that lost its worker too often, so that its failure
+ * is recorded like every other. BullMQ's own limit, which fails a job without calling anybody, stands far
+ * behind it as a last resort.
+ */
+const LAST_RESORT_STALLS = 100;
+const RETRY_SOON_MS = 1_000;
+
+/** The BullMQ workers of one application: one per queue and shard. */
+export class WorkerPool {
+  readonly #workers: Worker[] = [];
+
+  constructor(
+    private readonly connections: RedisConnections,
+    private readonly keys: RedisKeys,
+    private readonly options: WorkerPoolOptions,
+    private readonly onError: (error: Error, queue: string) => void,
+  ) {}
+
+  /** Starts to serve a queue. */
+  serve(service: Service): void {
+    for (let shard = 0; shard < this.keys.shards; shard++) {
+      const worker = new Worker(
+        service.queue,
+        // Two parameters: with a third BullMQ would make an AbortController for every job.
+        (job: Job, token?: string) => this.#run(service, job, token ?? ''),
+        {
+          connection: this.connections.get('consume'),
+          prefix: this.keys.shardPrefix(shard),
+          concurrency: service.concurrency,
+          lockDuration: this.options.lockDurationMs,
+          stalledInterval: this.options.stalledIntervalMs,
+          maxStalledCount: LAST_RESORT_STALLS,
+          skipVersionCheck: true,
+        },
+      );
+      worker.on('error', (error) => this.onError(error, service.queue));
+      worker.on('lockRenewalFailed', (ids) => service.onLost(ids));
+      this.#workers.push(worker);
+    }
+  }
+
+  /** The workers, for those who watch them. */
+  get workers(): readonly Worker[] {
+    return this.#workers;
+  }
+
+  /** Fetches nothing more; what runs goes on. */
+  async stopFetching(): Promise<void> {
+    await Promise.allSettled(
+      this.#workers.map((worker) =>
+        bounded(worker.pause(true), RETRY_SOON_MS, () => new Error('pause timed out')),
+      ),
+    );
+  }
+
+  /** Closes the workers. Whatever still runs has been given back before, or will be found stalled. */
+  async close(): Promise<void> {
+    const workers = this.#workers.splice(0);
+    // BullMQ's close stays pending when Redis is away (trap 18); a forced one does not.
+    await Promise.allSettled(
+      workers.map((worker) => bounded(worker.close(true), 2_000, () => new Error('close timed out'))),
+    );
+  }
+
+  async #run(service: Service, job: Job, token: string): Promise<unknown> {
+    return apply(job, token, await service.process(new BullmqDelivery(job, token)));
+  }
+}
+
+/** Says in BullMQ's words what becomes of a job. */
+async function apply(job: Job, token: string, verdict: Verdict): Promise<unknown> {
+  switch (verdict.do) {
+    case 'complete':
+      return verdict.value;
+    case 'fail':
+      throw withStack(new UnrecoverableError(verdict.message), verdict.stack);
+    case 'retry':
+      // Both are read by moveToFailed and not persisted: a retry policy for this one throw.
+      job.opts.attempts = job.attemptsMade + 2;
+      job.opts.backoff = { type: 'fixed', delay: verdict.delayMs };
+      throw withStack(new Error(verdict.message), verdict.stack);
+    case 'give-back':
+      if (verdict.delayMs === undefined) {
+        await job.moveToWait(token);
+        throw new WaitingError();
+      }
+      await job.moveToDelayed(Date.now() + verdict.delayMs, token);
+      throw new DelayedError();
+    case 'await-children':
+      throw new WaitingChildrenError();
+  }
+}
+
+function withStack(error: Error, stack: string | undefined): Error {
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
+class BullmqDelivery implements Delivery {
+  constructor(
+    private readonly job: Job,
+    readonly token: string,
+  ) {}
+  get id(): string {
+    return this.job.id ?? '';
+  }
+  get name(): string {
+    return this.job.name;
+  }
+  get queue(): string {
+    return this.job.queueName;
+  }
+  get data(): unknown {
+    return this.job.data as unknown;
+  }
+  get attemptsMade(): number {
+    return this.job.attemptsMade;
+  }
+  get activations(): number {
+    return this.job.attemptsStarted;
+  }
+  get timesLost(): number {
+    return this.job.stalledCounter;
+  }
+  updateData(data: unknown): Promise<void> {
+    return this.job.updateData(data);
+  }
+  waitForChildren(): Promise<boolean> {
+    return this.job.moveToWaitingChildren(this.token);
+  }
+}

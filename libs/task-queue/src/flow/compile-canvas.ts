@@ -1,0 +1,241 @@
+import type {
+  CallOptions,
+  CanvasData,
+  ChainData,
+  ChordData,
+  GroupData,
+  SignatureData,
+} from '../canvas/canvas-data.js';
+import type { InputRef, NodeEnvelope, TaskEnvelope } from './envelope.js';
+import type { FlowPlan, PlannedJob, Retention } from './flow-plan.js';
+import { CANVAS_QUEUE, childId } from './ids.js';
+
+/**
+ * Canvas → flow plan.
+ *
+ * Tasks are leaves; every composite (and every task that has callbacks of its own) is one node, a job in the
+ * canvas queue that BullMQ releases when its children are terminal. What can be known at publication is
+ * published at once, in one tree: members of groups and headers at any depth, first steps of chains. What
+ * depends on a value comes later, added by the node's own job as one more child of itself: the next step, the
+ * body. A BullMQ job has one parent, so a tree can join but not fan out; this is how a fan-out after a step
+ * is expressed without a second barrier.
+ */
+export interface CompileContext {
+  /** The queue of a task that names none in its call. */
+  readonly queueOf: (task: string) => string;
+  /** Priority of a task that names none in its call. */
+  readonly priorityOf: (task: string) => number | undefined;
+  /** Name of the strategy of a chord that names none. */
+  readonly recovery: string;
+  /** Epoch milliseconds, for `eta`. */
+  readonly nowMs: number;
+}
+
+/** What a node gets from above. */
+interface Inherited {
+  readonly input?: InputRef;
+  readonly options?: CallOptions;
+  /** Of a leaf: `age` for the root of a canvas, `parent` below a node. */
+  readonly retention: Retention;
+}
+
+/**
+ * Compiles the root of a canvas.
+ *
+ * @param input value that stands in front of the arguments of the tasks that start the canvas
+ */
+export function compileCanvas(
+  canvas: CanvasData,
+  id: string,
+  context: CompileContext,
+  input?: InputRef,
+): FlowPlan {
+  return compile(canvas, id, { ...(input ? { input } : {}), retention: 'age' }, context);
+}
+
+/** Compiles a canvas that becomes a child of a running node: a step, or a body. */
+export function compileChild(
+  canvas: CanvasData,
+  id: string,
+  context: CompileContext,
+  input: InputRef | undefined,
+  options: CallOptions | undefined,
+): FlowPlan {
+  return compile(
+    canvas,
+    id,
+    { ...(input ? { input } : {}), ...(options ? { options } : {}), retention: 'parent' },
+    context,
+  );
+}
+
+function compile(canvas: CanvasData, id: string, from: Inherited, context: CompileContext): FlowPlan {
+  switch (canvas.kind) {
+    case 'task':
+      return hasCallbacks(canvas) ? taskNode(canvas, id, from, context) : leaf(canvas, id, from, context);
+    case 'chain':
+      return chainNode(canvas, id, from, context);
+    case 'group':
+      return groupNode(canvas, id, from, context);
+    case 'chord':
+      return chordNode(canvas, id, from, context);
+  }
+}
+
+function leaf(signature: SignatureData, id: string, from: Inherited, context: CompileContext): FlowPlan {
+  const options = merge(from.options, signature.options);
+  const envelope: TaskEnvelope = {
+    v: 1,
+    args: signature.args,
+    ...(from.input && signature.immutable !== true ? { input: from.input } : {}),
+    ...pick(options, 'headers'),
+    ...pick(options, 'softTimeLimitMs'),
+    ...pick(options, 'timeLimitMs'),
+    ...pick(options, 'maxRetries'),
+    ...pick(options, 'expires'),
+    ...pick(options, 'ignoreResult'),
+  };
+  const delayMs =
+    options?.eta === undefined ? options?.countdownMs : Math.max(0, options.eta - context.nowMs);
+  const priority = options?.priority ?? context.priorityOf(signature.task);
+  return tree({
+    id,
+    queue: options?.queue ?? context.queueOf(signature.task),
+    name: signature.task,
+    data: envelope,
+    retention: from.retention,
+    ...(delayMs === undefined || delayMs === 0 ? {} : { delayMs }),
+    ...(priority === undefined ? {} : { priority }),
+  });
+}
+
+function taskNode(signature: SignatureData, id: string, from: Inherited, context: CompileContext): FlowPlan {
+  const { links: _links, errbacks: _errbacks, ...bare } = signature;
+  const child = leaf(bare, childId(id, 0), { ...from, retention: 'parent' }, context);
+  return node(id, 'task', { v: 1, node: 'task', ...callbacks(signature), firstQueue: child.job.queue }, [
+    child,
+  ]);
+}
+
+function chainNode(chain: ChainData, id: string, from: Inherited, context: CompileContext): FlowPlan {
+  const steps = flatten(chain.steps);
+  const options = merge(from.options, chain.options);
+  const [first, ...rest] = steps;
+  if (first === undefined)
+    throw new RangeError('a chain without steps cannot be compiled; validation refuses it');
+  if (rest.length === 0 && !hasCallbacks(chain))
+    return compile(first, id, { ...from, ...(options ? { options } : {}) }, context);
+  const child = compile(first, childId(id, 0), below(from, options), context);
+  return node(
+    id,
+    'chain',
+    {
+      v: 1,
+      node: 'chain',
+      size: steps.length,
+      rest,
+      ...callbacks(chain),
+      ...later(options),
+      firstQueue: child.job.queue,
+    },
+    [child],
+  );
+}
+
+function groupNode(group: GroupData, id: string, from: Inherited, context: CompileContext): FlowPlan {
+  const members = compileMembers(group.members, id, below(from, merge(from.options, group.options)), context);
+  return node(id, 'group', { v: 1, node: 'group', size: members.length, ...callbacks(group) }, members);
+}
+
+function chordNode(chord: ChordData, id: string, from: Inherited, context: CompileContext): FlowPlan {
+  const options = merge(from.options, chord.options);
+  const header = compileMembers(chord.header, id, below(from, options), context);
+  // Seed 003 links the errback to the body; it is the chord's: once, whether header or body failed.
+  const { errbacks: bodyErrbacks = [], ...body } = chord.body;
+  const errbacks = [...(chord.errbacks ?? []), ...bodyErrbacks];
+  return node(
+    id,
+    'chord',
+    {
+      v: 1,
+      node: 'chord',
+      size: header.length,
+      body: body as CanvasData,
+      recovery: chord.recovery ?? context.recovery,
+      ...(chord.links?.length ? { links: chord.links } : {}),
+      ...(errbacks.length ? { errbacks } : {}),
+      ...later(options),
+    },
+    header,
+  );
+}
+
+function compileMembers(
+  members: readonly CanvasData[],
+  id: string,
+  from: Inherited,
+  context: CompileContext,
+): FlowPlan[] {
+  return members.map((member, index) => compile(member, childId(id, index), from, context));
+}
+
+/** A chain in a chain is its steps, unless it has callbacks of its own: those need a node that knows its end. */
+function flatten(steps: readonly CanvasData[]): CanvasData[] {
+  return steps.flatMap((step) =>
+    step.kind === 'chain' && !hasCallbacks(step) && step.options === undefined ? flatten(step.steps) : [step],
+  );
+}
+
+function node(id: string, name: string, data: NodeEnvelope, children: readonly FlowPlan[]): FlowPlan {
+  return tree({ id, queue: CANVAS_QUEUE, name, data, retention: 'canvas' }, children);
+}
+
+function tree(job: PlannedJob, children: readonly FlowPlan[] = NO_CHILDREN): FlowPlan {
+  return { job, children, size: children.reduce((sum, child) => sum + child.size, 1) };
+}
+
+const NO_CHILDREN: readonly FlowPlan[] = [];
+
+export function hasCallbacks(canvas: CanvasData): boolean {
+  return (canvas.links?.length ?? 0) + (canvas.errbacks?.length ?? 0) > 0;
+}
+
+function callbacks(canvas: CanvasData): Pick<NodeEnvelope, 'links' | 'errbacks'> {
+  return {
+    ...(canvas.links?.length ? { links: canvas.links } : {}),
+    ...(canvas.errbacks?.length ? { errbacks: canvas.errbacks } : {}),
+  };
+}
+
+/** What a node hands to the children that start with it. */
+function below(from: Inherited, options: CallOptions | undefined): Inherited {
+  return {
+    ...(from.input ? { input: from.input } : {}),
+    ...(options ? { options } : {}),
+    retention: 'parent',
+  };
+}
+
+/** What a node hands to children that come later: the start of the canvas was delayed, not each step of it. */
+function later(options: CallOptions | undefined): { inherit?: CallOptions } {
+  if (options === undefined) return {};
+  const { countdownMs: _countdown, eta: _eta, ...rest } = options;
+  return Object.keys(rest).length === 0 ? {} : { inherit: rest };
+}
+
+/** A node's own options win over those from above; headers are merged. An id belongs to one node only. */
+function merge(above: CallOptions | undefined, own: CallOptions | undefined): CallOptions | undefined {
+  if (above === undefined && own === undefined) return undefined;
+  const { taskId: _above, ...inherited } = above ?? {};
+  const { taskId: _own, ...stated } = own ?? {};
+  const headers =
+    inherited.headers || stated.headers ? { headers: { ...inherited.headers, ...stated.headers } } : {};
+  return { ...inherited, ...stated, ...headers };
+}
+
+function pick<K extends keyof CallOptions>(
+  options: CallOptions | undefined,
+  key: K,
+): Pick<CallOptions, K> | object {
+  return options?.[key] === undefined ? {} : { [key]: options[key] };
+}

@@ -1,0 +1,141 @@
+import type { CallOptions, CanvasData } from '../canvas/canvas-data.js';
+import type { TaskFailure } from '../failure/task-failure.js';
+import type { JsonValue } from '../primitives/json.js';
+import { UndecodablePayloadError } from '../errors/task.errors.js';
+import type { HookKind } from '../task/task-definition.js';
+
+/**
+ * The wire format: what `job.data` holds. Version 1 of every form carries `v: 1`, so that data which somebody
+ * else wrote is told apart, and a later version can be read beside it.
+ */
+
+/** Where the value comes from that stands in front of a task's stored arguments. */
+export type InputRef =
+  /** Small values travel with the task. */
+  | { readonly from: 'value'; readonly value: JsonValue }
+  /** The value of one child of a node, by the key under which the node's hash holds it. */
+  | { readonly from: 'child'; readonly node: string; readonly key: string }
+  /** What all members of a node came to: read when the task runs, never copied. */
+  | { readonly from: 'members'; readonly node: string; readonly size: number; readonly as: MembersForm }
+  /** A recorded failure, with all of its members' where it is a group's or chord's. */
+  | { readonly from: 'failure'; readonly of: string };
+
+/** In which form members are handed over: all values, the values of those that succeeded, or outcomes. */
+export type MembersForm = 'values' | 'successes' | 'outcomes';
+
+/** One call of one task. The task's name is the job's name. */
+export interface TaskEnvelope {
+  readonly v: 1;
+  readonly args: readonly JsonValue[];
+  readonly input?: InputRef;
+  readonly headers?: Readonly<Record<string, JsonValue>>;
+  readonly softTimeLimitMs?: number;
+  readonly timeLimitMs?: number;
+  readonly maxRetries?: number;
+  /** Epoch milliseconds after which the task is not started any more. */
+  readonly expires?: number;
+  readonly ignoreResult?: boolean;
+  /** Retries made so far under each policy. */
+  readonly made?: Readonly<Record<string, number>>;
+}
+
+/** A composite: what its job needs to know to lead its children to one value. */
+export type NodeEnvelope = TaskNode | ChainNode | GroupNode | ChordNode;
+
+interface NodeBase {
+  readonly v: 1;
+  readonly links?: readonly CanvasData[];
+  readonly errbacks?: readonly CanvasData[];
+  /** Options that descendants inherit which are added later. */
+  readonly inherit?: CallOptions;
+  /** The queue of the first child of a task or chain node. */
+  readonly firstQueue?: string;
+}
+
+/** One task that has callbacks of its own. Child 0 is the task. */
+export interface TaskNode extends NodeBase {
+  readonly node: 'task';
+}
+/** Child k is step k; each is added when the one before it has succeeded. */
+export interface ChainNode extends NodeBase {
+  readonly node: 'chain';
+  readonly size: number;
+  /** All steps but the first, which was published with the node. */
+  readonly rest: readonly CanvasData[];
+}
+/** Children 0 to size - 1 are the members. */
+export interface GroupNode extends NodeBase {
+  readonly node: 'group';
+  readonly size: number;
+}
+/** Children 0 to size - 1 are the header; the child `body` is added when they are terminal. */
+export interface ChordNode extends NodeBase {
+  readonly node: 'chord';
+  readonly size: number;
+  readonly body: CanvasData;
+  readonly recovery: string;
+}
+
+/** Holds a wide node open while its members are being published; running it means that the producer died. */
+export interface SentinelEnvelope {
+  readonly v: 1;
+  readonly node: 'sentinel';
+}
+
+/** Runs the hooks of a task after it has ended. */
+export interface HookEnvelope {
+  readonly v: 1;
+  readonly hook: HookKind;
+  readonly task: string;
+  readonly taskId: string;
+  readonly failure?: TaskFailure;
+  readonly args?: readonly JsonValue[];
+}
+
+export type Envelope = TaskEnvelope | NodeEnvelope | SentinelEnvelope | HookEnvelope;
+
+/**
+ * Reads the data of a job in a user's queue.
+ *
+ * @throws UndecodablePayloadError when this library did not write it
+ */
+export function decodeTask(data: unknown): TaskEnvelope | HookEnvelope {
+  const fields = asRecord(data);
+  if (fields !== undefined && fields['v'] === 1) {
+    if (Array.isArray(fields['args']) && !('hook' in fields)) return fields as unknown as TaskEnvelope;
+    if (typeof fields['hook'] === 'string' && typeof fields['taskId'] === 'string')
+      return fields as unknown as HookEnvelope;
+  }
+  throw new UndecodablePayloadError(
+    `The job's data is not a task of version 1: expected { v: 1, args: […] }, got ${preview(data)}. ` +
+      `It was probably added to the queue by another program.`,
+  );
+}
+
+const NODES = new Set(['task', 'chain', 'group', 'chord', 'sentinel']);
+
+/**
+ * Reads the data of a job in the canvas queue.
+ *
+ * @throws UndecodablePayloadError when this library did not write it
+ */
+export function decodeNode(data: unknown): NodeEnvelope | SentinelEnvelope {
+  const fields = asRecord(data);
+  if (fields !== undefined && fields['v'] === 1 && NODES.has(String(fields['node']))) {
+    return fields as unknown as NodeEnvelope | SentinelEnvelope;
+  }
+  throw new UndecodablePayloadError(
+    `The job's data is not a canvas node of version 1: got ${preview(data)}.`,
+  );
+}
+
+function asRecord(data: unknown): Record<string, unknown> | undefined {
+  return typeof data === 'object' && data !== null && !Array.isArray(data)
+    ? (data as Record<string, unknown>)
+    : undefined;
+}
+
+function preview(data: unknown): string {
+  const json = JSON.stringify(data) ?? String(data);
+  return json.length <= 200 ? json : `${json.slice(0, 200)}…`;
+}

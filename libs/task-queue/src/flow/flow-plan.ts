@@ -1,0 +1,34 @@
+import type { Envelope } from './envelope.js';
+
+/**
+ * How long a job stays after it has ended.
+ *
+ * - `parent`: not at all: its value or failure lives in its node's hash, atomically with its end;
+ * - `canvas`: until its canvas expires, because children's values hang on it;
+ * - `age`: until results expire.
+ */
+export type Retention = 'parent' | 'canvas' | 'age';
+
+/** One job to be published. */
+export interface PlannedJob {
+  readonly id: string;
+  readonly queue: string;
+  readonly name: string;
+  readonly data: Envelope;
+  readonly retention: Retention;
+  readonly delayMs?: number;
+  readonly priority?: number;
+  /** Ahead of everything that waits; for hooks, which belong to work that is over. */
+  readonly lifo?: boolean;
+}
+
+/**
+ * A canvas made ready to publish: our own form, independent of BullMQ. A job with children is released when
+ * all of them are terminal, whatever became of them.
+ */
+export interface FlowPlan {
+  readonly job: PlannedJob;
+  readonly children: readonly FlowPlan[];
+  /** Jobs in this tree, this one included. */
+  readonly size: number;
+}

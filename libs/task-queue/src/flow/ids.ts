@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto';
+
+/**
+ * Ids and places.
+ *
+ * A canvas has one id. Everything inside it is named by its path below: `<canvas>.<path>`, where a path
+ * segment is the index of a member or step, or `body`. So the id of every member is known before anything is
+ * dispatched, a node's parent is known from the id alone, and a second publication of the same canvas makes
+ * the same ids.
+ *
+ * Callbacks, errbacks and hooks that a node releases are canvases of their own, named after the node that
+ * released them: `<node>.link.0`, `<node>.errback.0`. A fixed name is what makes releasing them twice harmless.
+ *
+ * The unit of placement is a canvas: all of its keys lie under one hash tag, `{<prefix>:<shard>}`. The shard
+ * is part of a generated id (`<shard>~<uuid>`), and follows from a hash of an id that the caller chose, so a
+ * handle made from an id needs no look-up.
+ */
+
+/** The queue of composite nodes. Users cannot take the name: theirs may not begin with an underscore. */
+export const CANVAS_QUEUE = '_canvas';
+
+/** A path segment: which child of a node. */
+export type ChildName = number | 'body' | 'sentinel';
+
+/** Makes the id of a new canvas. */
+export function newCanvasId(shards: number, random: () => number = Math.random): string {
+  const shard = shards === 1 ? 0 : Math.floor(random() * shards);
+  return `${shard.toString(36)}~${randomUUID()}`;
+}
+
+export function childId(node: string, child: ChildName): string {
+  return `${node}.${child}`;
+}
+
+export function releasedId(node: string, kind: 'link' | 'errback' | 'hook', index: number): string {
+  return `${node}.${kind}.${index}`;
+}
+
+/** The id of the node that a child hangs on, or undefined for the root of a canvas. */
+export function parentOf(id: string): string | undefined {
+  const root = rootOf(id);
+  return id === root ? undefined : id.slice(0, id.lastIndexOf('.'));
+}
+
+const RELEASED = /^.*\.(?:link|errback|hook)\.\d+/;
+
+/** The id of the canvas that a node or task belongs to. */
+export function rootOf(id: string): string {
+  const released = RELEASED.exec(id);
+  if (released) return released[0];
+  const dot = id.indexOf('.');
+  return dot < 0 ? id : id.slice(0, dot);
+}
+
+/** The path of a node inside its canvas; empty for the root. */
+export function positionOf(id: string): string {
+  return id.slice(rootOf(id).length + 1);
+}
+
+/** Which shard holds a canvas. */
+export function shardOf(id: string, shards: number): number {
+  if (shards === 1) return 0;
+  const tilde = id.indexOf('~');
+  if (tilde > 0) {
+    const shard = Number.parseInt(id.slice(0, tilde), 36);
+    if (shard < shards) return shard;
+  }
+  const first = id.indexOf('.');
+  return fnv1a(first < 0 ? id : id.slice(0, first)) % shards;
+}
+
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193) >>> 0;
+  }
+  return hash;
+}

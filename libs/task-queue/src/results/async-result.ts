@@ -1,0 +1,304 @@
+import type { MemberOutcome } from '../chords/chord-recovery.js';
+import { BrokerUnavailableError } from '../errors/publish.errors.js';
+import { ResultTimeoutError, ResultUnknownError, WaitInsideTaskError } from '../errors/result.errors.js';
+import { ChordError, GroupError } from '../errors/task.errors.js';
+import type { MemberFailure, MemberValue, TaskFailure } from '../failure/task-failure.js';
+import { childId, parentOf } from '../flow/ids.js';
+import { pause } from '../primitives/bounded.js';
+import { type Duration, toMilliseconds } from '../primitives/duration.js';
+import type { JsonValue } from '../primitives/json.js';
+import { insideTask } from '../task/task-context.js';
+import { isTerminal, type TaskState } from '../task/task-state.js';
+import type { ErrorRegistry } from './error-registry.js';
+import type { TaskReader } from './task-reader.js';
+import type { MemberCounts, Recovered, TaskSnapshot } from './task-snapshot.js';
+
+/** How to wait for a result. */
+export interface GetOptions {
+  /** How long to wait; `Infinity` waits for ever, and should come with a signal. @defaultValue '5m' */
+  readonly timeout?: Duration;
+  /** `false` returns the error instead of throwing it. @defaultValue true */
+  readonly propagate?: boolean;
+  /** Stops waiting when it aborts. The task itself goes on. */
+  readonly signal?: AbortSignal;
+  /** Waiting inside a task can bring a whole worker to a standstill, so it must be asked for. @defaultValue false */
+  readonly allowInsideTask?: boolean;
+}
+
+/** One moment of a task that is being watched. */
+export interface TaskMoment {
+  readonly state: TaskState;
+  readonly progress?: JsonValue;
+  readonly counts?: MemberCounts;
+}
+
+/** A task or canvas as one plain object, for an API to answer with. */
+export interface TaskDescription extends TaskMoment {
+  readonly id: string;
+  readonly name?: string;
+  readonly value?: JsonValue;
+  readonly error?: TaskFailure;
+  readonly retries?: number;
+  /** That a chord's callback ran although members failed. */
+  readonly recovered?: Recovered;
+  /** ISO 8601. */
+  readonly publishedAt?: string;
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
+}
+
+/** What handles need from the module that made them. @internal */
+export interface ResultSource {
+  readonly reader: TaskReader;
+  readonly errors: ErrorRegistry;
+  forget(id: string): Promise<void>;
+}
+
+const DEFAULT_TIMEOUT: Duration = '5m';
+/** A missed event costs at most this long. */
+const RECHECK_MS = { first: 50, max: 2_000 } as const;
+
+/**
+ * A handle on a task or canvas: its id, and everything that can be asked by it. It holds no state, so one made
+ * from an id in another process is as good as the one that publishing returned.
+ */
+export class AsyncResult<R = JsonValue> {
+  /** Ties `R` to the handle for the type checker; holds nothing at run time. */
+  declare readonly resultType?: R;
+  protected readonly source: ResultSource;
+
+  /** @internal */
+  constructor(
+    readonly id: string,
+    source: ResultSource,
+  ) {
+    this.source = source;
+    // A handle that is logged or returned shows its id, not the module behind it.
+    Object.defineProperty(this, 'source', { enumerable: false });
+  }
+
+  async state(): Promise<TaskState> {
+    return (await this.read()).state;
+  }
+
+  /** Whether it has ended, in whatever way. */
+  async ready(): Promise<boolean> {
+    return isTerminal(await this.state());
+  }
+
+  async successful(): Promise<boolean> {
+    return (await this.state()) === 'SUCCESS';
+  }
+
+  /** Whether it failed or was revoked. */
+  async failed(): Promise<boolean> {
+    const state = await this.state();
+    return state === 'FAILURE' || state === 'REVOKED';
+  }
+
+  /** The value if it has succeeded; undefined while it has not. Never throws for a failed task. */
+  async result(): Promise<R | undefined> {
+    return (await this.read()).value as R | undefined;
+  }
+
+  /** The error if it has failed; undefined while it has not. */
+  async error(): Promise<Error | undefined> {
+    const snapshot = await this.read();
+    return snapshot.failure && this.toError(snapshot.failure);
+  }
+
+  /** The failure as plain data if it has failed. */
+  async failure(): Promise<TaskFailure | undefined> {
+    return (await this.read()).failure;
+  }
+
+  /** What the task stored last with `task.progress()`. */
+  async progress(): Promise<JsonValue | undefined> {
+    return (await this.read()).progress;
+  }
+
+  /**
+   * Waits for the value.
+   *
+   * @throws the task's own error where its class is known, else a RemoteTaskError; GroupError and ChordError for
+   *   composites
+   * @throws ResultTimeoutError when it is not there in time; ResultUnknownError when no task has this id
+   * @throws WaitInsideTaskError when a task is running here
+   */
+  get(options: GetOptions & { propagate: false }): Promise<R | Error>;
+  get(options?: GetOptions): Promise<R>;
+  async get(options: GetOptions = {}): Promise<R | Error> {
+    const snapshot = await this.waitUntilTerminal(options);
+    if (snapshot.state === 'SUCCESS') return snapshot.value as R;
+    const error = snapshot.failure ? await this.toError(snapshot.failure) : new ResultUnknownError(this.id);
+    if (options.propagate === false) return error;
+    throw error;
+  }
+
+  /** States and progress as they change, until the end. */
+  async *watch(options: { signal?: AbortSignal } = {}): AsyncGenerator<TaskMoment, void, undefined> {
+    let last = '';
+    for await (const snapshot of this.follow(options.signal)) {
+      const moment = momentOf(snapshot);
+      const text = JSON.stringify(moment);
+      if (text !== last) yield moment;
+      last = text;
+    }
+  }
+
+  /** The handle of the composite that this one is a part of; undefined for a whole canvas. */
+  get parent(): AsyncResult | undefined {
+    const parent = parentOf(this.id);
+    return parent === undefined ? undefined : new AsyncResult(parent, this.source);
+  }
+
+  /**
+   * The handles of the parts of a composite: members, steps, or the members of the header followed by the body.
+   * Their ids are known before anything has run; for a task without callbacks the list is empty.
+   */
+  async children(): Promise<AsyncResult[]> {
+    const node = await this.source.reader.node(this.id);
+    if (node === undefined) return [];
+    const size = node.node === 'task' ? 1 : node.size;
+    const names = [...Array(size).keys(), ...(node.node === 'chord' ? (['body'] as const) : [])];
+    return names.map((name) => new AsyncResult(childId(this.id, name), this.source));
+  }
+
+  /** Deletes everything that is stored about it. A canvas that still runs is not stopped by this. */
+  forget(): Promise<void> {
+    return this.source.forget(this.id);
+  }
+
+  /** Everything about it as one plain object. Never throws for a failed task. */
+  async describe(): Promise<TaskDescription> {
+    const { failure, value, name, retries, recovered, ...snapshot } = await this.read();
+    return {
+      id: this.id,
+      ...momentOf(snapshot),
+      ...(name === undefined ? {} : { name }),
+      ...(value === undefined ? {} : { value }),
+      ...(failure === undefined ? {} : { error: failure }),
+      ...(retries === undefined ? {} : { retries }),
+      ...(recovered === undefined ? {} : { recovered }),
+      ...isoTime('publishedAt', snapshot.publishedAt),
+      ...isoTime('startedAt', snapshot.startedAt),
+      ...isoTime('finishedAt', snapshot.finishedAt),
+    };
+  }
+
+  toJSON(): { id: string } {
+    return { id: this.id };
+  }
+
+  protected read(): Promise<TaskSnapshot> {
+    return this.source.reader.read(this.id);
+  }
+
+  /** Every new look at the task, until it has ended or the signal aborts. */
+  protected async *follow(signal?: AbortSignal): AsyncGenerator<TaskSnapshot, void, undefined> {
+    const { reader } = this.source;
+    let wake = (): void => undefined;
+    let stop: (() => void) | undefined;
+    let recheckMs: number = RECHECK_MS.first;
+    try {
+      while (!signal?.aborted) {
+        let woken = false;
+        const change = new AbortController();
+        wake = () => {
+          woken = true;
+          change.abort();
+        };
+        const snapshot = await this.#readOrRetry();
+        if (snapshot) {
+          yield snapshot;
+          if (isTerminal(snapshot.state) || snapshot.state === 'UNKNOWN') return;
+          if (stop === undefined && snapshot.queue !== undefined) {
+            stop = reader.events.listen(snapshot.queue, this.id, () => wake());
+            continue; // read again: it may have ended before we listened
+          }
+        }
+        if (!woken) await pause(recheckMs, signal ? AbortSignal.any([signal, change.signal]) : change.signal);
+        recheckMs = Math.min(RECHECK_MS.max, recheckMs * 2);
+      }
+    } finally {
+      stop?.();
+    }
+  }
+
+  /** While somebody waits, a broker that is away for a moment is no answer. */
+  async #readOrRetry(): Promise<TaskSnapshot | undefined> {
+    try {
+      return await this.read();
+    } catch (error) {
+      if (error instanceof BrokerUnavailableError) return undefined;
+      throw error;
+    }
+  }
+
+  protected async waitUntilTerminal(options: GetOptions): Promise<TaskSnapshot> {
+    if (insideTask() && options.allowInsideTask !== true) throw new WaitInsideTaskError(this.id);
+    const timeoutMs =
+      options.timeout === Infinity ? undefined : toMilliseconds(options.timeout ?? DEFAULT_TIMEOUT);
+    const timeout = new AbortController();
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => timeout.abort(), timeoutMs);
+    const signal = options.signal ? AbortSignal.any([options.signal, timeout.signal]) : timeout.signal;
+    try {
+      for await (const snapshot of this.follow(signal)) {
+        if (snapshot.state === 'UNKNOWN') throw new ResultUnknownError(this.id);
+        if (isTerminal(snapshot.state)) return snapshot;
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+    options.signal?.throwIfAborted();
+    throw new ResultTimeoutError(this.id, timeoutMs ?? 0);
+  }
+
+  /** The error of a failure, with every member's end where it is a composite's. */
+  protected async toError(failure: TaskFailure): Promise<Error> {
+    const type =
+      failure.error.name === 'GroupError'
+        ? GroupError
+        : failure.error.name === 'ChordError'
+          ? ChordError
+          : undefined;
+    if (type === undefined) return this.source.errors.revive(failure.error, failure);
+    const node = failure.request.id;
+    const size = (failure.failureCount ?? 0) + (failure.values?.length ?? 0);
+    const spec = await this.source.reader.node(node);
+    if (spec === undefined || spec.node === 'task')
+      return new type(size, failure.failures ?? [], failure.values ?? []);
+    const members = await this.source.reader.settledOutcomes(node, spec.size);
+    return new type(spec.size, failuresOf(members), valuesOf(members));
+  }
+}
+
+/** The failed members of a node, as a failure record lists them. */
+export function failuresOf(members: readonly MemberOutcome[]): MemberFailure[] {
+  return members.flatMap((member) =>
+    member.status === 'rejected' ? [{ index: member.index, failure: member.failure }] : [],
+  );
+}
+
+/** The members of a node that returned, as a failure record lists them. */
+export function valuesOf(members: readonly MemberOutcome[]): MemberValue[] {
+  return members.flatMap((member) =>
+    member.status === 'fulfilled' ? [{ index: member.index, value: member.value }] : [],
+  );
+}
+
+function momentOf({
+  state,
+  progress,
+  counts,
+}: Pick<TaskSnapshot, 'state' | 'progress' | 'counts'>): TaskMoment {
+  return {
+    state,
+    ...(progress === undefined ? {} : { progress }),
+    ...(counts === undefined ? {} : { counts }),
+  };
+}
+
+function isoTime<K extends string>(key: K, ms: number | undefined): { [P in K]?: string } {
+  return (ms === undefined ? {} : { [key]: new Date(ms).toISOString() }) as { [P in K]?: string };
+}

@@ -1,0 +1,132 @@
+import type { CanvasLedger, MemberRecord } from '../broker/canvas-ledger.js';
+import type { CompletionEvents } from '../broker/completion-events.js';
+import type { RedisConnections } from '../broker/redis-connections.js';
+import type { RedisKeys } from '../broker/redis-keys.js';
+import { READ_TASK } from '../broker/scripts/reads.js';
+import { runScript } from '../broker/scripts/script.js';
+import type { MemberOutcome } from '../chords/chord-recovery.js';
+import { BrokerUnavailableError } from '../errors/publish.errors.js';
+import type { NodeEnvelope } from '../flow/envelope.js';
+import { childId, parentOf } from '../flow/ids.js';
+import { bounded } from '../primitives/bounded.js';
+import {
+  failureFromReason,
+  failureOfMissing,
+  failureOfSkipped,
+  nodeOf,
+  parseReply,
+  snapshotOf,
+  type TaskReply,
+  type TaskSnapshot,
+} from './task-snapshot.js';
+
+/** Reads what became of tasks and canvases, by id alone, from any process. */
+export class TaskReader {
+  constructor(
+    private readonly connections: RedisConnections,
+    private readonly keys: RedisKeys,
+    private readonly ledger: CanvasLedger,
+    readonly events: CompletionEvents,
+    private readonly timeoutMs: number,
+  ) {}
+
+  /** @throws BrokerUnavailableError when Redis does not answer in time */
+  async read(id: string): Promise<TaskSnapshot> {
+    const reply = await this.#reply(id);
+    switch (reply.source) {
+      case 'job':
+      case 'value':
+      case 'failed':
+        return snapshotOf(id, reply);
+      case 'absent':
+      case 'unknown':
+        return this.#throughParent(id);
+    }
+  }
+
+  /** A node's own description, or undefined when the id is no composite or has expired. */
+  async node(id: string): Promise<NodeEnvelope | undefined> {
+    const reply = await this.#reply(id);
+    return reply.source === 'job' && reply.job.node ? nodeOf(reply.job.node.data) : undefined;
+  }
+
+  /** What every member of a group or chord header has come to so far, in definition order; pending ones are absent. */
+  async outcomes(id: string): Promise<MemberOutcome[]> {
+    const members: MemberOutcome[] = [];
+    for await (const page of this.ledger.members(id)) {
+      for (const record of page) members[record.index] = outcomeOf(record);
+    }
+    return members.filter((member) => member !== undefined);
+  }
+
+  /** The same, complete: a member that is in no list counts as removed. For nodes whose members are terminal. */
+  async settledOutcomes(id: string, size: number, dispatchCut = false): Promise<MemberOutcome[]> {
+    const known = new Map((await this.outcomes(id)).map((member) => [member.index, member]));
+    return Array.from({ length: size }, (_, index) => {
+      const taskId = childId(id, index);
+      return (
+        known.get(index) ?? {
+          status: 'rejected',
+          index,
+          taskId,
+          failure: failureOfMissing(taskId, dispatchCut),
+        }
+      );
+    });
+  }
+
+  async #reply(id: string): Promise<TaskReply> {
+    const prefix = this.keys.prefixOf(id);
+    const client = await this.connections.ready('publish', this.timeoutMs);
+    const flat = await bounded(
+      runScript(
+        client,
+        READ_TASK,
+        [this.keys.queues(prefix), this.keys.record(id)],
+        [prefix, id, parentOf(id) ?? ''],
+      ),
+      this.timeoutMs,
+      () => new BrokerUnavailableError(`Redis did not answer within ${this.timeoutMs} ms.`, id),
+    ).catch((error: unknown) => {
+      if (error instanceof BrokerUnavailableError) throw error;
+      throw new BrokerUnavailableError(`Redis could not be read: ${String(error)}`, id, { cause: error });
+    });
+    return parseReply(flat as (string | number | null)[]);
+  }
+
+  /** A task that nothing is stored about: not there yet, skipped or removed, as its node says. */
+  async #throughParent(id: string): Promise<TaskSnapshot> {
+    const parent = parentOf(id);
+    if (parent === undefined) return { id, state: 'UNKNOWN' };
+    const above = await this.read(parent);
+    switch (above.state) {
+      case 'UNKNOWN':
+        return { id, state: 'UNKNOWN' };
+      case 'SUCCESS':
+        return { id, state: 'FAILURE', failure: failureOfMissing(id, false) };
+      case 'FAILURE':
+      case 'REVOKED': {
+        const isMember = (above.name === 'group' || above.name === 'chord') && !id.endsWith('.body');
+        const failure =
+          isMember || above.failure === undefined
+            ? failureOfMissing(id, false)
+            : failureOfSkipped(id, above.failure);
+        return { id, state: above.state, failure };
+      }
+      default:
+        return { id, state: 'PENDING' };
+    }
+  }
+}
+
+function outcomeOf(record: MemberRecord): MemberOutcome {
+  const { index, id: taskId } = record;
+  return 'value' in record
+    ? { status: 'fulfilled', index, taskId, value: record.value }
+    : {
+        status: 'rejected',
+        index,
+        taskId,
+        failure: record.failure ?? failureFromReason(taskId, '', record.reason),
+      };
+}

@@ -1,0 +1,288 @@
+import type { ChordDecisionRecord } from '../chords/decision-record.js';
+import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
+import { decodeNode, type NodeEnvelope } from '../flow/envelope.js';
+import { positionOf, rootOf } from '../flow/ids.js';
+import type { JsonValue } from '../primitives/json.js';
+import type { TaskState } from '../task/task-state.js';
+
+/** How many members of a composite are where. */
+export interface MemberCounts {
+  readonly size: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly pending: number;
+}
+
+/** That a chord's callback ran although members failed, and by which strategy. */
+export interface Recovered {
+  readonly strategy: string;
+  readonly failed: number;
+  readonly size: number;
+}
+
+/** Everything that the store knows about one task or canvas at one moment. */
+export interface TaskSnapshot {
+  readonly id: string;
+  readonly state: TaskState;
+  /** The task's name, or the kind of a composite. */
+  readonly name?: string;
+  readonly queue?: string;
+  readonly value?: JsonValue;
+  readonly failure?: TaskFailure;
+  readonly progress?: JsonValue;
+  /** Retries so far. */
+  readonly retries?: number;
+  readonly counts?: MemberCounts;
+  readonly recovered?: Recovered;
+  /** Epoch milliseconds. */
+  readonly publishedAt?: number;
+  readonly startedAt?: number;
+  readonly finishedAt?: number;
+}
+
+/** What the script READ_TASK answered, with names. */
+export type TaskReply =
+  | { readonly source: 'unknown' | 'absent'; readonly record?: TaskFailure }
+  | {
+      readonly source: 'value';
+      readonly queue: string;
+      readonly json: string;
+      readonly decision?: ChordDecisionRecord;
+    }
+  | {
+      readonly source: 'failed';
+      readonly queue: string;
+      readonly reason: string;
+      readonly record?: TaskFailure;
+    }
+  | {
+      readonly source: 'job';
+      readonly queue: string;
+      readonly place: string;
+      readonly record?: TaskFailure;
+      readonly decision?: ChordDecisionRecord;
+      readonly job: JobFields;
+    };
+
+export interface JobFields {
+  readonly name: string;
+  readonly timestamp?: number;
+  readonly processedOn?: number;
+  readonly finishedOn?: number;
+  readonly returnvalue?: string;
+  readonly failedReason?: string;
+  readonly attemptsMade: number;
+  readonly progress?: JsonValue;
+  readonly node?: {
+    readonly data: string;
+    readonly values: number;
+    readonly failures: number;
+    readonly pending: number;
+  };
+}
+
+/** Reads the flat list that Redis answered. */
+export function parseReply(flat: readonly (string | number | null)[]): TaskReply {
+  const [source, failureJson, decisionJson] = flat;
+  const record = typeof failureJson === 'string' ? { record: JSON.parse(failureJson) as TaskFailure } : {};
+  const decision =
+    typeof decisionJson === 'string' ? { decision: JSON.parse(decisionJson) as ChordDecisionRecord } : {};
+  const text = (at: number): string | undefined => {
+    const value = flat[at];
+    return value === null || value === undefined ? undefined : String(value);
+  };
+  switch (source) {
+    case 'job':
+      return {
+        source,
+        queue: text(3) ?? '',
+        place: text(4) ?? '',
+        ...record,
+        ...decision,
+        job: jobFields(text),
+      };
+    case 'value':
+      return { source, queue: text(3) ?? '', json: text(4) ?? 'null', ...decision };
+    case 'failed':
+      return { source, queue: text(3) ?? '', reason: text(4) ?? '', ...record };
+    case 'absent':
+      return { source, ...record };
+    default:
+      return { source: 'unknown', ...record };
+  }
+}
+
+function jobFields(text: (at: number) => string | undefined): JobFields {
+  const number = (at: number): number | undefined => (text(at) === undefined ? undefined : Number(text(at)));
+  const data = text(14);
+  return defined({
+    name: text(5) ?? '',
+    timestamp: number(6),
+    processedOn: number(7),
+    finishedOn: number(8),
+    returnvalue: text(9),
+    failedReason: text(10),
+    attemptsMade: number(11) ?? 0,
+    progress: parseProgress(text(13)),
+    node:
+      data === undefined
+        ? undefined
+        : { data, values: number(15) ?? 0, failures: number(16) ?? 0, pending: number(17) ?? 0 },
+  }) as JobFields;
+}
+
+/** What a reply says about a task that has a job, or whose node remembers it. */
+export function snapshotOf(
+  id: string,
+  reply: Extract<TaskReply, { source: 'job' | 'value' | 'failed' }>,
+): TaskSnapshot {
+  switch (reply.source) {
+    case 'value':
+      return {
+        id,
+        state: 'SUCCESS',
+        queue: reply.queue,
+        value: JSON.parse(reply.json) as JsonValue,
+        ...recovered(reply.decision),
+      };
+    case 'failed':
+      return failed(id, reply.queue, reply.record ?? failureFromReason(id, reply.queue, reply.reason));
+    case 'job':
+      return jobSnapshot(id, reply);
+  }
+}
+
+function jobSnapshot(id: string, reply: Extract<TaskReply, { source: 'job' }>): TaskSnapshot {
+  const { job, queue, place } = reply;
+  const facts = defined({
+    name: job.name,
+    queue,
+    progress: job.progress,
+    retries: job.attemptsMade,
+    counts: job.node === undefined ? undefined : countsOf(job.node),
+    publishedAt: job.timestamp,
+    startedAt: job.processedOn,
+    finishedAt: job.finishedOn,
+  });
+  // A node's recorded failure stands before its job has ended: state first, then callbacks (Celery B064).
+  const settled = job.node !== undefined && reply.record !== undefined;
+  if (place === 'failed' || settled) {
+    const failure =
+      reply.record ?? failureFromReason(id, queue, job.failedReason ?? 'unknown reason', job.name);
+    return { ...facts, ...failed(id, queue, failure) };
+  }
+  if (place === 'completed') {
+    const value = job.returnvalue === undefined ? null : (JSON.parse(job.returnvalue) as JsonValue);
+    return { ...facts, id, state: 'SUCCESS', value, ...recovered(reply.decision) };
+  }
+  return { ...facts, id, state: runningState(place, job) };
+}
+
+function runningState(place: string, job: JobFields): TaskState {
+  if (job.node !== undefined)
+    return job.node.values + job.node.failures > 0 || place === 'active' ? 'STARTED' : 'PENDING';
+  if (place === 'active') return 'STARTED';
+  return job.attemptsMade > 0 ? 'RETRY' : 'PENDING';
+}
+
+/** Reads a node's envelope, so that its children can be named. */
+export function nodeOf(data: string): NodeEnvelope | undefined {
+  const node = decodeNode(JSON.parse(data));
+  return node.node === 'sentinel' ? undefined : node;
+}
+
+function countsOf(node: {
+  data: string;
+  values: number;
+  failures: number;
+  pending: number;
+}): MemberCounts | undefined {
+  const spec = nodeOf(node.data);
+  if (spec === undefined) return undefined;
+  const size = spec.node === 'task' ? 1 : spec.node === 'chord' ? spec.size + 1 : spec.size;
+  return {
+    size,
+    succeeded: node.values,
+    failed: node.failures,
+    pending: Math.max(0, size - node.values - node.failures),
+  };
+}
+
+function failed(id: string, queue: string, failure: TaskFailure): TaskSnapshot {
+  return { id, queue, state: failure.reason === 'revoked' ? 'REVOKED' : 'FAILURE', failure };
+}
+
+function recovered(decision: ChordDecisionRecord | undefined): { recovered?: Recovered } {
+  if (decision?.next.run !== 'callback') return {};
+  return { recovered: { strategy: decision.strategy, failed: decision.failed, size: decision.size } };
+}
+
+const STALLED = /stalled more than allowable limit|started more than allowable limit/;
+
+/**
+ * The record of a failure that our code never saw: BullMQ failed the job by itself, or somebody did it by
+ * hand. All there is is a message.
+ */
+export function failureFromReason(id: string, queue: string, reason: string, name = ''): TaskFailure {
+  const lost = STALLED.test(reason);
+  return failureOf(id, name, queue, lost ? 'worker-lost' : 'error', {
+    name: lost ? 'WorkerLostError' : 'Error',
+    message: reason,
+    ...(lost ? { code: 'WORKER_LOST' } : {}),
+  });
+}
+
+/** The record of a member that is in no list: its job was removed by hand, or it was never published. */
+export function failureOfMissing(id: string, dispatchCut: boolean): TaskFailure {
+  return failureOf(
+    id,
+    '',
+    '',
+    'removed',
+    dispatchCut
+      ? {
+          name: 'DispatchIncompleteError',
+          code: 'DISPATCH_INCOMPLETE',
+          message: `Task ${id} was never published: the producer stopped before it had published the whole header.`,
+        }
+      : {
+          name: 'TaskRemovedError',
+          code: 'TASK_REMOVED',
+          message: `Task ${id} was removed from its queue by hand, so nobody will ever run it.`,
+        },
+  );
+}
+
+/** The record of a step that never started, because `cause` happened before it. */
+export function failureOfSkipped(id: string, cause: TaskFailure): TaskFailure {
+  return failureOf(id, '', '', cause.reason === 'revoked' ? 'revoked' : 'upstream', {
+    name: 'UpstreamFailedError',
+    code: 'UPSTREAM_FAILED',
+    message: `Task ${id} did not run, because ${cause.request.name || 'a task'} (${cause.request.id}) failed: ${cause.error.message}`,
+    cause: cause.error,
+  });
+}
+
+function failureOf(
+  id: string,
+  name: string,
+  queue: string,
+  reason: TaskFailure['reason'],
+  error: SerializedError,
+): TaskFailure {
+  return {
+    request: { id, name, args: [], queue, attempt: 0, workflowId: rootOf(id), position: positionOf(id) },
+    error,
+    reason,
+    at: new Date().toISOString(),
+  };
+}
+
+function parseProgress(json: string | undefined): JsonValue | undefined {
+  if (json === undefined || json === '0') return undefined;
+  return JSON.parse(json) as JsonValue;
+}
+
+function defined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+}
