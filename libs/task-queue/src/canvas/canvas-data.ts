@@ -14,6 +14,11 @@ export interface CallOptions {
   readonly countdownMs?: number;
   readonly eta?: number;
   readonly expires?: number;
+  /**
+   * An expiry that is counted from the moment when the node itself is released, as Celery counts it for a
+   * chord's body. For what is released at once, publishing turns it into `expires`.
+   */
+  readonly expiresInMs?: number;
   readonly queue?: string;
   readonly priority?: number;
   readonly taskId?: string;

@@ -1,0 +1,40 @@
+import { InvalidCanvasError } from '../errors/publish.errors.js';
+import type { JsonValue } from '../primitives/json.js';
+import type { SignatureData } from './canvas-data.js';
+
+/**
+ * A call of one task, not published yet.
+ *
+ * The list of arguments is copied, the arguments are not: they become JSON when the call is published.
+ *
+ * @param task the task's name
+ * @throws InvalidCanvasError when the name is empty or the arguments are no list
+ */
+export function makeSignature(
+  task: string,
+  args: readonly unknown[] = [],
+  { immutable = false }: { readonly immutable?: boolean } = {},
+): SignatureData {
+  if (typeof task !== 'string' || task === '') {
+    throw new InvalidCanvasError('root', 'a signature needs the name of a task');
+  }
+  if (!Array.isArray(args)) {
+    throw new InvalidCanvasError('root', `the arguments of "${task}" have to be an array`);
+  }
+  return Object.freeze({
+    kind: 'task',
+    task,
+    args: copyArguments(args),
+    ...(immutable ? { immutable } : {}),
+  });
+}
+
+/**
+ * A copy without `undefined` at its end: an optional parameter that is given as `undefined` is one that is
+ * not given, and JSON has no other way to say so. Anywhere else `undefined` is refused at publish time.
+ */
+export function copyArguments(args: readonly unknown[]): readonly JsonValue[] {
+  let length = args.length;
+  while (length > 0 && args[length - 1] === undefined) length--;
+  return Object.freeze(args.slice(0, length) as JsonValue[]);
+}
