@@ -71,7 +71,7 @@ td { overflow-wrap: break-word; max-width: 40ch; }
 td.message, td.obligations { max-width: none; }
 td.obligations, .message, .muted, .remarks { color: var(--soft); }
 .obligations { font-size: 13px; min-width: 320px; }
-.message { overflow-wrap: anywhere; }
+.message, .declared { overflow-wrap: anywhere; min-width: 13ch; }
 .muted, .remarks { font-size: 13px; font-weight: 400; }
 td > .remarks { color: var(--text); font-size: 14px; }
 .plain { list-style: none; margin: 0; padding: 0; }

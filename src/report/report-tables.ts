@@ -13,7 +13,7 @@ export function findingsTable(findings: readonly LicenceFinding[]): SafeHtml {
       (finding) =>
         html`<tr>
           ${packageCells(finding, remarks(finding.notes))}
-          <td>${declared(finding)}</td>
+          <td class="declared">${declared(finding)}</td>
           <td>${identified(finding, 'as hint')}</td>
           <td>${verdictChip(finding)}</td>
           <td>${categoryChip(finding)}</td>
@@ -31,7 +31,7 @@ export function contradictionsTable(findings: readonly LicenceFinding[]): SafeHt
       (finding) =>
         html`<tr>
           ${packageCells(finding)}
-          <td>${declared(finding)}</td>
+          <td class="declared">${declared(finding)}</td>
           <td>${identified(finding, 'in words')}</td>
           <td>${remarks(finding.notes)}</td>
         </tr>`,
