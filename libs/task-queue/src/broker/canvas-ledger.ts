@@ -20,6 +20,8 @@ export interface Stage {
   readonly state: 'adding' | 'added';
   /** The key of the one child of this stage, where there is one. */
   readonly key?: string;
+  /** The key of the stage before, from which a step whose adding was cut short begins again. */
+  readonly before?: string;
 }
 
 /** What a node's job sees when it is released. */

@@ -23,6 +23,8 @@ export interface Delivery {
    * @returns false when none is pending, in which case the job goes on
    */
   waitForChildren(): Promise<boolean>;
+  /** Puts the job back to wait, without having counted; what its handler still does is not heard any more. */
+  giveBack(): Promise<void>;
 }
 
 /** What the queue does with a job when its activation is over. */
@@ -34,8 +36,8 @@ export type Verdict =
   | { readonly do: 'retry'; readonly delayMs: number; readonly message: string; readonly stack?: string }
   /** Run again by whoever is free; counts as nothing. */
   | { readonly do: 'give-back'; readonly delayMs?: number }
-  /** The job waits for its children already. */
-  | { readonly do: 'await-children' };
+  /** Nothing: the job waits for its children already, or belongs to somebody else by now. */
+  | { readonly do: 'leave' };
 
 /** Carries out one activation. It never throws: whatever happens is a verdict. */
 export type Processor = (delivery: Delivery) => Promise<Verdict>;

@@ -31,7 +31,8 @@ export interface WorkerPoolOptions {
  * behind it as a last resort.
  */
 const LAST_RESORT_STALLS = 100;
-const RETRY_SOON_MS = 1_000;
+const PAUSE_MS = 1_000;
+const GIVE_BACK_MS = 2_000;
 
 /** The BullMQ workers of one application: one per queue and shard. */
 export class WorkerPool {
@@ -76,7 +77,7 @@ export class WorkerPool {
   async stopFetching(): Promise<void> {
     await Promise.allSettled(
       this.#workers.map((worker) =>
-        bounded(worker.pause(true), RETRY_SOON_MS, () => new Error('pause timed out')),
+        bounded(worker.pause(true), PAUSE_MS, () => new Error('pause timed out')),
       ),
     );
   }
@@ -108,15 +109,19 @@ async function apply(job: Job, token: string, verdict: Verdict): Promise<unknown
       job.opts.backoff = { type: 'fixed', delay: verdict.delayMs };
       throw withStack(new Error(verdict.message), verdict.stack);
     case 'give-back':
-      if (verdict.delayMs === undefined) {
-        await job.moveToWait(token);
-        throw new WaitingError();
-      }
-      await job.moveToDelayed(Date.now() + verdict.delayMs, token);
-      throw new DelayedError();
-    case 'await-children':
+      await giveBack(job, token, verdict.delayMs);
+      throw new WaitingError();
+    case 'leave':
       throw new WaitingChildrenError();
   }
+}
+
+/** When Redis does not take the job back, its lock runs out and whoever looks for stalled jobs takes it up. */
+async function giveBack(job: Job, token: string, delayMs: number | undefined): Promise<void> {
+  const move = delayMs === undefined ? job.moveToWait(token) : job.moveToDelayed(Date.now() + delayMs, token);
+  await bounded(Promise.resolve(move), GIVE_BACK_MS, () => new Error('give-back timed out')).catch(
+    () => undefined,
+  );
 }
 
 function withStack(error: Error, stack: string | undefined): Error {
@@ -155,5 +160,8 @@ class BullmqDelivery implements Delivery {
   }
   waitForChildren(): Promise<boolean> {
     return this.job.moveToWaitingChildren(this.token);
+  }
+  giveBack(): Promise<void> {
+    return giveBack(this.job, this.token, undefined);
   }
 }

@@ -27,7 +27,7 @@ export interface CompileContext {
   readonly priorityOf: (task: string) => number | undefined;
   /** Name of the strategy of a chord that names none. */
   readonly recovery: string;
-  /** Epoch milliseconds, for `eta`. */
+  /** Epoch milliseconds, for `eta` and for lengths of time. */
   readonly nowMs: number;
 }
 
@@ -84,6 +84,7 @@ function compile(canvas: CanvasData, id: string, from: Inherited, context: Compi
 
 function leaf(signature: SignatureData, id: string, from: Inherited, context: CompileContext): FlowPlan {
   const options = merge(from.options, signature.options);
+  const expires = options?.expiresInMs === undefined ? options?.expires : context.nowMs + options.expiresInMs;
   const envelope: TaskEnvelope = {
     v: 1,
     args: signature.args,
@@ -92,7 +93,7 @@ function leaf(signature: SignatureData, id: string, from: Inherited, context: Co
     ...pick(options, 'softTimeLimitMs'),
     ...pick(options, 'timeLimitMs'),
     ...pick(options, 'maxRetries'),
-    ...pick(options, 'expires'),
+    ...(expires === undefined ? {} : { expires }),
     ...pick(options, 'ignoreResult'),
   };
   const delayMs =

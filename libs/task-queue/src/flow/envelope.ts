@@ -17,8 +17,13 @@ export type InputRef =
   | { readonly from: 'child'; readonly node: string; readonly key: string }
   /** What all members of a node came to: read when the task runs, never copied. */
   | { readonly from: 'members'; readonly node: string; readonly size: number; readonly as: MembersForm }
-  /** A recorded failure, with all of its members' where it is a group's or chord's. */
-  | { readonly from: 'failure'; readonly of: string };
+  /** A failure, together with what all members of a node came to. */
+  | {
+      readonly from: 'failure';
+      readonly failure: TaskFailure;
+      readonly members: string;
+      readonly size: number;
+    };
 
 /** In which form members are handed over: all values, the values of those that succeeded, or outcomes. */
 export type MembersForm = 'values' | 'successes' | 'outcomes';

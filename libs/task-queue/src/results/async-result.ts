@@ -61,8 +61,10 @@ const RECHECK_MS = { first: 50, max: 2_000 } as const;
 /**
  * A handle on a task or canvas: its id, and everything that can be asked by it. It holds no state, so one made
  * from an id in another process is as good as the one that publishing returned.
+ *
+ * `R` is the value's type, `Unpropagated` that of `get({ propagate: false })`.
  */
-export class AsyncResult<R = JsonValue> {
+export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
   /** Ties `R` to the handle for the type checker; holds nothing at run time. */
   declare readonly resultType?: R;
   protected readonly source: ResultSource;
@@ -125,14 +127,19 @@ export class AsyncResult<R = JsonValue> {
    * @throws ResultTimeoutError when it is not there in time; ResultUnknownError when no task has this id
    * @throws WaitInsideTaskError when a task is running here
    */
-  get(options: GetOptions & { propagate: false }): Promise<R | Error>;
+  get(options: GetOptions & { propagate: false }): Promise<Unpropagated>;
   get(options?: GetOptions): Promise<R>;
-  async get(options: GetOptions = {}): Promise<R | Error> {
+  async get(options: GetOptions = {}): Promise<R | Unpropagated> {
     const snapshot = await this.waitUntilTerminal(options);
     if (snapshot.state === 'SUCCESS') return snapshot.value as R;
     const error = snapshot.failure ? await this.toError(snapshot.failure) : new ResultUnknownError(this.id);
-    if (options.propagate === false) return error;
+    if (options.propagate === false) return this.unpropagated(error);
     throw error;
+  }
+
+  /** What `get({ propagate: false })` gives for a failure. */
+  protected unpropagated(error: Error): Unpropagated | Promise<Unpropagated> {
+    return error as Unpropagated;
   }
 
   /** States and progress as they change, until the end. */

@@ -16,7 +16,7 @@ const POLL_MS = { first: 25, max: 500 } as const;
  *
  * `R` is what a member returns.
  */
-export class GroupResult<R = JsonValue> extends AsyncResult<R[]> {
+export class GroupResult<R = JsonValue> extends AsyncResult<R[], (R | Error)[]> {
   /** Members that have succeeded so far. */
   async completedCount(): Promise<number> {
     return (await this.counts()).succeeded;
@@ -37,9 +37,13 @@ export class GroupResult<R = JsonValue> extends AsyncResult<R[]> {
   /** Waits for all members. The same as `get`; Celery's name. */
   join(options: GetOptions & { propagate: false }): Promise<(R | Error)[]>;
   join(options?: GetOptions): Promise<R[]>;
-  async join(options: GetOptions = {}): Promise<(R | Error)[]> {
-    if (options.propagate !== false) return this.get(options);
-    const outcomes = await this.settled(options);
+  join(options: GetOptions = {}): Promise<(R | Error)[]> {
+    return options.propagate === false ? this.get({ ...options, propagate: false }) : this.get(options);
+  }
+
+  /** Values and errors mixed, in definition order, as in Celery. */
+  protected override async unpropagated(): Promise<(R | Error)[]> {
+    const outcomes = await this.settled({ allowInsideTask: true });
     return outcomes.map((outcome) =>
       outcome.status === 'fulfilled'
         ? outcome.value

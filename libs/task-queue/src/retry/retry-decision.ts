@@ -1,5 +1,5 @@
 import { isControlFlow, RejectTask, RetryTask } from '../errors/control-flow.js';
-import { MaxRetriesExceededError, NonRetryableError } from '../errors/task.errors.js';
+import { MaxRetriesExceededError, NonRetryableError, TimeLimitExceededError } from '../errors/task.errors.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
 import type { Clock, RandomSource } from '../primitives/clock.js';
 import { toMilliseconds } from '../primitives/duration.js';
@@ -60,7 +60,9 @@ export function decideRetry(
   }
   if (thrown instanceof TaskQueueError && FINAL_CODES.has(thrown.code)) return fail(thrown);
   if (state.policies.some((policy) => policy.never(thrown))) return fail(thrown);
-  const index = state.policies.findIndex((policy) => policy.matches(thrown));
+  // A hard limit means that the handler may still be running: only who says so wants another beside it.
+  const hardLimit = thrown instanceof TimeLimitExceededError;
+  const index = state.policies.findIndex((policy) => (policy.explicit || !hardLimit) && policy.matches(thrown));
   const policy = state.policies[index];
   if (policy === undefined) return fail(thrown);
   const made = state.made[String(index)] ?? 0;

@@ -26,6 +26,8 @@ export interface RetryOptions {
 
 /** A policy whose options have been read. */
 export interface RetryPolicy {
+  /** Whether the policy lists its errors; one that is for every error does not cover a hard time limit. */
+  readonly explicit: boolean;
   readonly matches: (error: unknown) => boolean;
   readonly never: (error: unknown) => boolean;
   readonly maxRetries: number;
@@ -49,6 +51,7 @@ export function compileRetryPolicy(options: RetryOptions = {}): RetryPolicy {
   }
   const matchers = options.for;
   return {
+    explicit: matchers !== undefined,
     matches: matchers === undefined ? () => true : (error) => matchesAny(error, matchers),
     never: (error) => matchesAny(error, options.never ?? []),
     maxRetries,

@@ -1,0 +1,136 @@
+import { CanvasLedger } from '../broker/canvas-ledger.js';
+import { CanvasRemoval } from '../broker/canvas-removal.js';
+import { CompletionEvents } from '../broker/completion-events.js';
+import { FlowPublisher } from '../broker/flow-publisher.js';
+import { type ConnectionPurpose, RedisConnections } from '../broker/redis-connections.js';
+import { RedisKeys } from '../broker/redis-keys.js';
+import type { CanvasData } from '../canvas/canvas-data.js';
+import { validateCanvas } from '../canvas/canvas-validate.js';
+import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
+import { recoveryName } from '../chords/built-in-recoveries.js';
+import type { EngineLog } from '../execution/engine-log.js';
+import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
+import { CANVAS_QUEUE, newCanvasId } from '../flow/ids.js';
+import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions } from '../options/resolve-options.js';
+import { type Clock, type RandomSource, systemClock } from '../primitives/clock.js';
+import type { ResultSource } from '../results/async-result.js';
+import { ErrorRegistry } from '../results/error-registry.js';
+import { TaskReader } from '../results/task-reader.js';
+import { isTerminal } from '../task/task-state.js';
+import { TaskRegistry } from '../task/task-registry.js';
+import { WorkerRuntime } from './worker-runtime.js';
+
+/**
+ * Everything that one `forRoot` is made of, wired by hand: the library without Nest. One module has one
+ * engine; there is no state outside of it, so two apps in one process do not meet.
+ */
+export class TaskQueueEngine implements ResultSource {
+  readonly registry = new TaskRegistry();
+  /** Recovery strategies of the application, by class name. Filled by discovery. */
+  readonly strategies = new Map<string, ChordRecovery>();
+  readonly errors = new ErrorRegistry();
+  readonly keys: RedisKeys;
+  readonly connections: RedisConnections;
+  readonly publisher: FlowPublisher;
+  readonly ledger: CanvasLedger;
+  readonly reader: TaskReader;
+  readonly events: CompletionEvents;
+  readonly removal: CanvasRemoval;
+  readonly worker: WorkerRuntime;
+
+  constructor(
+    readonly options: ResolvedTaskQueueOptions,
+    readonly log: EngineLog,
+    readonly clock: Clock = systemClock,
+    readonly random: RandomSource = Math.random,
+  ) {
+    const onError = throttled(log);
+    this.keys = new RedisKeys(options.prefix, options.shards);
+    this.connections = new RedisConnections(options.connection, (error, purpose: ConnectionPurpose) =>
+      onError(error, `connection for ${purpose}`),
+    );
+    this.publisher = new FlowPublisher(
+      this.connections,
+      this.keys,
+      { publishTimeoutMs: options.publishTimeoutMs, resultExpiresMs: (queue) => this.resultExpiresMs(queue) },
+      (error) => onError(error, 'publishing'),
+    );
+    this.ledger = new CanvasLedger(this.keys, () => this.connections.get('ledger'));
+    this.events = new CompletionEvents(this.connections, this.keys, (error) => onError(error, 'events'));
+    this.reader = new TaskReader(
+      this.connections,
+      this.keys,
+      this.ledger,
+      this.events,
+      options.publishTimeoutMs,
+    );
+    this.removal = new CanvasRemoval(() => this.connections.get('publish'), this.keys, this.publisher);
+    this.worker = new WorkerRuntime(this, onError);
+  }
+
+  /**
+   * Publishes a canvas.
+   *
+   * @returns its id
+   * @throws InvalidCanvasError, UnserializableArgumentError before anything is sent
+   * @throws BrokerUnavailableError within the publish timeout
+   */
+  async publish(canvas: CanvasData): Promise<string> {
+    validateCanvas(canvas);
+    const chosen = canvas.options?.taskId;
+    const id = chosen ?? newCanvasId(this.options.shards, this.random);
+    const plan = compileCanvas(canvas, id, this.compileContext());
+    // Nobody else can have a fresh id; one that a caller chose may have been published before.
+    await (chosen === undefined ? this.publisher.publish(plan) : this.publisher.publishOnce(plan));
+    return id;
+  }
+
+  /** Deletes what is stored about a task or canvas that has ended; one that still runs goes when it ends. */
+  async forget(id: string): Promise<void> {
+    const snapshot = await this.reader.read(id);
+    if (snapshot.state === 'UNKNOWN' || snapshot.queue === undefined) return;
+    if (!isTerminal(snapshot.state)) return;
+    if (snapshot.queue === CANVAS_QUEUE) {
+      await this.removal.removeCanvas(id);
+      await this.connections.get('publish').zrem(this.keys.expiry(this.keys.prefixOf(id)), id);
+    } else {
+      await this.removal.removeTask(snapshot.queue, id);
+    }
+  }
+
+  compileContext(): CompileContext {
+    return {
+      queueOf: (task) => this.registry.get(task)?.queue ?? DEFAULT_QUEUE,
+      priorityOf: (task) => this.registry.get(task)?.options.priority,
+      recovery: recoveryName(this.options.chord.recovery as ChordRecoveryType),
+      nowMs: this.clock.wallMs(),
+    };
+  }
+
+  resultExpiresMs(queue: string): number {
+    return this.options.queues.get(queue)?.resultExpiresMs ?? this.options.defaults.resultExpiresMs;
+  }
+
+  /** Ends everything, in order: workers give back what they cannot finish, then waiters, then connections. */
+  async close(): Promise<void> {
+    await this.worker.stop();
+    await this.events.close();
+    await this.publisher.close();
+    this.connections.close();
+  }
+}
+
+const SAME_ERROR_EVERY_MS = 10_000;
+
+/** Says the same trouble at most once in ten seconds: a Redis that is away would fill the log otherwise. */
+function throttled(log: EngineLog): (error: Error, where: string) => void {
+  const last = new Map<string, number>();
+  return (error, where) => {
+    const key = `${where}: ${error.message}`;
+    const now = Date.now();
+    if (now - (last.get(key) ?? 0) < SAME_ERROR_EVERY_MS) return;
+    if (last.size > 200) last.clear();
+    last.set(key, now);
+    log.warn(`Redis, ${key}`);
+  };
+}

@@ -1,0 +1,182 @@
+import type { Delivery, Verdict } from '../broker/delivery.js';
+import { WorkerPool } from '../broker/worker-pool.js';
+import { ChordRecoverer } from '../execution/chord-recoverer.js';
+import { HookRunner } from '../execution/hook-runner.js';
+import { Janitor } from '../execution/janitor.js';
+import { NodeProcessor } from '../execution/node-processor.js';
+import { CallbackRelease } from '../execution/publish-callbacks.js';
+import { RunningAttempts } from '../execution/running-attempts.js';
+import { TaskProcessor } from '../execution/task-processor.js';
+import { CANVAS_QUEUE } from '../flow/ids.js';
+import { bounded } from '../primitives/bounded.js';
+import type { TaskQueueEngine } from './task-queue-engine.js';
+
+/** How long handlers get to end after their signal was aborted. */
+const AFTER_ABORT_MS = 1_000;
+
+/**
+ * The worker half of an engine.
+ *
+ * ```
+ * idle ──start──→ serving ──stop──→ draining ──all done or drain time over──→ aborting ──→ stopped
+ * ```
+ *
+ * draining: nothing more is fetched, what runs goes on and may publish.
+ * aborting: signals are aborted; an attempt that ends now is given back without having counted.
+ */
+export class WorkerRuntime {
+  readonly running = new RunningAttempts();
+  readonly #stopping = new AbortController();
+  #pool: WorkerPool | undefined;
+  #janitor: Janitor | undefined;
+  #state: 'idle' | 'serving' | 'stopped' = 'idle';
+
+  constructor(
+    private readonly engine: TaskQueueEngine,
+    private readonly onError: (error: Error, where: string) => void,
+  ) {}
+
+  get serving(): boolean {
+    return this.#state === 'serving';
+  }
+
+  /** Begins to serve the queues of all registered tasks, and the queue of composite nodes. */
+  start(): void {
+    if (this.#state !== 'idle') return;
+    this.#state = 'serving';
+    const { engine } = this;
+    const { options, keys, connections } = engine;
+    const pool = new WorkerPool(connections, keys, options.worker, (error, queue) =>
+      this.onError(error, `worker of queue ${queue}`),
+    );
+    this.#pool = pool;
+    const tasks = this.#taskProcessor();
+    const nodes = this.#nodeProcessor();
+    for (const queue of this.#queues()) {
+      pool.serve({
+        queue,
+        concurrency:
+          options.queues.get(queue)?.concurrency ?? options.queues.get('default')?.concurrency ?? 10,
+        process: (delivery) => this.#safely(delivery, tasks),
+        onLost: (ids) => this.#lost(ids),
+      });
+    }
+    pool.serve({
+      queue: CANVAS_QUEUE,
+      concurrency: options.worker.canvasConcurrency,
+      process: (delivery) => this.#safely(delivery, nodes),
+      onLost: () => undefined,
+    });
+    this.#janitor = this.#startJanitor();
+  }
+
+  /** Stops in bounded time, also when Redis is away. */
+  async stop(): Promise<void> {
+    if (this.#state !== 'serving') {
+      this.#state = 'stopped';
+      return;
+    }
+    this.#state = 'stopped';
+    await this.#janitorStop();
+    await this.#pool?.stopFetching();
+    await this.#drained(this.engine.options.worker.drainTimeoutMs);
+    this.#stopping.abort();
+    for (const attempt of this.running.all()) attempt.interrupt({ by: 'shutdown' });
+    await this.#drained(AFTER_ABORT_MS);
+    for (const attempt of this.running.all()) {
+      attempt.close();
+      this.engine.log.warn(
+        `${attempt.delivery.name} ${attempt.delivery.id} did not end when it was told to; it is given back and ` +
+          `will be run again while this handler may still be running`,
+      );
+      await attempt.delivery.giveBack();
+    }
+    await this.#pool?.close();
+  }
+
+  #taskProcessor(): TaskProcessor {
+    const { registry, ledger, reader, options, clock, random, log, publisher } = this.engine;
+    return new TaskProcessor({
+      registry,
+      ledger,
+      reader,
+      hooks: new HookRunner(publisher, reader, registry, log),
+      running: this.running,
+      defaults: { softMs: options.defaults.softTimeLimitMs, hardMs: options.defaults.timeLimitMs },
+      maxTimesLost: options.worker.maxTimesLost,
+      resultExpiresMs: (queue) => this.engine.resultExpiresMs(queue),
+      clock,
+      random,
+      log,
+      stopping: this.#stopping.signal,
+    });
+  }
+
+  #nodeProcessor(): NodeProcessor {
+    const { ledger, reader, publisher, keys, clock, log, strategies, options } = this.engine;
+    const context = () => this.engine.compileContext();
+    return new NodeProcessor({
+      ledger,
+      reader,
+      publisher,
+      keys,
+      callbacks: new CallbackRelease(publisher, context),
+      recoverer: new ChordRecoverer(ledger, reader, strategies, clock),
+      context,
+      resultExpiresMs: options.defaults.resultExpiresMs,
+      clock,
+      log,
+    });
+  }
+
+  #startJanitor(): Janitor {
+    const { connections, keys, publisher, removal, clock, log, options } = this.engine;
+    const queues = new Map(this.#queues().map((queue) => [queue, this.engine.resultExpiresMs(queue)]));
+    const janitor = new Janitor(
+      { client: () => connections.get('publish'), keys, publisher, removal, queues, clock, log },
+      Math.min(options.defaults.resultExpiresMs, ...queues.values()),
+    );
+    janitor.start();
+    return janitor;
+  }
+
+  async #janitorStop(): Promise<void> {
+    if (this.#janitor)
+      await bounded(this.#janitor.stop(), 2_000, () => new Error('timed out')).catch(() => undefined);
+  }
+
+  /** Only queues of tasks that this application has: serving another's would fail its tasks as unknown. */
+  #queues(): string[] {
+    return [...new Set(this.engine.registry.all().map((task) => task.queue))];
+  }
+
+  /** Nothing may leave a processor but a verdict: BullMQ would leave the job active for ever (hole H8). */
+  async #safely(
+    delivery: Delivery,
+    processor: { process(delivery: Delivery): Promise<Verdict> },
+  ): Promise<Verdict> {
+    try {
+      return await processor.process(delivery);
+    } catch (error) {
+      this.engine.log.error(
+        `${delivery.name} ${delivery.id}: a defect of nestjs-task-queue; the task is given back: ${String(error)}`,
+        error instanceof Error ? error.stack : undefined,
+      );
+      return { do: 'give-back', delayMs: 1_000 };
+    }
+  }
+
+  #lost(ids: readonly string[]): void {
+    for (const id of ids) {
+      this.engine.log.warn(
+        `Task ${id} lost its lock: another worker may run it; this attempt is not heard any more`,
+      );
+      this.running.get(id)?.interrupt({ by: 'lost-lock' });
+    }
+  }
+
+  async #drained(timeoutMs: number): Promise<void> {
+    if (this.running.size === 0) return;
+    await bounded(this.running.idle(), timeoutMs, () => new Error('drain timed out')).catch(() => undefined);
+  }
+}

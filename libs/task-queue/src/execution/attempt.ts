@@ -1,0 +1,178 @@
+import type { EngineLog } from './engine-log.js';
+import type { Holder } from '../broker/canvas-ledger.js';
+import type { Delivery } from '../broker/delivery.js';
+import { SoftTimeLimitExceededError, TimeLimitExceededError } from '../errors/task.errors.js';
+import type { TaskEnvelope } from '../flow/envelope.js';
+import { positionOf, rootOf } from '../flow/ids.js';
+import { findNonJson, type JsonValue } from '../primitives/json.js';
+import { TaskContext, type TaskLogger, taskStorage } from '../task/task-context.js';
+import type { TaskDefinition } from '../task/task-definition.js';
+import { UnserializableArgumentError } from '../errors/publish.errors.js';
+
+/** The limits that hold for one attempt: call over task over module. */
+export interface Limits {
+  readonly softMs: number | undefined;
+  readonly hardMs: number | undefined;
+}
+
+/** Why an attempt was told to end before it was done. */
+export type Interruption =
+  | { readonly by: 'shutdown' }
+  | { readonly by: 'lost-lock' }
+  | { readonly by: 'limit'; readonly error: Error };
+
+/**
+ * One attempt of one task while its handler runs: its context, its signal and its limits.
+ *
+ * An attempt that is over (its hard limit has passed, its lock is lost, its worker stopped) is closed: whatever
+ * its handler still does, it cannot report any more. The store refuses it as well, by its token.
+ */
+export class Attempt {
+  #controller: AbortController | undefined;
+  #interruption: Interruption | undefined;
+  #closed = false;
+
+  constructor(
+    readonly delivery: Delivery,
+    private readonly definition: TaskDefinition,
+    private readonly envelope: TaskEnvelope,
+    private readonly args: readonly JsonValue[],
+    private readonly storeProgress: (holder: Holder, meta: JsonValue) => Promise<boolean>,
+    private readonly log: EngineLog,
+  ) {}
+
+  /** Runs the handler within its limits. */
+  async run(limits: Limits): Promise<unknown> {
+    const context = this.#context();
+    const invoke = (): Promise<unknown> =>
+      taskStorage.run(context, () => this.definition.invoke(this.args, context));
+    if (limits.softMs === undefined && limits.hardMs === undefined) return this.#ended(invoke());
+    const soft = limits.softMs === undefined ? undefined : this.#softLimit(limits.softMs);
+    const hard =
+      limits.hardMs === undefined
+        ? undefined
+        : new HardLimit(limits.hardMs, () => this.#hardLimit(limits.hardMs ?? 0));
+    try {
+      return await this.#ended(hard ? Promise.race([invoke(), hard.passed]) : invoke());
+    } finally {
+      clearTimeout(soft);
+      hard?.clear();
+    }
+  }
+
+  /** Why it was told to end, if it was. */
+  get interruption(): Interruption | undefined {
+    return this.#interruption;
+  }
+
+  /** Tells the handler to end, through its signal. The first reason stands. */
+  interrupt(interruption: Interruption): void {
+    if (this.#interruption !== undefined) return;
+    this.#interruption = interruption;
+    if (interruption.by === 'lost-lock') this.#closed = true;
+    this.#controller?.abort(reasonOf(interruption));
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  #ended<T>(running: Promise<T>): Promise<T> {
+    return running.finally(() => this.close());
+  }
+
+  #softLimit(ms: number): NodeJS.Timeout {
+    return setTimeout(() => this.interrupt({ by: 'limit', error: new SoftTimeLimitExceededError(ms) }), ms);
+  }
+
+  #hardLimit(ms: number): Error {
+    const error = new TimeLimitExceededError(ms);
+    this.interrupt({ by: 'limit', error });
+    this.close();
+    return error;
+  }
+
+  get #signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      // Made when it is asked for: most handlers never do, and it is the dearest part of a context.
+      this.#controller = new AbortController();
+      if (this.#interruption !== undefined) this.#controller.abort(reasonOf(this.#interruption));
+    }
+    return this.#controller.signal;
+  }
+
+  #context(): TaskContext {
+    const { delivery, definition, envelope } = this;
+    return new TaskContext({
+      id: delivery.id,
+      name: delivery.name,
+      args: this.args,
+      queue: delivery.queue,
+      attempt: delivery.activations,
+      retries: delivery.attemptsMade,
+      maxRetries: envelope.maxRetries ?? definition.policies[0]?.maxRetries ?? 0,
+      headers: envelope.headers ?? NO_HEADERS,
+      workflow: { id: rootOf(delivery.id), position: positionOf(delivery.id) },
+      signal: () => this.#signal,
+      logger: () => this.#logger(),
+      progress: (meta) => this.#progress(meta),
+    });
+  }
+
+  async #progress(meta: JsonValue): Promise<void> {
+    if (this.#closed)
+      return this.log.warn(`${this.#label()}: progress of an attempt that is over was refused`);
+    const offence = findNonJson(meta, 'progress');
+    if (offence) throw new UnserializableArgumentError(this.delivery.name, offence.path, offence.found);
+    if (!(await this.storeProgress(this.delivery, meta))) {
+      this.log.warn(`${this.#label()}: progress of a superseded attempt was refused`);
+    }
+  }
+
+  #logger(): TaskLogger {
+    const label = this.#label();
+    return {
+      log: (message) => this.log.log(`${label}: ${message}`),
+      warn: (message) => this.log.warn(`${label}: ${message}`),
+      error: (message, stack) => this.log.error(`${label}: ${message}`, stack),
+      debug: (message) => this.log.debug(`${label}: ${message}`),
+    };
+  }
+
+  #label(): string {
+    return `${this.delivery.name} ${this.delivery.id} attempt ${this.delivery.activations}`;
+  }
+}
+
+const NO_HEADERS = Object.freeze({});
+
+/** What `task.signal.reason` is. */
+function reasonOf(interruption: Interruption): unknown {
+  switch (interruption.by) {
+    case 'limit':
+      return interruption.error;
+    case 'shutdown':
+      return new DOMException('The worker is being stopped; the task will be run again.', 'AbortError');
+    case 'lost-lock':
+      return new DOMException(
+        'This attempt lost its lock; another worker may be running the task.',
+        'AbortError',
+      );
+  }
+}
+
+/** A promise that rejects when the hard limit passes. */
+class HardLimit {
+  readonly passed: Promise<never>;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(ms: number, onPass: () => Error) {
+    this.passed = new Promise<never>((_, reject) => {
+      this.#timer = setTimeout(() => reject(onPass()), ms);
+    });
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+}

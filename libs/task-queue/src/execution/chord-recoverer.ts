@@ -1,0 +1,142 @@
+import type { CanvasLedger, NodeRecord } from '../broker/canvas-ledger.js';
+import type { Delivery } from '../broker/delivery.js';
+import type { CanvasData } from '../canvas/canvas-data.js';
+import { BUILT_IN_RECOVERIES } from '../chords/built-in-recoveries.js';
+import type { ChordDecision, ChordOutcome, ChordRecovery } from '../chords/chord-recovery.js';
+import type { ChordDecisionRecord } from '../chords/decision-record.js';
+import { RecoveryFailedError } from '../errors/task.errors.js';
+import { serializeError } from '../failure/serialize-error.js';
+import type { TaskFailure } from '../failure/task-failure.js';
+import type { ChordNode, InputRef, NodeEnvelope } from '../flow/envelope.js';
+import { bounded } from '../primitives/bounded.js';
+import type { Clock } from '../primitives/clock.js';
+import { findNonJson, type JsonValue } from '../primitives/json.js';
+import type { TaskReader } from '../results/task-reader.js';
+import { failureRecord, membersFailedRecord } from './failure-record.js';
+
+/** What follows a header with failed members. */
+export type AfterHeader =
+  | { readonly body: CanvasData; readonly input: InputRef | undefined }
+  | { readonly failure: TaskFailure }
+  | 'superseded';
+
+/** A strategy that does not answer must not keep its chord for ever. */
+const STRATEGY_TIMEOUT_MS = 60_000;
+
+/** Asks a chord's recovery strategy, once, and says what its answer means for the chord. */
+export class ChordRecoverer {
+  constructor(
+    private readonly ledger: CanvasLedger,
+    private readonly reader: TaskReader,
+    /** Strategies of the application, by class name. */
+    private readonly strategies: ReadonlyMap<string, ChordRecovery>,
+    private readonly clock: Clock,
+  ) {}
+
+  async decide(delivery: Delivery, node: NodeEnvelope, record: NodeRecord): Promise<AfterHeader> {
+    if (node.node !== 'chord') throw new TypeError(`a ${node.node} has no recovery`);
+    const decision =
+      record.decision ?? (await this.ledger.decideOnce(delivery, await this.#ask(delivery, node, record)));
+    if (decision === undefined) return 'superseded';
+    const { next } = decision;
+    switch (next.run) {
+      case 'callback':
+        return { body: node.body, input: this.#bodyInput(delivery, node, next) };
+      case 'fail':
+        return {
+          failure: { ...failureRecord(delivery, [], undefined, this.clock.wallMs()), error: next.error },
+        };
+      case 'errback': {
+        const members = await this.reader.settledOutcomes(delivery.id, node.size, record.dispatchCut);
+        const error = { name: 'ChordError', code: 'CHORD_FAILED' };
+        return { failure: membersFailedRecord(delivery, error, members, this.clock.wallMs()) };
+      }
+    }
+  }
+
+  async #ask(delivery: Delivery, node: ChordNode, record: NodeRecord): Promise<ChordDecisionRecord> {
+    const about = { strategy: node.recovery, failed: node.size - record.values, size: node.size };
+    switch (node.recovery) {
+      case 'ErrbackOnly':
+        return { ...about, next: { run: 'errback' } };
+      case 'CallbackWithSuccesses':
+        return { ...about, next: { run: 'callback', members: 'successes' } };
+      case 'CallbackWithOutcomes':
+        return { ...about, next: { run: 'callback', members: 'outcomes' } };
+      default:
+        return { ...about, next: await this.#askOwn(delivery, node, record) };
+    }
+  }
+
+  /** A strategy of the application's. Whatever it does, the chord goes on: what it throws fails the chord. */
+  async #askOwn(
+    delivery: Delivery,
+    node: ChordNode,
+    record: NodeRecord,
+  ): Promise<ChordDecisionRecord['next']> {
+    const strategy = this.strategies.get(node.recovery) ?? BUILT_IN_RECOVERIES.get(node.recovery);
+    if (strategy === undefined) {
+      return failWith(
+        new RecoveryFailedError(
+          `Chord ${delivery.id} names the recovery "${node.recovery}", which no provider of this application is. ` +
+            `Register it in every worker application of this prefix.`,
+        ),
+      );
+    }
+    const outcome = await this.#outcome(delivery.id, node.size, record.dispatchCut);
+    try {
+      const decision = await bounded(
+        Promise.resolve().then(() => strategy.recover(outcome)),
+        STRATEGY_TIMEOUT_MS,
+        () => new Error(`it did not answer within ${STRATEGY_TIMEOUT_MS} ms`),
+      );
+      return readDecision(decision, node.recovery);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      return failWith(new RecoveryFailedError(`The recovery "${node.recovery}" threw: ${reason}`, { cause }));
+    }
+  }
+
+  async #outcome(chordId: string, size: number, dispatchCut: boolean): Promise<ChordOutcome> {
+    const members = await this.reader.settledOutcomes(chordId, size, dispatchCut);
+    return {
+      chordId,
+      size,
+      members,
+      successes: members.filter((member) => member.status === 'fulfilled'),
+      failures: members.filter((member) => member.status === 'rejected'),
+    };
+  }
+
+  #bodyInput(
+    delivery: Delivery,
+    node: ChordNode,
+    next: Extract<ChordDecisionRecord['next'], { run: 'callback' }>,
+  ): InputRef | undefined {
+    if ('members' in next) return { from: 'members', node: delivery.id, size: node.size, as: next.members };
+    const [value] = next.args;
+    return value === undefined ? undefined : { from: 'value', value };
+  }
+}
+
+function readDecision(decision: ChordDecision, strategy: string): ChordDecisionRecord['next'] {
+  switch (decision.run) {
+    case 'callback': {
+      const offence = findNonJson(decision.args, 'args');
+      if (offence) throw new TypeError(`${offence.path} cannot be sent as JSON: it is ${offence.found}`);
+      return { run: 'callback', args: decision.args as readonly JsonValue[] };
+    }
+    case 'errback':
+      return { run: 'errback' };
+    case 'fail':
+      return failWith(decision.error);
+    default:
+      throw new TypeError(
+        `"${strategy}" answered ${JSON.stringify(decision)}; expected { run: 'callback' | 'errback' | 'fail' }`,
+      );
+  }
+}
+
+function failWith(error: Error): ChordDecisionRecord['next'] {
+  return { run: 'fail', error: serializeError(error) };
+}

@@ -1,0 +1,79 @@
+import type { Delivery } from '../broker/delivery.js';
+import type { MemberOutcome } from '../chords/chord-recovery.js';
+import { TaskQueueError } from '../errors/task-queue.error.js';
+import { serializeError } from '../failure/serialize-error.js';
+import type { FailureReason, MemberFailure, SerializedError, TaskFailure } from '../failure/task-failure.js';
+import { positionOf, rootOf } from '../flow/ids.js';
+import type { JsonValue } from '../primitives/json.js';
+
+const REASONS: Readonly<Record<string, FailureReason>> = {
+  SOFT_TIME_LIMIT_EXCEEDED: 'soft-time-limit',
+  TIME_LIMIT_EXCEEDED: 'time-limit',
+  TASK_REVOKED: 'revoked',
+  TASK_EXPIRED: 'expired',
+  WORKER_LOST: 'worker-lost',
+  TASK_REMOVED: 'removed',
+};
+
+/** How many members' failures a composite's record holds itself; the rest is read from its node. */
+export const FAILURES_IN_RECORD = 50;
+
+/** The record of a task's final failure. */
+export function failureRecord(
+  delivery: Delivery,
+  args: readonly JsonValue[],
+  thrown: unknown,
+  nowMs: number,
+): TaskFailure {
+  return {
+    request: {
+      id: delivery.id,
+      name: delivery.name,
+      args,
+      queue: delivery.queue,
+      attempt: delivery.activations,
+      workflowId: rootOf(delivery.id),
+      position: positionOf(delivery.id),
+    },
+    error: serializeError(thrown),
+    reason: (thrown instanceof TaskQueueError && REASONS[thrown.code]) || 'error',
+    at: new Date(nowMs).toISOString(),
+  };
+}
+
+/** The record of a composite whose members failed. Its cause is the failure with the lowest index. */
+export function membersFailedRecord(
+  delivery: Delivery,
+  error: Pick<SerializedError, 'name' | 'code'>,
+  members: readonly MemberOutcome[],
+  nowMs: number,
+): TaskFailure {
+  const failures: MemberFailure[] = members.flatMap((member) =>
+    member.status === 'rejected' ? [{ index: member.index, failure: member.failure }] : [],
+  );
+  const first = failures[0];
+  const base = failureRecord(delivery, [], undefined, nowMs);
+  return {
+    ...base,
+    error: {
+      ...error,
+      message:
+        `${failures.length} of ${members.length} members failed` +
+        (first
+          ? `; the first is [${first.index}] ${nameOf(first.failure)}: ${first.failure.error.message}`
+          : ''),
+      ...(first ? { cause: first.failure.error } : {}),
+    },
+    // A canvas that was revoked as a whole ends as revoked, not as a failure of its members.
+    reason:
+      failures.length > 0 && failures.every(({ failure }) => failure.reason === 'revoked')
+        ? 'revoked'
+        : 'error',
+    failures: failures.slice(0, FAILURES_IN_RECORD),
+    failureCount: failures.length,
+  };
+}
+
+function nameOf(failure: TaskFailure): string {
+  return failure.request.name || failure.request.id;
+}

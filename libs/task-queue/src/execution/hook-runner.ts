@@ -1,0 +1,82 @@
+import type { Delivery, Verdict } from '../broker/delivery.js';
+import type { FlowPublisher } from '../broker/flow-publisher.js';
+import type { TaskFailure } from '../failure/task-failure.js';
+import type { HookEnvelope } from '../flow/envelope.js';
+import { releasedId } from '../flow/ids.js';
+import type { JsonValue } from '../primitives/json.js';
+import type { TaskReader } from '../results/task-reader.js';
+import type { HookKind, TaskRetry, TaskSuccess } from '../task/task-definition.js';
+import type { TaskRegistry } from '../task/task-registry.js';
+import { isTerminal } from '../task/task-state.js';
+import type { EngineLog } from './engine-log.js';
+
+/** How long a hook waits for the end that it was released for, between two looks. */
+const NOT_YET_MS = 250;
+const INDEX: Readonly<Record<HookKind, number>> = { failure: 0, success: 1, retry: 2, revoked: 3 };
+
+/**
+ * Hooks are released before the task's end is stored and run after it: as a job of their own in the task's
+ * queue, ahead of what waits there. So a crash between the two loses no hook, and a hook whose task came to
+ * another end after all (the attempt was run again) finds that out and does nothing.
+ *
+ * A hook that throws is logged and changes nothing.
+ */
+export class HookRunner {
+  constructor(
+    private readonly publisher: FlowPublisher,
+    private readonly reader: TaskReader,
+    private readonly registry: TaskRegistry,
+    private readonly log: EngineLog,
+  ) {}
+
+  async publish(
+    task: Delivery,
+    kind: HookKind,
+    what: { failure?: TaskFailure; args?: readonly JsonValue[] },
+  ): Promise<void> {
+    const data: HookEnvelope = { v: 1, hook: kind, task: task.name, taskId: task.id, ...what };
+    await this.publisher.publishOnce({
+      job: {
+        id: releasedId(task.id, 'hook', INDEX[kind]),
+        queue: task.queue,
+        name: task.name,
+        data,
+        retention: 'age',
+        lifo: true,
+      },
+      children: [],
+      size: 1,
+    });
+  }
+
+  async run(envelope: HookEnvelope): Promise<Verdict> {
+    const { hook, task, taskId, failure, args = [] } = envelope;
+    const snapshot = await this.reader.read(taskId).catch(() => undefined);
+    if (snapshot === undefined || (!isTerminal(snapshot.state) && snapshot.state !== 'UNKNOWN')) {
+      return { do: 'give-back', delayMs: NOT_YET_MS };
+    }
+    if (hook === 'success') {
+      if (snapshot.state === 'SUCCESS') {
+        await this.callNow(task, 'success', { id: taskId, name: task, args, value: snapshot.value ?? null });
+      }
+    } else if (snapshot.state !== 'SUCCESS') {
+      const record = snapshot.failure ?? failure;
+      if (record) await this.callNow(task, hook, record);
+    }
+    return { do: 'complete', value: null };
+  }
+
+  /** Calls the hooks of a task, one after the other. */
+  async callNow(task: string, kind: HookKind, payload: TaskFailure | TaskSuccess | TaskRetry): Promise<void> {
+    for (const hook of this.registry.hooksOf(task, kind)) {
+      try {
+        await hook.invoke(payload);
+      } catch (error) {
+        this.log.error(
+          `Hook ${hook.source} threw; the outcome of ${task} stays as it is: ${String(error)}`,
+          error instanceof Error ? error.stack : undefined,
+        );
+      }
+    }
+  }
+}

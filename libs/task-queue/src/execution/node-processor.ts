@@ -1,0 +1,246 @@
+import type { CanvasLedger, ChildRecord, NodeRecord, Stage } from '../broker/canvas-ledger.js';
+import type { Delivery, Verdict } from '../broker/delivery.js';
+import type { FlowPublisher } from '../broker/flow-publisher.js';
+import type { RedisKeys } from '../broker/redis-keys.js';
+import type { ChordRecoverer } from './chord-recoverer.js';
+import type { TaskFailure } from '../failure/task-failure.js';
+import { advanceNode, type ChildEnd, type NodeStep } from '../flow/advance-node.js';
+import { compileChild, type CompileContext } from '../flow/compile-canvas.js';
+import { decodeNode, type InputRef, type NodeEnvelope } from '../flow/envelope.js';
+import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
+import type { Clock } from '../primitives/clock.js';
+import type { JsonValue } from '../primitives/json.js';
+import type { TaskReader } from '../results/task-reader.js';
+import { failureFromReason, failureOfMissing } from '../results/task-snapshot.js';
+import type { EngineLog } from './engine-log.js';
+import { failureRecord, membersFailedRecord } from './failure-record.js';
+import type { CallbackRelease } from './publish-callbacks.js';
+import { shown } from './task-processor.js';
+
+/** What the execution of composite nodes needs. */
+export interface NodeProcessorDeps {
+  readonly ledger: CanvasLedger;
+  readonly reader: TaskReader;
+  readonly publisher: FlowPublisher;
+  readonly keys: RedisKeys;
+  readonly callbacks: CallbackRelease;
+  readonly recoverer: ChordRecoverer;
+  readonly context: () => CompileContext;
+  readonly resultExpiresMs: number;
+  readonly clock: Clock;
+  readonly log: EngineLog;
+}
+
+/** Values up to this size travel with the next step; larger ones are read from the node when it runs. */
+const INLINE_CHARACTERS = 16_384;
+/** When Redis went away in the middle of a node, it is taken up again after this long. */
+const TRY_AGAIN_MS = 500;
+
+/**
+ * One activation of one composite: look what became of the children, decide, do it.
+ *
+ * The decision is `advanceNode`; here is only how it is carried out so that a crash between any two commands
+ * changes nothing. Adding a child is three steps: note the intention (fenced), add the child (only while the
+ * lock is held), note that it is there (fenced). Settling is three steps as well: write the outcome once,
+ * release callbacks under fixed ids, end the job. An activation after a crash finds the notes and goes on.
+ */
+export class NodeProcessor {
+  constructor(private readonly deps: NodeProcessorDeps) {}
+
+  async process(delivery: Delivery): Promise<Verdict> {
+    try {
+      const node = decodeNode(delivery.data);
+      if (node.node === 'sentinel') {
+        return {
+          do: 'fail',
+          message: 'DispatchIncompleteError: the producer stopped before the header was complete',
+        };
+      }
+      for (;;) {
+        const verdict = await this.#activate(delivery, node);
+        if (verdict !== 'again') return verdict;
+      }
+    } catch (error) {
+      return this.#unforeseen(delivery, error);
+    }
+  }
+
+  /** @returns 'again' when the child that was added has ended before the node could wait for it */
+  async #activate(delivery: Delivery, node: NodeEnvelope): Promise<Verdict | 'again'> {
+    const record = await this.deps.ledger.readNode(delivery.id);
+    if (record.failure !== undefined) return this.#fail(delivery, node, record.failure);
+    if (record.pending > 0) return this.#wait(delivery);
+    const at = await this.#whereAt(delivery, node, record);
+    const step = advanceNode(node, {
+      stage: at.stage,
+      child: endOf(at.child),
+      succeeded: record.values,
+      failed: record.failures,
+    });
+    return this.#carryOut(delivery, node, record, at, step);
+  }
+
+  /** The stage that counts: one whose child was announced but never added has not begun. */
+  async #whereAt(delivery: Delivery, node: NodeEnvelope, record: NodeRecord): Promise<Position> {
+    const { ledger, keys } = this.deps;
+    const noted = record.stage;
+    if (noted !== undefined) {
+      const child = noted.key === undefined ? undefined : await ledger.readChild(delivery.id, noted.key);
+      if (noted.state === 'added' || (child !== undefined && child.end !== 'missing')) {
+        return { stage: noted.stage, key: noted.key, child };
+      }
+    }
+    const stage = noted === undefined ? 0 : noted.stage - 1;
+    const first =
+      node.firstQueue === undefined ? undefined : keys.job(node.firstQueue, childId(delivery.id, 0));
+    const key = stage === 0 ? first : noted?.before;
+    return { stage, key, child: key === undefined ? undefined : await ledger.readChild(delivery.id, key) };
+  }
+
+  async #carryOut(
+    delivery: Delivery,
+    node: NodeEnvelope,
+    record: NodeRecord,
+    at: Position,
+    step: NodeStep,
+  ): Promise<Verdict | 'again'> {
+    const { reader, clock, recoverer } = this.deps;
+    switch (step.do) {
+      case 'settle-child':
+        return at.child?.end === 'succeeded'
+          ? this.#succeed(delivery, node, at.child.value)
+          : this.#fail(
+              delivery,
+              node,
+              await this.#childFailure(delivery, childId(delivery.id, step.child), at.child),
+            );
+      case 'settle-list': {
+        const members = await reader.settledOutcomes(delivery.id, sizeOf(node));
+        return this.#succeed(
+          delivery,
+          node,
+          members.map((member) => (member.status === 'fulfilled' ? member.value : null)),
+        );
+      }
+      case 'settle-members-failed': {
+        const members = await reader.settledOutcomes(delivery.id, sizeOf(node), record.dispatchCut);
+        const error = { name: 'GroupError', code: 'GROUP_FAILED' };
+        return this.#fail(delivery, node, membersFailedRecord(delivery, error, members, clock.wallMs()));
+      }
+      case 'recover': {
+        const next = await recoverer.decide(delivery, node, record);
+        if (next === 'superseded') return { do: 'leave' };
+        return 'failure' in next
+          ? this.#fail(delivery, node, next.failure)
+          : this.#add(delivery, node, at, { child: 'body', canvas: next.body }, next.input);
+      }
+      case 'add':
+        return this.#add(delivery, node, at, step, this.#inputOf(delivery, node, at, step.input));
+    }
+  }
+
+  async #add(
+    delivery: Delivery,
+    node: NodeEnvelope,
+    at: Position,
+    { child, canvas }: Pick<Extract<NodeStep, { do: 'add' }>, 'child' | 'canvas'>,
+    input: InputRef | undefined,
+  ): Promise<Verdict | 'again'> {
+    const { ledger, publisher, keys, context } = this.deps;
+    const plan = compileChild(canvas, childId(delivery.id, child), context(), input, node.inherit);
+    const stage: Omit<Stage, 'state'> = {
+      stage: at.stage + 1,
+      key: keys.job(plan.job.queue, plan.job.id),
+      ...(at.key === undefined ? {} : { before: at.key }),
+    };
+    if (!(await ledger.setStage(delivery, { ...stage, state: 'adding' }))) return { do: 'leave' };
+    if ((await publisher.publishUnder(delivery, plan)) === 'superseded') return { do: 'leave' };
+    if (!(await ledger.setStage(delivery, { ...stage, state: 'added' }))) return { do: 'leave' };
+    return this.#wait(delivery);
+  }
+
+  async #wait(delivery: Delivery): Promise<Verdict | 'again'> {
+    return (await delivery.waitForChildren()) ? { do: 'leave' } : 'again';
+  }
+
+  async #succeed(delivery: Delivery, node: NodeEnvelope, value: JsonValue): Promise<Verdict> {
+    await this.deps.callbacks.links(node, delivery.id, value);
+    return (await this.#startExpiry(delivery)) ? { do: 'complete', value } : { do: 'leave' };
+  }
+
+  async #fail(delivery: Delivery, node: NodeEnvelope, failure: TaskFailure): Promise<Verdict> {
+    const { ledger, callbacks, log } = this.deps;
+    const settled = await ledger.settleFailure(delivery, failure);
+    if (settled === undefined) return { do: 'leave' };
+    await callbacks.errbacks(node, delivery.id, settled);
+    if (!(await this.#startExpiry(delivery))) return { do: 'leave' };
+    if (parentOf(delivery.id) === undefined) {
+      log.error(`${delivery.name} ${delivery.id} failed: ${settled.error.name}: ${settled.error.message}`);
+    }
+    return { do: 'fail', ...shown(settled) };
+  }
+
+  async #startExpiry(delivery: Delivery): Promise<boolean> {
+    if (parentOf(delivery.id) !== undefined) return true;
+    const { ledger, clock, resultExpiresMs } = this.deps;
+    return ledger.startExpiry(delivery, clock.wallMs(), resultExpiresMs);
+  }
+
+  async #childFailure(delivery: Delivery, id: string, child: ChildRecord | undefined): Promise<TaskFailure> {
+    if (child?.end !== 'failed') return failureOfMissing(id, false);
+    return (
+      (await this.deps.ledger.readFailure(id)) ??
+      failureFromReason(id, CANVAS_QUEUE, child.reason, delivery.name)
+    );
+  }
+
+  #inputOf(
+    delivery: Delivery,
+    node: NodeEnvelope,
+    at: Position,
+    input: Extract<NodeStep, { do: 'add' }>['input'],
+  ): InputRef | undefined {
+    if (input.of === 'members')
+      return { from: 'members', node: delivery.id, size: sizeOf(node), as: input.as };
+    if (at.child?.end !== 'succeeded' || at.key === undefined) return undefined;
+    const { value } = at.child;
+    return JSON.stringify(value).length <= INLINE_CHARACTERS
+      ? { from: 'value', value }
+      : { from: 'child', node: delivery.id, key: at.key };
+  }
+
+  /** Redis went away, or there is a defect of ours: the node is taken up again, and nothing is lost. */
+  #unforeseen(delivery: Delivery, error: unknown): Verdict {
+    const { log, clock } = this.deps;
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof Error && (error as { code?: unknown }).code === 'UNDECODABLE_PAYLOAD') {
+      return { do: 'fail', ...shown(failureRecord(delivery, [], error, clock.wallMs())) };
+    }
+    log.warn(`${delivery.name} ${delivery.id} could not go on and is taken up again: ${message}`);
+    return { do: 'give-back', delayMs: TRY_AGAIN_MS };
+  }
+}
+
+/** Where a node stands: its stage, and what became of that stage's one child. */
+interface Position {
+  readonly stage: number;
+  readonly key: string | undefined;
+  readonly child: ChildRecord | undefined;
+}
+
+function endOf(child: ChildRecord | undefined): ChildEnd {
+  switch (child?.end) {
+    case 'succeeded':
+      return 'succeeded';
+    case 'failed':
+      return 'failed';
+    case 'pending':
+    case 'missing':
+    case undefined:
+      return 'missing';
+  }
+}
+
+function sizeOf(node: NodeEnvelope): number {
+  return node.node === 'task' ? 1 : node.size;
+}

@@ -1,0 +1,36 @@
+import type { Attempt } from './attempt.js';
+
+/** The attempts whose handlers run in this process now, by task id. */
+export class RunningAttempts {
+  readonly #attempts = new Map<string, Attempt>();
+  #whenEmpty: (() => void)[] = [];
+
+  get size(): number {
+    return this.#attempts.size;
+  }
+
+  add(attempt: Attempt): void {
+    this.#attempts.set(attempt.delivery.id, attempt);
+  }
+
+  delete(attempt: Attempt): void {
+    const { id } = attempt.delivery;
+    if (this.#attempts.get(id) === attempt) this.#attempts.delete(id);
+    if (this.#attempts.size === 0) this.#whenEmpty.splice(0).forEach((resolve) => resolve());
+  }
+
+  get(id: string): Attempt | undefined {
+    return this.#attempts.get(id);
+  }
+
+  all(): Attempt[] {
+    return [...this.#attempts.values()];
+  }
+
+  /** Resolves when no handler runs any more. */
+  idle(): Promise<void> {
+    return this.#attempts.size === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#whenEmpty.push(resolve));
+  }
+}

@@ -1,0 +1,296 @@
+import type { CanvasLedger } from '../broker/canvas-ledger.js';
+import type { Delivery, Verdict } from '../broker/delivery.js';
+import { isControlFlow, IgnoreResult } from '../errors/control-flow.js';
+import {
+  TaskExpiredError,
+  UnknownTaskError,
+  UnserializableResultError,
+  WorkerLostError,
+} from '../errors/task.errors.js';
+import type { TaskFailure } from '../failure/task-failure.js';
+import { decodeTask, type TaskEnvelope } from '../flow/envelope.js';
+import { parentOf } from '../flow/ids.js';
+import type { Clock, RandomSource } from '../primitives/clock.js';
+import { findNonJson, type JsonValue } from '../primitives/json.js';
+import type { TaskReader } from '../results/task-reader.js';
+import { decideRetry, type RetryDecision } from '../retry/retry-decision.js';
+import type { TaskDefinition } from '../task/task-definition.js';
+import type { TaskRegistry } from '../task/task-registry.js';
+import { Attempt, type Limits } from './attempt.js';
+import type { EngineLog } from './engine-log.js';
+import { failureRecord } from './failure-record.js';
+import type { HookRunner } from './hook-runner.js';
+import { resolveInput } from './resolve-input.js';
+import type { RunningAttempts } from './running-attempts.js';
+import { untilStored } from './until-stored.js';
+
+/** What the execution of tasks needs. */
+export interface TaskProcessorDeps {
+  readonly registry: TaskRegistry;
+  readonly ledger: CanvasLedger;
+  readonly reader: TaskReader;
+  readonly hooks: HookRunner;
+  readonly running: RunningAttempts;
+  readonly defaults: Limits;
+  /** How often a task may lose its worker and be run again. */
+  readonly maxTimesLost: number;
+  readonly resultExpiresMs: (queue: string) => number;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly log: EngineLog;
+  /** Aborts when the worker is shut down. */
+  readonly stopping: AbortSignal;
+}
+
+/** What one attempt came to. Every end of an attempt is one of these. */
+type Outcome =
+  | { readonly kind: 'succeeded'; readonly value: JsonValue }
+  | {
+      readonly kind: 'retry';
+      readonly decision: Extract<RetryDecision, { kind: 'retry' }>;
+      readonly error: unknown;
+    }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  /** The worker stops: the attempt is given back and counts as nothing. */
+  | { readonly kind: 'returned' }
+  /** Somebody else owns the task by now: nothing that this attempt says is heard. */
+  | { readonly kind: 'superseded' };
+
+/**
+ * One attempt of one task, from the delivery to its verdict:
+ *
+ * decode → find the task → refuse (lost too often, expired) → resolve the input → run within limits →
+ * classify → settle.
+ *
+ * Running happens once. Settling is repeated until the store answers, and is fenced by the delivery's token.
+ */
+export class TaskProcessor {
+  constructor(private readonly deps: TaskProcessorDeps) {}
+
+  async process(delivery: Delivery): Promise<Verdict> {
+    let envelope: TaskEnvelope;
+    try {
+      const decoded = decodeTask(delivery.data);
+      if ('hook' in decoded) return await this.deps.hooks.run(decoded);
+      envelope = decoded;
+    } catch (error) {
+      return this.#settleFailure(delivery, [], error);
+    }
+    const definition = this.deps.registry.get(delivery.name);
+    if (definition === undefined) {
+      return this.#settleFailure(
+        delivery,
+        envelope.args,
+        new UnknownTaskError(delivery.name, delivery.queue),
+      );
+    }
+    const refusal = this.#refuse(delivery, envelope);
+    if (refusal !== undefined) return this.#settleFailure(delivery, envelope.args, refusal);
+    let args: readonly JsonValue[];
+    try {
+      args = await this.#arguments(envelope);
+    } catch {
+      return { do: 'give-back' }; // only while stopping: the store did not answer
+    }
+    const outcome = await this.#attempt(delivery, definition, envelope, args);
+    return this.#settle(delivery, definition, envelope, args, outcome);
+  }
+
+  /** Why a task must not be started (any more). */
+  #refuse(delivery: Delivery, envelope: TaskEnvelope): Error | undefined {
+    if (delivery.timesLost > this.deps.maxTimesLost) return new WorkerLostError(delivery.timesLost);
+    if (
+      envelope.expires !== undefined &&
+      this.deps.clock.wallMs() > envelope.expires &&
+      delivery.attemptsMade === 0
+    ) {
+      return new TaskExpiredError(
+        `The task was not started before ${new Date(envelope.expires).toISOString()}.`,
+      );
+    }
+    return undefined;
+  }
+
+  async #arguments(envelope: TaskEnvelope): Promise<readonly JsonValue[]> {
+    const { input, args } = envelope;
+    if (input === undefined) return args;
+    if (input.from === 'value') return [input.value, ...args];
+    const { ledger, reader, stopping, log } = this.deps;
+    return [await untilStored(() => resolveInput(input, ledger, reader), stopping, log), ...args];
+  }
+
+  async #attempt(
+    delivery: Delivery,
+    definition: TaskDefinition,
+    envelope: TaskEnvelope,
+    args: readonly JsonValue[],
+  ): Promise<Outcome> {
+    const { running, ledger, defaults, log } = this.deps;
+    const attempt = new Attempt(
+      delivery,
+      definition,
+      envelope,
+      args,
+      (holder, meta) => ledger.setProgress(holder, meta),
+      log,
+    );
+    running.add(attempt);
+    try {
+      const returned = await attempt.run({
+        softMs: envelope.softTimeLimitMs ?? definition.options.softTimeLimitMs ?? defaults.softMs,
+        hardMs: envelope.timeLimitMs ?? definition.options.timeLimitMs ?? defaults.hardMs,
+      });
+      if (attempt.interruption?.by === 'lost-lock') return { kind: 'superseded' };
+      return this.#classifyValue(definition, returned);
+    } catch (thrown) {
+      return this.#classifyError(definition, envelope, attempt, thrown);
+    } finally {
+      running.delete(attempt);
+    }
+  }
+
+  #classifyValue(definition: TaskDefinition, returned: unknown): Outcome {
+    if (returned === undefined || returned === null) return { kind: 'succeeded', value: null };
+    const offence = findNonJson(returned, 'result');
+    if (offence === undefined) return { kind: 'succeeded', value: returned as JsonValue };
+    const problem = `Task "${definition.name}" returned what cannot be stored as JSON: ${offence.path} is ${offence.found}.`;
+    return { kind: 'failed', error: new UnserializableResultError(problem) };
+  }
+
+  #classifyError(
+    definition: TaskDefinition,
+    envelope: TaskEnvelope,
+    attempt: Attempt,
+    thrown: unknown,
+  ): Outcome {
+    const { interruption } = attempt;
+    if (interruption?.by === 'lost-lock') return { kind: 'superseded' };
+    if (interruption?.by === 'shutdown') return { kind: 'returned' };
+    if (isControlFlow(thrown) && thrown instanceof IgnoreResult) return { kind: 'succeeded', value: null };
+    // A handler that was told to end by its limit usually rejects with what its last await made of the signal.
+    const error = interruption?.by === 'limit' && isAbort(thrown) ? interruption.error : thrown;
+    const decision = decideRetry(
+      error,
+      {
+        policies: definition.policies,
+        made: envelope.made ?? {},
+        ...(envelope.maxRetries === undefined ? {} : { maxRetries: envelope.maxRetries }),
+      },
+      this.deps.clock,
+      this.deps.random,
+    );
+    return decision.kind === 'retry'
+      ? { kind: 'retry', decision, error: decision.error }
+      : { kind: 'failed', error: decision.error };
+  }
+
+  async #settle(
+    delivery: Delivery,
+    definition: TaskDefinition,
+    envelope: TaskEnvelope,
+    args: readonly JsonValue[],
+    outcome: Outcome,
+  ): Promise<Verdict> {
+    switch (outcome.kind) {
+      case 'succeeded':
+        return this.#settleSuccess(delivery, definition, envelope, args, outcome.value);
+      case 'retry':
+        return this.#settleRetry(delivery, envelope, args, outcome);
+      case 'failed':
+        return this.#settleFailure(delivery, args, outcome.error);
+      case 'returned':
+        return { do: 'give-back' };
+      case 'superseded':
+        return this.#superseded(delivery);
+    }
+  }
+
+  #superseded(delivery: Delivery): Verdict {
+    this.deps.log.warn(
+      `${delivery.name} ${delivery.id}: a superseded attempt ended; its outcome is not heard`,
+    );
+    return { do: 'leave' };
+  }
+
+  async #settleSuccess(
+    delivery: Delivery,
+    definition: TaskDefinition,
+    envelope: TaskEnvelope,
+    args: readonly JsonValue[],
+    value: JsonValue,
+  ): Promise<Verdict> {
+    if (this.deps.registry.hooksOf(delivery.name, 'success').length > 0) {
+      await this.#release(() => this.deps.hooks.publish(delivery, 'success', { args }));
+    }
+    const ignored =
+      (envelope.ignoreResult ?? definition.options.ignoreResult) && parentOf(delivery.id) === undefined;
+    return { do: 'complete', value: ignored ? null : value };
+  }
+
+  async #settleRetry(
+    delivery: Delivery,
+    envelope: TaskEnvelope,
+    args: readonly JsonValue[],
+    { decision, error }: Extract<Outcome, { kind: 'retry' }>,
+  ): Promise<Verdict> {
+    const { clock, log, stopping } = this.deps;
+    const failure = failureRecord(delivery, args, error, clock.wallMs());
+    const counter = String(decision.policy);
+    const made = { ...envelope.made, [counter]: (envelope.made?.[counter] ?? 0) + 1 };
+    try {
+      await untilStored(() => delivery.updateData({ ...envelope, made }), stopping, log);
+    } catch {
+      return { do: 'give-back' };
+    }
+    log.warn(
+      `${delivery.name} ${delivery.id} will be tried again in ${decision.delayMs} ms: ${headline(failure)}`,
+    );
+    await this.deps.hooks.callNow(delivery.name, 'retry', { failure, delayMs: decision.delayMs });
+    return { do: 'retry', delayMs: decision.delayMs, ...shown(failure) };
+  }
+
+  async #settleFailure(delivery: Delivery, args: readonly JsonValue[], error: unknown): Promise<Verdict> {
+    const { ledger, clock, log, stopping, registry, hooks } = this.deps;
+    const failure = failureRecord(delivery, args, error, clock.wallMs());
+    // A task that stands alone is over with this; the record of one inside a canvas leaves with the canvas.
+    const ttlMs = parentOf(delivery.id) === undefined ? this.deps.resultExpiresMs(delivery.queue) : undefined;
+    try {
+      const heard = await untilStored(() => ledger.recordFailure(delivery, failure, ttlMs), stopping, log);
+      if (!heard) return this.#superseded(delivery);
+    } catch {
+      return { do: 'give-back' };
+    }
+    const kind = failure.reason === 'revoked' ? 'revoked' : 'failure';
+    if (registry.hooksOf(delivery.name, kind).length > 0) {
+      await this.#release(() => hooks.publish(delivery, kind, { failure }));
+    }
+    log.error(`${delivery.name} ${delivery.id} failed: ${headline(failure)}`, failure.error.stack);
+    return { do: 'fail', ...shown(failure) };
+  }
+
+  async #release(publish: () => Promise<unknown>): Promise<void> {
+    const { stopping, log } = this.deps;
+    await untilStored(publish, stopping, log).catch((error: unknown) =>
+      log.error(`A hook could not be released before the worker stopped: ${String(error)}`),
+    );
+  }
+}
+
+function isAbort(thrown: unknown): boolean {
+  return (
+    typeof thrown === 'object' && thrown !== null && (thrown as { name?: unknown }).name === 'AbortError'
+  );
+}
+
+/** What dashboards and BullMQ's own records show of a failure. */
+export function shown(failure: TaskFailure): { message: string; stack?: string } {
+  return {
+    message: headline(failure),
+    ...(failure.error.stack === undefined ? {} : { stack: failure.error.stack }),
+  };
+}
+
+/** `Name: message`; the name in front keeps it apart from messages that BullMQ takes for control flow (H8). */
+export function headline(failure: TaskFailure): string {
+  return `${failure.error.name}: ${failure.error.message}`;
+}
