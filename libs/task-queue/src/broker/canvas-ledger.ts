@@ -1,6 +1,8 @@
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { childId } from '../flow/ids.js';
+import { BrokerUnavailableError } from '../errors/publish.errors.js';
+import { bounded } from '../primitives/bounded.js';
 import type { JsonValue } from '../primitives/json.js';
 import { idInKey, memberIndex, type RedisKeys } from './redis-keys.js';
 import type { RedisClient } from './redis-connections.js';
@@ -71,7 +73,8 @@ const PROGRESS_EVENTS_KEPT = 10_000;
 export class CanvasLedger {
   constructor(
     private readonly keys: RedisKeys,
-    private readonly client: () => RedisClient,
+    private readonly client: () => Promise<RedisClient>,
+    private readonly timeoutMs: number,
   ) {}
 
   async readNode(id: string): Promise<NodeRecord> {
@@ -103,7 +106,7 @@ export class CanvasLedger {
 
   /** The failure that was recorded for a task or node of a canvas. */
   async readFailure(id: string): Promise<TaskFailure | undefined> {
-    return parse<TaskFailure>(await this.client().hget(this.keys.record(id), `f:${id}`));
+    return parse<TaskFailure>(await this.#ask((client) => client.hget(this.keys.record(id), `f:${id}`)));
   }
 
   /**
@@ -126,7 +129,9 @@ export class CanvasLedger {
         .map(([child, reason]) => ({ id: idInKey(child), reason }))
         .filter(({ id }) => Number.isInteger(memberIndex(id)));
       if (failed.length === 0) continue;
-      const records = await this.client().hmget(this.keys.record(node), ...failed.map(({ id }) => `f:${id}`));
+      const records = await this.#ask((client) =>
+        client.hmget(this.keys.record(node), ...failed.map(({ id }) => `f:${id}`)),
+      );
       yield failed.map(({ id, reason }, at) => ({
         index: memberIndex(id),
         id,
@@ -184,7 +189,7 @@ export class CanvasLedger {
   async *#scan(hash: string): AsyncGenerator<[string, string][]> {
     let cursor = '0';
     do {
-      const [next, flat] = await this.client().hscan(hash, cursor, 'COUNT', SCAN_COUNT);
+      const [next, flat] = await this.#ask((client) => client.hscan(hash, cursor, 'COUNT', SCAN_COUNT));
       const page: [string, string][] = [];
       for (let at = 0; at + 1 < flat.length; at += 2) page.push([flat[at] ?? '', flat[at + 1] ?? '']);
       yield page;
@@ -196,8 +201,18 @@ export class CanvasLedger {
     return this.keys.job(holder.queue, holder.id);
   }
 
+  /** Every question has a bound: a command whose answer was lost with its connection never settles by itself. */
+  async #ask<T>(question: (client: RedisClient) => Promise<T>): Promise<T> {
+    const client = await this.client();
+    return bounded(
+      question(client),
+      this.timeoutMs,
+      () => new BrokerUnavailableError(`Redis did not answer within ${this.timeoutMs} ms.`),
+    );
+  }
+
   #run(script: Parameters<typeof runScript>[1], keys: string[], args: (string | number)[]): Promise<unknown> {
-    return runScript(this.client(), script, keys, args);
+    return this.#ask((client) => runScript(client, script, keys, args));
   }
 }
 

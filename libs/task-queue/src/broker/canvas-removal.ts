@@ -15,20 +15,20 @@ const SCAN_COUNT = 1_000;
  */
 export class CanvasRemoval {
   constructor(
-    private readonly client: () => RedisClient,
+    private readonly client: () => Promise<RedisClient>,
     private readonly keys: RedisKeys,
     private readonly publisher: FlowPublisher,
   ) {}
 
   async removeCanvas(id: string): Promise<void> {
     await this.#removeNode(id);
-    await this.client().del(this.keys.record(id));
+    await (await this.client()).del(this.keys.record(id));
   }
 
   /** Removes a task that stands alone. */
   async removeTask(queue: string, id: string): Promise<void> {
     await this.publisher.queueFor(queue, id).remove(id);
-    if (rootOf(id) === id) await this.client().del(this.keys.record(id));
+    if (rootOf(id) === id) await (await this.client()).del(this.keys.record(id));
   }
 
   async #removeNode(id: string): Promise<void> {
@@ -37,7 +37,7 @@ export class CanvasRemoval {
     for (const hash of [`${key}:processed`, `${key}:failed`]) {
       let cursor = '0';
       do {
-        const [next, flat] = await this.client().hscan(hash, cursor, 'COUNT', SCAN_COUNT);
+        const [next, flat] = await (await this.client()).hscan(hash, cursor, 'COUNT', SCAN_COUNT);
         for (let at = 0; at < flat.length; at += 2) {
           const child = flat[at] ?? '';
           if (child.startsWith(nodePrefix)) await this.#removeNode(idInKey(child));

@@ -37,6 +37,8 @@ const GIVE_BACK_MS = 2_000;
 /** The BullMQ workers of one application: one per queue and shard. */
 export class WorkerPool {
   readonly #workers: Worker[] = [];
+  #active = 0;
+  #whenIdle: (() => void)[] = [];
 
   constructor(
     private readonly connections: RedisConnections,
@@ -82,8 +84,9 @@ export class WorkerPool {
     );
   }
 
-  /** Closes the workers. Whatever still runs has been given back before, or will be found stalled. */
+  /** Closes the workers. What still runs after a moment has been given back before, or will be found stalled. */
   async close(): Promise<void> {
+    await bounded(this.#idle(), PAUSE_MS, () => new Error('still running')).catch(() => undefined);
     const workers = this.#workers.splice(0);
     // BullMQ's close stays pending when Redis is away (trap 18); a forced one does not.
     await Promise.allSettled(
@@ -92,7 +95,16 @@ export class WorkerPool {
   }
 
   async #run(service: Service, job: Job, token: string): Promise<unknown> {
-    return apply(job, token, await service.process(new BullmqDelivery(job, token)));
+    this.#active++;
+    try {
+      return await apply(job, token, await service.process(new BullmqDelivery(job, token)));
+    } finally {
+      if (--this.#active === 0) this.#whenIdle.splice(0).forEach((resolve) => resolve());
+    }
+  }
+
+  #idle(): Promise<void> {
+    return this.#active === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 }
 

@@ -55,7 +55,11 @@ export class TaskQueueEngine implements ResultSource {
       { publishTimeoutMs: options.publishTimeoutMs, resultExpiresMs: (queue) => this.resultExpiresMs(queue) },
       (error) => onError(error, 'publishing'),
     );
-    this.ledger = new CanvasLedger(this.keys, () => this.connections.get('ledger'));
+    this.ledger = new CanvasLedger(
+      this.keys,
+      () => this.connections.ready('ledger', options.publishTimeoutMs),
+      options.publishTimeoutMs,
+    );
     this.events = new CompletionEvents(this.connections, this.keys, (error) => onError(error, 'events'));
     this.reader = new TaskReader(
       this.connections,
@@ -64,7 +68,11 @@ export class TaskQueueEngine implements ResultSource {
       this.events,
       options.publishTimeoutMs,
     );
-    this.removal = new CanvasRemoval(() => this.connections.get('publish'), this.keys, this.publisher);
+    this.removal = new CanvasRemoval(
+      () => this.connections.ready('publish', options.publishTimeoutMs),
+      this.keys,
+      this.publisher,
+    );
     this.worker = new WorkerRuntime(this, onError);
   }
 

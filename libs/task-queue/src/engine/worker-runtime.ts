@@ -133,7 +133,15 @@ export class WorkerRuntime {
     const { connections, keys, publisher, removal, clock, log, options } = this.engine;
     const queues = new Map(this.#queues().map((queue) => [queue, this.engine.resultExpiresMs(queue)]));
     const janitor = new Janitor(
-      { client: () => connections.get('publish'), keys, publisher, removal, queues, clock, log },
+      {
+        client: () => connections.ready('publish', options.publishTimeoutMs),
+        keys,
+        publisher,
+        removal,
+        queues,
+        clock,
+        log,
+      },
       Math.min(options.defaults.resultExpiresMs, ...queues.values()),
     );
     janitor.start();

@@ -8,7 +8,7 @@ import type { EngineLog } from './engine-log.js';
 
 /** What the janitor looks after. */
 export interface JanitorDeps {
-  readonly client: () => RedisClient;
+  readonly client: () => Promise<RedisClient>;
   readonly keys: RedisKeys;
   readonly publisher: FlowPublisher;
   readonly removal: CanvasRemoval;
@@ -56,11 +56,11 @@ export class Janitor {
     const { client, keys, clock, removal } = this.deps;
     const expiry = keys.expiry(prefix);
     for (;;) {
-      const due = await client().zrangebyscore(expiry, '-inf', clock.wallMs(), 'LIMIT', 0, PAGE);
+      const due = await (await client()).zrangebyscore(expiry, '-inf', clock.wallMs(), 'LIMIT', 0, PAGE);
       if (due.length === 0 || this.#stop.signal.aborted) return;
       for (const id of due) {
         await removal.removeCanvas(id);
-        await client().zrem(expiry, id);
+        await (await client()).zrem(expiry, id);
       }
     }
   }
