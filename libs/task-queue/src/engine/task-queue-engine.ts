@@ -11,7 +11,8 @@ import { recoveryName } from '../chords/built-in-recoveries.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import { CANVAS_QUEUE, newCanvasId } from '../flow/ids.js';
-import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions } from '../options/resolve-options.js';
+import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions, withQueues } from '../options/resolve-options.js';
+import type { QueueOptions } from '../options/task-queue-options.js';
 import { type Clock, type RandomSource, systemClock } from '../primitives/clock.js';
 import type { ResultSource } from '../results/async-result.js';
 import { ErrorRegistry } from '../results/error-registry.js';
@@ -38,12 +39,15 @@ export class TaskQueueEngine implements ResultSource {
   readonly removal: CanvasRemoval;
   readonly worker: WorkerRuntime;
 
+  #options: ResolvedTaskQueueOptions;
+
   constructor(
-    readonly options: ResolvedTaskQueueOptions,
+    options: ResolvedTaskQueueOptions,
     readonly log: EngineLog,
     readonly clock: Clock = systemClock,
     readonly random: RandomSource = Math.random,
   ) {
+    this.#options = options;
     const onError = throttled(log);
     this.keys = new RedisKeys(options.prefix, options.shards);
     this.connections = new RedisConnections(options.connection, (error, purpose: ConnectionPurpose) =>
@@ -74,6 +78,15 @@ export class TaskQueueEngine implements ResultSource {
       this.publisher,
     );
     this.worker = new WorkerRuntime(this, onError);
+  }
+
+  get options(): ResolvedTaskQueueOptions {
+    return this.#options;
+  }
+
+  /** Adds queues of a feature module, before the workers start. @throws InvalidOptionsError */
+  addQueues(queues: Readonly<Record<string, QueueOptions>>): void {
+    this.#options = withQueues(this.#options, queues);
   }
 
   /**

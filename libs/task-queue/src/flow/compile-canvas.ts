@@ -101,7 +101,7 @@ function leaf(signature: SignatureData, id: string, from: Inherited, context: Co
   const priority = options?.priority ?? context.priorityOf(signature.task);
   return tree({
     id,
-    queue: options?.queue ?? context.queueOf(signature.task),
+    queue: options?.queue ?? signature.taskQueue ?? context.queueOf(signature.task),
     name: signature.task,
     data: envelope,
     retention: from.retention,

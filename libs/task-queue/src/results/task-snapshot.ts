@@ -78,6 +78,7 @@ export interface JobFields {
     readonly values: number;
     readonly failures: number;
     readonly pending: number;
+    readonly stage: number;
   };
 }
 
@@ -127,7 +128,13 @@ function jobFields(text: (at: number) => string | undefined): JobFields {
     node:
       data === undefined
         ? undefined
-        : { data, values: number(15) ?? 0, failures: number(16) ?? 0, pending: number(17) ?? 0 },
+        : {
+            data,
+            values: number(15) ?? 0,
+            failures: number(16) ?? 0,
+            pending: number(17) ?? 0,
+            stage: (JSON.parse(text(18) ?? '{"stage":0}') as { stage: number }).stage,
+          },
   }) as JobFields;
 }
 
@@ -158,8 +165,9 @@ function jobSnapshot(id: string, reply: Extract<TaskReply, { source: 'job' }>): 
     name: job.name,
     queue,
     progress: job.progress,
-    retries: job.attemptsMade,
-    counts: job.node === undefined ? undefined : countsOf(job.node),
+    // BullMQ counts the last attempt as well once a job has ended.
+    retries: job.node ? undefined : Math.max(0, job.attemptsMade - (job.finishedOn === undefined ? 0 : 1)),
+    counts: job.node === undefined ? undefined : countsOf(job.node, place),
     publishedAt: job.timestamp,
     startedAt: job.processedOn,
     finishedAt: job.finishedOn,
@@ -191,21 +199,15 @@ export function nodeOf(data: string): NodeEnvelope | undefined {
   return node.node === 'sentinel' ? undefined : node;
 }
 
-function countsOf(node: {
-  data: string;
-  values: number;
-  failures: number;
-  pending: number;
-}): MemberCounts | undefined {
+/** Members of a group or header, steps of a chain. A chord's body is not one of its members. */
+function countsOf(node: NonNullable<JobFields['node']>, place: string): MemberCounts | undefined {
   const spec = nodeOf(node.data);
   if (spec === undefined) return undefined;
-  const size = spec.node === 'task' ? 1 : spec.node === 'chord' ? spec.size + 1 : spec.size;
-  return {
-    size,
-    succeeded: node.values,
-    failed: node.failures,
-    pending: Math.max(0, size - node.values - node.failures),
-  };
+  const size = spec.node === 'task' ? 1 : spec.size;
+  const bodyEnded = spec.node === 'chord' && node.stage > 0 && node.pending === 0;
+  const succeeded = node.values - (bodyEnded && place === 'completed' ? 1 : 0);
+  const failed = node.failures - (bodyEnded && place !== 'completed' ? 1 : 0);
+  return { size, succeeded, failed, pending: Math.max(0, size - succeeded - failed) };
 }
 
 function failed(id: string, queue: string, failure: TaskFailure): TaskSnapshot {

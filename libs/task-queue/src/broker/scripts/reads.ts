@@ -36,7 +36,7 @@ return {
  * under the hash tag of KEYS.
  * KEYS: queues, record. ARGV: prefix, id, parent node's id or ''.
  * Returns: source, own failure JSON, decision JSON, then by source
- *   'job': queue, place, then name, timestamp, processedOn, finishedOn, returnvalue, failedReason, atm, ats, progress, data of a node, values, failures, pending
+ *   'job': queue, place, then name, timestamp, processedOn, finishedOn, returnvalue, failedReason, atm, ats, progress, and of a node: data, values, failures, pending, stage
  *   'value' | 'failed': queue, JSON or reason
  *   'absent' (its node exists, but never heard of it) | 'unknown'
  */
@@ -65,6 +65,7 @@ for _, queue in ipairs(queues) do
       reply[16] = redis.call('HLEN', key .. ':processed')
       reply[17] = redis.call('HLEN', key .. ':failed')
       reply[18] = redis.call('SCARD', key .. ':dependencies')
+      reply[19] = redis.call('HGET', key, 'tq:stage')
     end
     return reply
   end

@@ -1,0 +1,99 @@
+export type { CallOptions, CanvasData } from './canvas/canvas-data.js';
+export type { ApplyOptions } from './canvas/call-options.js';
+export {
+  type BodyInputKind,
+  CallbackWithOutcomes,
+  CallbackWithSuccesses,
+  ErrbackOnly,
+  type Outcome,
+} from './chords/built-in-recoveries.js';
+export {
+  type ChordDecision,
+  type ChordOutcome,
+  ChordRecovery,
+  type ChordRecoveryType,
+  type MemberOutcome,
+} from './chords/chord-recovery.js';
+export { DuplicateTaskError, InvalidOptionsError, InvalidTaskError } from './errors/configuration.errors.js';
+export { ControlFlow, IgnoreResult, isControlFlow, RejectTask, RetryTask } from './errors/control-flow.js';
+export { ERROR_CODES, type ErrorCode } from './errors/error-code.js';
+export {
+  BrokerUnavailableError,
+  InvalidCanvasError,
+  InvalidIdError,
+  UnserializableArgumentError,
+} from './errors/publish.errors.js';
+export {
+  OutsideTaskError,
+  ResultTimeoutError,
+  ResultUnknownError,
+  WaitInsideTaskError,
+} from './errors/result.errors.js';
+export { TaskQueueError } from './errors/task-queue.error.js';
+export {
+  ChordError,
+  DispatchIncompleteError,
+  GroupError,
+  InvalidArgumentsError,
+  MaxRetriesExceededError,
+  NonRetryableError,
+  RecoveryFailedError,
+  RemoteTaskError,
+  SoftTimeLimitExceededError,
+  TaskExpiredError,
+  TaskRemovedError,
+  TaskRevokedError,
+  TimeLimitExceededError,
+  UndecodablePayloadError,
+  UnknownTaskError,
+  UnserializableResultError,
+  UpstreamFailedError,
+  WorkerLostError,
+} from './errors/task.errors.js';
+export type {
+  FailedRequest,
+  FailureReason,
+  MemberFailure,
+  MemberValue,
+  SerializedError,
+  TaskFailure,
+} from './failure/task-failure.js';
+export { OnFailure, OnRetry, OnRevoked, OnSuccess } from './nest/decorators/hook.decorators.js';
+export { Arg, Ctx } from './nest/decorators/param.decorators.js';
+export { Retry } from './nest/decorators/retry.decorator.js';
+export { Task } from './nest/decorators/task.decorator.js';
+export { TASK_CONTEXT_TYPE, type TaskContextType } from './nest/discovery/task-request.js';
+export { TaskQueueModule } from './nest/task-queue.module.js';
+export { WorkflowService } from './nest/workflow.service.js';
+export type {
+  ChordDefaults,
+  QueueOptions,
+  TaskDefaults,
+  TaskQueueConnection,
+  TaskQueueModuleAsyncOptions,
+  TaskQueueModuleOptions,
+  TaskQueueOptionsFactory,
+  TaskQueueRole,
+  WorkerTuning,
+} from './options/task-queue-options.js';
+export type { Duration } from './primitives/duration.js';
+export type { JsonValue } from './primitives/json.js';
+export {
+  AsyncResult,
+  type GetOptions,
+  type TaskDescription,
+  type TaskMoment,
+} from './results/async-result.js';
+export { GroupResult } from './results/group-result.js';
+export type { MemberCounts, Recovered } from './results/task-snapshot.js';
+export type { BackoffOptions, CustomBackoff } from './retry/backoff.js';
+export type { ErrorMatcher, RetryOptions } from './retry/retry-policy.js';
+export { currentTask, TaskContext, type TaskLogger, type WorkflowPosition } from './task/task-context.js';
+export type { TaskRetry, TaskSuccess } from './task/task-definition.js';
+export type { TaskOptions } from './task/task-options.js';
+export { isTerminal, type TaskState, type TerminalState } from './task/task-state.js';
+export { Chain } from './workflows/chain.js';
+export { Chord, type ChordOptions } from './workflows/chord.js';
+export { Group } from './workflows/group.js';
+export { Signature } from './workflows/signature.js';
+export type { TaskMaker, TasksOf } from './workflows/task-types.js';

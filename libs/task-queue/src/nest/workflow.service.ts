@@ -1,0 +1,133 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { CanvasData, GroupData } from '../canvas/canvas-data.js';
+import { makeSignature } from '../canvas/signature.js';
+import type { ChordRecoveryType } from '../chords/chord-recovery.js';
+import type { ErrbackOnly } from '../chords/built-in-recoveries.js';
+import { TaskQueueEngine } from '../engine/task-queue-engine.js';
+import type { Clock } from '../primitives/clock.js';
+import type { JsonValue } from '../primitives/json.js';
+import { AsyncResult } from '../results/async-result.js';
+import { GroupResult } from '../results/group-result.js';
+import type { AnyCanvas, Follower } from '../workflows/canvas-types.js';
+import { type ChainOf, type ChainSteps, createChain } from '../workflows/chain.js';
+import {
+  type BodyInput,
+  type ChordOf,
+  type ChordOptions,
+  createChord,
+  type Header,
+  type HeaderValues,
+} from '../workflows/chord.js';
+import { fromData, type UntypedCanvas } from '../workflows/from-data.js';
+import { createGroup, type GroupOf, type Members } from '../workflows/group.js';
+import { CanvasPublisher } from '../workflows/port.js';
+import { createSignature, type Signature } from '../workflows/signature.js';
+import { createTaskMakers } from '../workflows/task-makers.js';
+import type { TasksOf } from '../workflows/task-types.js';
+import { type TaskClass, taskMetadataOf } from './decorators/metadata.js';
+
+/**
+ * What applications inject: makes signatures and canvases, publishes them, and gives handles on what became
+ * of them.
+ *
+ * ```ts
+ * const tasks = workflows.tasks(ContractTasks);
+ * const report = workflows.chord(
+ *   contracts.map((contract) => tasks.processContract.s(contract)),
+ *   tasks.buildReport.s(),
+ *   { recovery: CallbackWithSuccesses },
+ * );
+ * const { id } = await report.applyAsync();
+ * ```
+ */
+@Injectable()
+export class WorkflowService {
+  readonly #publisher: EnginePublisher;
+  readonly #makers = new WeakMap<TaskClass, unknown>();
+
+  constructor(@Inject(TaskQueueEngine) private readonly engine: TaskQueueEngine) {
+    this.#publisher = new EnginePublisher(engine);
+  }
+
+  /**
+   * The tasks of a class by method name. The class need not be a provider here: a producer that only imports it
+   * can call its tasks, which a worker somewhere else serves.
+   */
+  tasks<T extends object>(type: abstract new (...args: never[]) => T): TasksOf<T> {
+    let makers = this.#makers.get(type);
+    if (makers === undefined) {
+      makers = createTaskMakers<T>(taskMetadataOf(type), this.#publisher, type.name);
+      this.#makers.set(type, makers);
+    }
+    return makers as TasksOf<T>;
+  }
+
+  /** A call of a task that this application does not know by class: one of another service. */
+  signature<R = JsonValue, Missing extends unknown[] = unknown[]>(
+    task: string,
+    args: readonly unknown[] = [],
+    options: { readonly queue?: string; readonly immutable?: boolean } = {},
+  ): Signature<Missing, R> {
+    const { queue, immutable = false } = options;
+    const data = makeSignature(task, args, {
+      immutable,
+      ...(queue === undefined ? {} : { taskQueue: queue }),
+    });
+    return createSignature<R, Missing>(this.#publisher, data);
+  }
+
+  /** Steps one after the other; each gets the value of the one before in front of its arguments. */
+  chain<Steps extends readonly AnyCanvas[]>(...steps: ChainSteps<Steps>): ChainOf<Steps> {
+    return createChain<Steps>(this.#publisher, steps);
+  }
+
+  /** Members side by side; the value is the list of theirs, in definition order. */
+  group<const M extends Members>(members: M): GroupOf<M> {
+    return createGroup(this.#publisher, members);
+  }
+
+  /**
+   * Members side by side, then a body that gets the list of their values. What follows when members fail is
+   * decided by `recovery`.
+   */
+  chord<
+    const H extends Header,
+    Body extends Follower<BodyInput<HeaderValues<H>, Recovery>>,
+    Recovery extends ChordRecoveryType = typeof ErrbackOnly,
+  >(header: H, body: Body, options?: ChordOptions<Recovery>): ChordOf<H, Body> {
+    return createChord<H, Body, Recovery>(this.#publisher, header, body, options);
+  }
+
+  /** A canvas from its plain data, e.g. out of an outbox table. */
+  fromData<R = JsonValue>(data: CanvasData): UntypedCanvas<R> {
+    return fromData<R>(this.#publisher, data);
+  }
+
+  /** The handle on a task or canvas, from its id alone. */
+  result<R = JsonValue>(id: string): AsyncResult<R> {
+    return new AsyncResult<R>(id, this.engine);
+  }
+
+  /** The handle on a group, or on the header of a chord, from its id alone. `R` is what a member returns. */
+  groupResult<R = JsonValue>(id: string): GroupResult<R> {
+    return new GroupResult<R>(id, this.engine);
+  }
+}
+
+/** Publishes canvases through an engine. */
+class EnginePublisher extends CanvasPublisher {
+  override readonly clock: Clock;
+
+  constructor(private readonly engine: TaskQueueEngine) {
+    super();
+    this.clock = engine.clock;
+  }
+
+  async publish<R>(canvas: CanvasData): Promise<AsyncResult<R>> {
+    return new AsyncResult<R>(await this.engine.publish(canvas), this.engine);
+  }
+
+  async publishGroup<R>(canvas: GroupData): Promise<GroupResult<R>> {
+    return new GroupResult<R>(await this.engine.publish(canvas), this.engine);
+  }
+}
