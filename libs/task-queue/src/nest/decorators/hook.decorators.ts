@@ -1,0 +1,47 @@
+import { InvalidTaskError } from '../../errors/configuration.errors.js';
+import type { HookKind } from '../../task/task-definition.js';
+import { declareHook } from './metadata.js';
+import { sourceOf } from './source-name.js';
+
+/**
+ * The method is called in the worker after the final failure of a task, with a `TaskFailure`. What it throws
+ * is logged and changes nothing.
+ *
+ * @param tasks names of methods of the class, or full task names; none means every task of the class. A name
+ * that no task has ends the start of the application with an InvalidTaskError.
+ */
+export function OnFailure(...tasks: string[]): MethodDecorator {
+  return hook('failure', 'OnFailure', tasks);
+}
+
+/** As `@OnFailure`, after a task has returned; the method gets a `TaskSuccess`. */
+export function OnSuccess(...tasks: string[]): MethodDecorator {
+  return hook('success', 'OnSuccess', tasks);
+}
+
+/** As `@OnFailure`, after an attempt that is followed by another one; the method gets a `TaskRetry`. */
+export function OnRetry(...tasks: string[]): MethodDecorator {
+  return hook('retry', 'OnRetry', tasks);
+}
+
+/** As `@OnFailure`, after a task was revoked; the method gets a `TaskFailure`. */
+export function OnRevoked(...tasks: string[]): MethodDecorator {
+  return hook('revoked', 'OnRevoked', tasks);
+}
+
+function hook(kind: HookKind, decorator: string, tasks: readonly string[]): MethodDecorator {
+  return (target: object, method: string | symbol): void => {
+    if (typeof target === 'function' || typeof method === 'symbol') {
+      throw new InvalidTaskError(
+        `${sourceOf(target, method)}: @${decorator} stands on a method of an instance whose name is a string.`,
+      );
+    }
+    const wrong = tasks.find((task) => typeof task !== 'string' || task === '');
+    if (wrong !== undefined) {
+      throw new InvalidTaskError(
+        `${sourceOf(target, method)}: @${decorator} takes names of tasks, got ${String(wrong)}.`,
+      );
+    }
+    declareHook(target, method, { kind, tasks });
+  };
+}
