@@ -31,6 +31,11 @@ export interface WorkerPoolOptions {
  * behind it as a last resort.
  */
 const LAST_RESORT_STALLS = 100;
+/**
+ * How soon a worker tries again after Redis refused it. BullMQ's 15 s would also keep a closed application alive
+ * for as long, since the timer is not cleared.
+ */
+const RUN_RETRY_MS = 500;
 const PAUSE_MS = 1_000;
 const GIVE_BACK_MS = 2_000;
 
@@ -61,6 +66,7 @@ export class WorkerPool {
           lockDuration: this.options.lockDurationMs,
           stalledInterval: this.options.stalledIntervalMs,
           maxStalledCount: LAST_RESORT_STALLS,
+          runRetryDelay: RUN_RETRY_MS,
           skipVersionCheck: true,
         },
       );
