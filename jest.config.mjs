@@ -51,6 +51,16 @@ export default {
       displayName: 'integration',
       roots: ['<rootDir>/test/integration'],
       testMatch: ['**/*.int-spec.ts'],
+      testTimeout: 60_000,
+      globalSetup: '<rootDir>/test/support/redis-global-setup.mjs',
+      globalTeardown: '<rootDir>/test/support/redis-global-teardown.mjs',
+    },
+    {
+      ...base,
+      displayName: 'docs',
+      roots: ['<rootDir>/test/docs'],
+      testMatch: ['**/*.spec.ts'],
+      testTimeout: 60_000,
     },
   ],
 };

@@ -1,0 +1,28 @@
+// @ts-check
+/**
+ * Runs an entry of the workspace, built first when its sources have changed:
+ *
+ *   node tools/run.mjs src/main [arguments]       the application
+ *   node tools/run.mjs bench/main [arguments]     the benchmarks
+ *
+ * It runs in this very process, so signals and the exit code are its own.
+ */
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { ensureBuilt } from './build.mjs';
+
+const [entry, ...args] = process.argv.slice(2);
+if (entry === undefined) {
+  process.stderr.write('usage: run.mjs <entry without its ending> [arguments]\n');
+  process.exit(2);
+}
+
+try {
+  const folder = await ensureBuilt(entry.startsWith('bench/') ? 'bench' : 'app');
+  const file = join(folder, `${entry}.js`);
+  process.argv = [process.execPath, file, ...args];
+  await import(pathToFileURL(file).href);
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exitCode = 1;
+}
