@@ -21,6 +21,11 @@ const FAIL_FAST: Partial<RedisOptions> = {
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 1,
 };
+/**
+ * How long a connection that is being closed waits for its socket. ioredis keeps that timer when the socket is gone
+ * already, so its 2 s would keep a closed application alive.
+ */
+const DISCONNECT_MS = 100;
 const PATIENT: Partial<RedisOptions> = { maxRetriesPerRequest: null, enableReadyCheck: true };
 
 /** Opens every connection of one module, and closes all of them. A client that the user brought is only copied. */
@@ -84,7 +89,7 @@ export class RedisConnections {
 
   #open(behaviour: Partial<RedisOptions>): RedisClient {
     const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 6), 2_000);
-    const common = { ...behaviour, retryStrategy };
+    const common = { ...behaviour, retryStrategy, disconnectTimeout: DISCONNECT_MS };
     switch (this.connection.kind) {
       case 'url':
         return new Redis(this.connection.url, { ...this.connection.options, ...common });

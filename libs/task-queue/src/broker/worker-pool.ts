@@ -6,7 +6,7 @@ import {
   WaitingError,
   Worker,
 } from 'bullmq';
-import { bounded } from '../primitives/bounded.js';
+import { bounded, pause } from '../primitives/bounded.js';
 import type { Delivery, Processor, Verdict } from './delivery.js';
 import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
@@ -55,7 +55,7 @@ export class WorkerPool {
   /** Starts to serve a queue. */
   serve(service: Service): void {
     for (let shard = 0; shard < this.keys.shards; shard++) {
-      const worker = new Worker(
+      const worker = new InterruptibleWorker(
         service.queue,
         // Two parameters: with a third BullMQ would make an AbortController for every job.
         (job: Job, token?: string) => this.#run(service, job, token ?? ''),
@@ -68,11 +68,13 @@ export class WorkerPool {
           maxStalledCount: LAST_RESORT_STALLS,
           runRetryDelay: RUN_RETRY_MS,
           skipVersionCheck: true,
+          autorun: false,
         },
       );
       worker.on('error', (error) => this.onError(error, service.queue));
       worker.on('lockRenewalFailed', (ids) => service.onLost(ids));
       this.#workers.push(worker);
+      worker.run().catch((error: unknown) => this.onError(asError(error), service.queue));
     }
   }
 
@@ -112,6 +114,31 @@ export class WorkerPool {
   #idle(): Promise<void> {
     return this.#active === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
   }
+}
+
+/**
+ * A BullMQ worker whose waits end when it is closed. BullMQ waits up to 5 s between two tries while Redis is away,
+ * and such a timer would keep a closed application alive.
+ */
+class InterruptibleWorker extends Worker {
+  readonly #closing = new AbortController();
+
+  override async delay(milliseconds = 100, other?: { readonly signal: unknown }): Promise<void> {
+    const signal =
+      other?.signal instanceof AbortSignal
+        ? AbortSignal.any([this.#closing.signal, other.signal])
+        : this.#closing.signal;
+    await pause(milliseconds, signal);
+  }
+
+  override close(force?: boolean): Promise<void> {
+    this.#closing.abort();
+    return super.close(force);
+  }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 /** Says in BullMQ's words what becomes of a job. */
