@@ -44,6 +44,11 @@ export interface SignatureData extends NodeData {
   readonly args: readonly JsonValue[];
   /** Ignores the value that a canvas would put in front of `args`. */
   readonly immutable?: boolean;
+  /**
+   * The queue that the task's declaration names, for whoever publishes the call without knowing the task: a
+   * producer, or a worker that releases a step of another service. Weaker than a queue in any options.
+   */
+  readonly taskQueue?: string;
 }
 
 /** Steps one after the other; each gets the value of the one before. */

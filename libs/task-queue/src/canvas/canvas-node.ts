@@ -4,6 +4,7 @@ import type { JsonValue } from '../primitives/json.js';
 import type { CanvasSource } from './call-options.js';
 import type { CallOptions, CanvasData } from './canvas-data.js';
 import { mapCanvas } from './canvas-walk.js';
+import { copyArguments } from './signature.js';
 
 /** The node with these options over its own. A later one wins; `undefined` leaves what is there. */
 export function withOptions<Data extends CanvasData>(node: Data, options: CallOptions): Data {
@@ -44,6 +45,15 @@ export function withStamp<Data extends CanvasData>(
   headers: Readonly<Record<string, JsonValue>>,
 ): Data {
   return mapCanvas(node, (at) => (at.kind === 'task' ? withOptions(at, { headers }) : at)) as Data;
+}
+
+/** A frozen copy of data that somebody else made. The values of arguments and headers are shared, not copied. */
+export function copyCanvas(data: CanvasData): CanvasData {
+  return mapCanvas(data, (node) => {
+    const options = node.options && Object.freeze({ ...node.options });
+    const copy = { ...node, ...(options ? { options } : {}) };
+    return Object.freeze(copy.kind === 'task' ? { ...copy, args: copyArguments(copy.args) } : copy);
+  });
 }
 
 /** Whether two canvases say the same. The order of properties does not count. */

@@ -41,6 +41,7 @@ describe('validateCanvas', () => {
     [{ kind: 'task', args: [] }, 'Canvas at root: a task needs a name'],
     [{ kind: 'task', task: 'f' }, 'Canvas at root: args has to be an array'],
     [task({ immutable: 1 }), 'Canvas at root: immutable has to be true or false, got number'],
+    [task({ taskQueue: '' }), 'Canvas at root: taskQueue has to be the name of a queue'],
     [task({ links: task({}) }), 'Canvas at root: links has to be an array'],
     [task({ errbacks: [{ kind: 'chain', steps: [] }] }), 'Canvas at errbacks[0]: a chain needs'],
     [task({ options: 7 }), 'Canvas at options: expected an object, got number'],
@@ -62,8 +63,8 @@ describe('validateCanvas', () => {
       'Canvas at body.members[0].options.priority: expected a whole number',
     ],
     [
-      { kind: 'group', members: [task({ options: { taskId: 'a' } }), task({ options: { taskId: 'a' } })] },
-      'Canvas at members[1].options.taskId: the id "a" is taken by the node at members[0]',
+      { kind: 'group', members: [ok, task({ options: { taskId: 'a' } })], options: { taskId: 'g' } },
+      'Canvas at members[1].options.taskId: an id of your own belongs to a canvas as a whole',
     ],
   ])('refuses %j', (data, message) => {
     expect(() => validateCanvas(data)).toThrow(InvalidCanvasError);

@@ -17,11 +17,10 @@ import { NO_BODY } from './chord.js';
  * @throws InvalidIdError when a chosen task id cannot be used
  */
 export function validateCanvas(data: unknown): asserts data is CanvasData {
-  const ids = new Map<string, string>();
   visitCanvas(data as CanvasData, (node, path) => {
     checkShape(node, path);
     checkCallbacks(node, path);
-    if (node.options !== undefined) checkOptions(node, path, ids);
+    if (node.options !== undefined) checkOptions(node, path);
   });
 }
 
@@ -56,6 +55,9 @@ function checkTask(node: Readonly<Record<string, unknown>>, path: CanvasPath): v
   if (node['immutable'] !== undefined && typeof node['immutable'] !== 'boolean') {
     throw invalid(path, `immutable has to be true or false, got ${nameOf(node['immutable'])}`);
   }
+  if (node['taskQueue'] !== undefined && !isName(node['taskQueue'])) {
+    throw invalid(path, `taskQueue has to be the name of a queue, got ${nameOf(node['taskQueue'])}`);
+  }
   const offence = args.length === 0 ? undefined : findNonJson(args, 'args');
   if (offence) throw new UnserializableArgumentError(node['task'], below(path, offence.path), offence.found);
 }
@@ -65,19 +67,18 @@ function checkCallbacks(node: CanvasData, path: CanvasPath): void {
   if (node.errbacks !== undefined) list(node as unknown as Record<string, unknown>, 'errbacks', path);
 }
 
-function checkOptions(node: CanvasData, path: CanvasPath, ids: Map<string, string>): void {
+function checkOptions(node: CanvasData, path: CanvasPath): void {
   const at = below(path, 'options');
   const options: CallOptions = node.options ?? {};
   if (!isRecord(options)) throw new InvalidCanvasError(at, `expected an object, got ${nameOf(options)}`);
   checkCallOptions(options, at);
-  const { taskId }: CallOptions = options;
-  if (taskId === undefined) return;
-  const other = ids.get(taskId);
-  if (other !== undefined) {
-    throw new InvalidCanvasError(`${at}.taskId`, `the id "${taskId}" is taken by the node at ${other}`);
+  if ('taskId' in options && options['taskId'] !== undefined && path.toString() !== 'root') {
+    throw new InvalidCanvasError(`${at}.taskId`, ID_OF_A_PART);
   }
-  ids.set(taskId, path.toString());
 }
+
+const ID_OF_A_PART =
+  'an id of your own belongs to a canvas as a whole; the ids of its parts follow from that one';
 
 function list(node: Readonly<Record<string, unknown>>, field: string, path: CanvasPath): readonly unknown[] {
   const value = node[field];

@@ -227,7 +227,7 @@ describe('prepareCall', () => {
 
   it('returns the same canvas when nothing was given', () => {
     const canvas = nested();
-    expect(prepareCall(canvas, [], undefined, clock)).toBe(canvas);
+    expect(prepareCall(canvas, [], {}, clock)).toBe(canvas);
   });
 
   it('names the option when a callback is no canvas', () => {

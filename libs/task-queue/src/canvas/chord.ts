@@ -19,6 +19,7 @@ export function makeChord(
   { recovery }: { readonly recovery?: string } = {},
 ): ChordData {
   if (body === undefined || body === null) throw new InvalidCanvasError('body', NO_BODY);
+  if (recovery === '') throw new InvalidCanvasError('recovery', NAMELESS);
   return Object.freeze({
     kind: 'chord',
     header: headerOf(header),
@@ -29,6 +30,8 @@ export function makeChord(
 
 /** What is wrong with a chord without a body. */
 export const NO_BODY = 'a chord needs a body; without one it is a group';
+
+const NAMELESS = 'a strategy is found by the name of its class, so the class needs one';
 
 function headerOf(header: CanvasSource | Iterable<CanvasSource>): readonly CanvasData[] {
   if (isIterable(header)) return canvasListOf(header, 'header');

@@ -40,6 +40,26 @@ export function settleExpiry<Data extends CanvasData>(canvas: Data, nowMs: numbe
 }
 
 /**
+ * The canvas with options as a user writes them, callbacks among them.
+ *
+ * @param clock where the canvas is published now; see `readCallOptions`
+ * @throws InvalidCanvasError, InvalidIdError when an option cannot be read
+ */
+export function withApplyOptions<Data extends CanvasData>(
+  canvas: Data,
+  options: ApplyOptions,
+  clock?: Clock,
+): Data {
+  const read = readCallOptions(options, clock);
+  let next = Object.keys(read).length === 0 ? canvas : withOptions(canvas, read);
+  for (const link of sourcesOf(options.link)) next = withLink(next, canvasDataOf(link, 'options.link'));
+  for (const errback of sourcesOf(options.linkError)) {
+    next = withErrback(next, canvasDataOf(errback, 'options.linkError'));
+  }
+  return next;
+}
+
+/**
  * What a call publishes: the canvas with the arguments, options and callbacks that were given with the call.
  *
  * @throws InvalidCanvasError, InvalidIdError when an option cannot be read
@@ -47,21 +67,10 @@ export function settleExpiry<Data extends CanvasData>(canvas: Data, nowMs: numbe
 export function prepareCall<Data extends CanvasData>(
   canvas: Data,
   args: readonly unknown[],
-  options: ApplyOptions | undefined,
+  options: ApplyOptions,
   clock: Clock,
 ): Data {
-  let call = withInput(canvas, args);
-  if (options !== undefined) {
-    const read = readCallOptions(options, clock);
-    if (Object.keys(read).length > 0) call = withOptions(call, read);
-    for (const link of sourcesOf(options.link)) {
-      call = withLink(call, canvasDataOf(link, 'options.link'));
-    }
-    for (const errback of sourcesOf(options.linkError)) {
-      call = withErrback(call, canvasDataOf(errback, 'options.linkError'));
-    }
-  }
-  return settleExpiry(call, clock.wallMs());
+  return settleExpiry(withApplyOptions(withInput(canvas, args), options, clock), clock.wallMs());
 }
 
 function sourcesOf(

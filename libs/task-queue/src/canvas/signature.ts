@@ -13,7 +13,7 @@ import type { SignatureData } from './canvas-data.js';
 export function makeSignature(
   task: string,
   args: readonly unknown[] = [],
-  { immutable = false }: { readonly immutable?: boolean } = {},
+  { immutable = false, taskQueue }: { readonly immutable?: boolean; readonly taskQueue?: string } = {},
 ): SignatureData {
   if (typeof task !== 'string' || task === '') {
     throw new InvalidCanvasError('root', 'a signature needs the name of a task');
@@ -26,6 +26,7 @@ export function makeSignature(
     task,
     args: copyArguments(args),
     ...(immutable ? { immutable } : {}),
+    ...(taskQueue === undefined ? {} : { taskQueue }),
   });
 }
 

@@ -1,0 +1,79 @@
+import { makeSignature } from '../canvas/signature.js';
+import { InvalidTaskError } from '../errors/configuration.errors.js';
+import type { CanvasPublisher } from './port.js';
+import { Signature } from './signature.js';
+import type { TaskMaker, TasksOf } from './task-types.js';
+
+/** What a class says about one of its task methods. */
+export interface TaskLabel {
+  readonly name: string;
+  /** The queue that its declaration names. */
+  readonly queue?: string;
+}
+
+/**
+ * The makers of a class's tasks, by method name.
+ *
+ * A method that is no task is refused as soon as it is asked for, not when a worker somewhere fails to find it.
+ *
+ * @param tasks the class's task methods
+ * @param source the class's name, for the message
+ */
+export function createTaskMakers<T>(
+  tasks: ReadonlyMap<string, TaskLabel>,
+  publisher: CanvasPublisher,
+  source = 'This class',
+): TasksOf<T> {
+  const makers: Record<string, TaskMaker<unknown[], unknown>> = {};
+  for (const [method, label] of tasks) makers[method] = createTaskMaker(publisher, label);
+  return new Proxy(Object.freeze(makers), {
+    get(target, key): unknown {
+      if (key in target || typeof key === 'symbol' || ASKED_OF_ANY_OBJECT.has(key)) {
+        return Reflect.get(target, key);
+      }
+      throw new InvalidTaskError(
+        `${source} has no task method "${key}". ` +
+          (tasks.size === 0
+            ? `None of its methods carries @Task().`
+            : `Its tasks are ${[...tasks.keys()].join(', ')}; another method becomes one with @Task().`),
+      );
+    },
+  }) as unknown as TasksOf<T>;
+}
+
+/**
+ * What others look for on an object that they know nothing about: `await`, JSON, test runners, and Nest on
+ * whatever a factory provider returns.
+ */
+const ASKED_OF_ANY_OBJECT: ReadonlySet<string> = new Set([
+  'then',
+  'toJSON',
+  'asymmetricMatch',
+  'nodeType',
+  '$$typeof',
+  'onModuleInit',
+  'onModuleDestroy',
+  'onApplicationBootstrap',
+  'beforeApplicationShutdown',
+  'onApplicationShutdown',
+]);
+
+/** The maker of one task. */
+export function createTaskMaker<Args extends unknown[], R>(
+  publisher: CanvasPublisher,
+  { name, queue }: TaskLabel,
+): TaskMaker<Args, R> {
+  const make = (args: readonly unknown[], immutable: boolean): Signature<[], R, unknown[]> =>
+    new Signature(
+      publisher,
+      makeSignature(name, args, { immutable, ...(queue === undefined ? {} : { taskQueue: queue }) }),
+    );
+  const maker: TaskMaker<unknown[], R> = {
+    taskName: name,
+    s: ((...stored: unknown[]) => make(stored, false)) as TaskMaker<unknown[], R>['s'],
+    si: (...args) => make(args, true),
+    delay: (...args) => make(args, false).delay(),
+    applyAsync: (args = [], options = {}) => make(args, false).applyAsync([], options),
+  };
+  return Object.freeze(maker) as unknown as TaskMaker<Args, R>;
+}
