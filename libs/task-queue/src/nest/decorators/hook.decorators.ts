@@ -36,10 +36,10 @@ function hook(kind: HookKind, decorator: string, tasks: readonly string[]): Meth
         `${sourceOf(target, method)}: @${decorator} stands on a method of an instance whose name is a string.`,
       );
     }
-    const wrong = tasks.find((task) => typeof task !== 'string' || task === '');
-    if (wrong !== undefined) {
+    const wrong = tasks.findIndex((task) => typeof task !== 'string' || task === '');
+    if (wrong >= 0) {
       throw new InvalidTaskError(
-        `${sourceOf(target, method)}: @${decorator} takes names of tasks, got ${String(wrong)}.`,
+        `${sourceOf(target, method)}: @${decorator} takes names of tasks, got ${JSON.stringify(tasks[wrong])}.`,
       );
     }
     declareHook(target, method, { kind, tasks });

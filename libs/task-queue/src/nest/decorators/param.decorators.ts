@@ -1,5 +1,5 @@
-import { assignMetadata, getParamArgsMetadata, ROUTE_ARGS_METADATA } from '@nestjs/common/internal';
 import { InvalidTaskError } from '../../errors/configuration.errors.js';
+import { assignMetadata, getParamArgsMetadata, ROUTE_ARGS_METADATA } from './nest-internals.js';
 import { type PipeRef, TASK_PARAM } from './parameter-plan.js';
 import { sourceOf } from './source-name.js';
 

@@ -1,13 +1,13 @@
 import type { PipeTransform, Type } from '@nestjs/common';
+import { InvalidTaskError } from '../../errors/configuration.errors.js';
+import { TaskContext } from '../../task/task-context.js';
 import {
   assignMetadata,
   CUSTOM_ROUTE_ARGS_METADATA,
   PARAMTYPES_METADATA,
   ROUTE_ARGS_METADATA,
   RouteParamtypes,
-} from '@nestjs/common/internal';
-import { InvalidTaskError } from '../../errors/configuration.errors.js';
-import { TaskContext } from '../../task/task-context.js';
+} from './nest-internals.js';
 import { type DeclaredParameters, declaredParameters } from './declared-parameters.js';
 import { sourceOf } from './source-name.js';
 

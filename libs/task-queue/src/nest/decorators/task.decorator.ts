@@ -1,10 +1,10 @@
-import { ENTRY_PROVIDER_WATERMARK } from '@nestjs/common/internal';
 import { InvalidOptionsError, InvalidTaskError } from '../../errors/configuration.errors.js';
 import { readDuration, readInteger, readObject } from '../../options/option-readers.js';
 import { assertQueueName } from '../../options/resolve-options.js';
 import type { Duration } from '../../primitives/duration.js';
 import type { ResolvedTaskOptions, TaskOptions } from '../../task/task-options.js';
 import { declareTask } from './metadata.js';
+import { ENTRY_PROVIDER_WATERMARK } from './nest-internals.js';
 import { planParameters } from './parameter-plan.js';
 import { sourceOf } from './source-name.js';
 
@@ -22,9 +22,12 @@ const LAST_PRIORITY = 2_097_152;
 /**
  * Makes a method of a provider a task.
  *
- * Its parameters are the task's arguments, except one of type `TaskContext`, which the library fills. Guards,
- * interceptors, pipes and filters apply as on a controller; pipes run once per argument, with its type. A
- * method with a rest parameter gets its arguments as they are, without pipes.
+ * Its parameters are the task's arguments, except one of type `TaskContext`, which the library fills. The
+ * compiler must see the class for that: after `import type { TaskContext }`, or where the type is a union,
+ * put `@Ctx()` on the parameter.
+ *
+ * Guards, interceptors, pipes and filters apply as on a controller; pipes run once per argument, with its
+ * type. A method with a rest parameter gets its arguments as they are, without pipes.
  *
  * @throws InvalidTaskError, when the class is loaded, for an option that cannot be read
  */

@@ -1,12 +1,12 @@
+import type { ApplicationConfig } from '@nestjs/core';
+import type { TaskClass } from '../decorators/metadata.js';
 import {
   EXCEPTION_FILTERS_METADATA,
   GUARDS_METADATA,
   INTERCEPTORS_METADATA,
   PIPES_METADATA,
   ROUTE_ARGS_METADATA,
-} from '@nestjs/common/internal';
-import type { ApplicationConfig } from '@nestjs/core';
-import type { TaskClass } from '../decorators/metadata.js';
+} from '../decorators/nest-internals.js';
 
 const KEYS = [GUARDS_METADATA, INTERCEPTORS_METADATA, PIPES_METADATA, EXCEPTION_FILTERS_METADATA];
 

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { ROUTE_ARGS_METADATA } from '@nestjs/common/internal';
 import { type ContextId, ExternalContextCreator } from '@nestjs/core';
 import { InvalidTaskError } from '../../errors/configuration.errors.js';
 import type { JsonValue } from '../../primitives/json.js';
 import { type TaskContext, taskStorage } from '../../task/task-context.js';
 import type { HookDefinition, HookKind, TaskDefinition } from '../../task/task-definition.js';
+import { ROUTE_ARGS_METADATA } from '../decorators/nest-internals.js';
 import { type ParameterPlan, placeArguments } from '../decorators/parameter-plan.js';
 import { hasGlobalEnhancers, hasScopedGlobalEnhancers, localEnhancers } from './enhancers.js';
 import { withRefusalNamed } from './refused-arguments.js';
@@ -124,7 +124,7 @@ export class HandlerFactory {
   }
 }
 
-async function callDirectly(
+function callDirectly(
   instance: TaskProvider['instance'],
   { method, plan }: Handler,
   args: readonly JsonValue[],

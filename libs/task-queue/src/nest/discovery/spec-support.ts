@@ -32,8 +32,8 @@ export interface SpecApp {
   readonly app: INestApplication;
   readonly registry: TaskRegistry;
   /** Runs one attempt of a task. */
-  run(name: string, ...args: JsonValue[]): Promise<unknown>;
-  runIn(context: TaskContext, name: string, ...args: JsonValue[]): Promise<unknown>;
+  readonly run: (name: string, ...args: JsonValue[]) => Promise<unknown>;
+  readonly runIn: (context: TaskContext, name: string, ...args: JsonValue[]) => Promise<unknown>;
 }
 
 /** @param configure what an application does between its creation and its start, such as useGlobalPipes */
@@ -63,6 +63,18 @@ export async function createApp(metadata: ModuleMetadata): Promise<INestApplicat
     providers: [HandlerFactory, TaskExplorer, RecoveryExplorer, ...(metadata.providers ?? [])],
   }).compile();
   return module.createNestApplication({ logger: false });
+}
+
+/** What the discovery finds. */
+export async function explore(metadata: ModuleMetadata): Promise<TaskRegistry> {
+  const registry = new TaskRegistry();
+  (await createApp(metadata)).get(TaskExplorer).explore(registry);
+  return registry;
+}
+
+/** The error with which the discovery ends the start of an application. */
+export async function refusalOf(metadata: ModuleMetadata): Promise<Error> {
+  return (await rejectionOf(explore(metadata))) as Error;
 }
 
 /** What a promise rejects with. */

@@ -1,9 +1,9 @@
 import type { ArgumentMetadata, PipeTransform } from '@nestjs/common';
 import type { ApplicationConfig, ExternalContextCreator } from '@nestjs/core';
-import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { isControlFlow } from '../../errors/control-flow.js';
 import { TaskContext } from '../../task/task-context.js';
+import { ExecutionContextHost } from '../decorators/nest-internals.js';
 
 type AnyHandler = (...args: unknown[]) => unknown;
 interface ExceptionsHandler {

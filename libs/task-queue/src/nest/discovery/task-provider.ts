@@ -1,6 +1,6 @@
 import { type ContextId, ContextIdFactory, type DiscoveryService, ModuleRef } from '@nestjs/core';
-import { REQUEST_CONTEXT_ID } from '@nestjs/core/internal';
 import type { TaskClass } from '../decorators/metadata.js';
+import { REQUEST_CONTEXT_ID } from '../decorators/nest-internals.js';
 import type { HookRequest, TaskRequest } from './task-request.js';
 
 /** A provider as the discovery hands it out. */
@@ -70,14 +70,19 @@ export class TaskProvider {
 }
 
 /**
- * The class of a provider's instances; undefined for what has none: values that are no instances, aliases,
- * and request-scoped factories, which show their class only when they run.
+ * The class of a provider's instances. What a request-scoped factory makes is not known before it runs, so
+ * its token stands for it where that is a class.
+ *
+ * @returns undefined for aliases and for what has no class
  */
 export function classOf(wrapper: ProviderWrapper): TaskClass | undefined {
   if (wrapper.isAlias) return undefined;
   if (!wrapper.isNotMetatype) return asClass(wrapper.metatype);
   const instance: unknown = wrapper.instance;
-  if (typeof instance !== 'object' || instance === null) return undefined;
+  if (instance === null || instance === undefined) {
+    return wrapper.isDependencyTreeStatic() ? undefined : asClass(wrapper.token);
+  }
+  if (typeof instance !== 'object') return undefined;
   const prototype = Object.getPrototypeOf(instance) as { constructor?: unknown } | null;
   return asClass(prototype?.constructor);
 }
