@@ -1,4 +1,3 @@
-import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import type { ChordRecoveryType } from '../chords/chord-recovery.js';
 import type { Duration } from '../primitives/duration.js';
@@ -165,13 +164,24 @@ export interface TaskQueueOptionsFactory {
 }
 
 /** Options of `TaskQueueModule.forRootAsync`. Exactly one of the three `use…` is given. */
-export interface TaskQueueModuleAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
+export interface TaskQueueModuleAsyncOptions {
+  /** Modules that export what `inject`, `useClass` or `useExisting` needs. */
+  readonly imports?: ImportedModule[];
   /** Tokens whose values `useFactory` gets, in this order. */
-  readonly inject?: FactoryProvider['inject'];
+  readonly inject?: (InjectedToken | { token: InjectedToken; optional: boolean })[];
   /** Makes the options from what `inject` names. */
   readonly useFactory?: (...args: never[]) => TaskQueueModuleOptions | Promise<TaskQueueModuleOptions>;
   /** A class that is instantiated for this purpose only. */
-  readonly useClass?: Type<TaskQueueOptionsFactory>;
+  readonly useClass?: new (...args: never[]) => TaskQueueOptionsFactory;
   /** A provider of one of `imports`. */
-  readonly useExisting?: Type<TaskQueueOptionsFactory> | string | symbol;
+  readonly useExisting?: (abstract new (...args: never[]) => TaskQueueOptionsFactory) | string | symbol;
 }
+
+/** What Nest takes in `imports`, spelt without Nest, which only the layer above knows. */
+export type ImportedModule = ModuleForm | Promise<DynamicModuleForm>;
+type ModuleClass = new (...args: never[]) => object;
+type DynamicModuleForm = { module: ModuleClass };
+type ModuleForm = ModuleClass | DynamicModuleForm | { forwardRef: () => unknown };
+
+/** What Nest takes as the token of a provider. */
+export type InjectedToken = (abstract new (...args: never[]) => unknown) | string | symbol;

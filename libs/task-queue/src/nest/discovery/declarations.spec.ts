@@ -4,7 +4,7 @@ import { TaskContext } from '../../task/task-context.js';
 import { Arg, Ctx } from '../decorators/param.decorators.js';
 import { Retry } from '../decorators/retry.decorator.js';
 import { Task } from '../decorators/task.decorator.js';
-import { refusalOf, startApp } from './spec-support.js';
+import { refusalOf, startApp } from './app.fixture.js';
 
 describe('declarations that cannot be served', () => {
   it('a task of a controller', async () => {

@@ -23,8 +23,8 @@ import {
   TraceGuard,
   TraceInterceptor,
   TracePipe,
-} from './spec-fixtures.js';
-import { makeContext, rejectionOf, type SpecApp, startApp } from './spec-support.js';
+} from './tasks.fixture.js';
+import { makeContext, rejectionOf, type SpecApp, startApp } from './app.fixture.js';
 
 let spec: SpecApp | undefined;
 beforeEach(() => {

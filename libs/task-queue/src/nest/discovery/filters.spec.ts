@@ -10,8 +10,8 @@ import { APP_FILTER } from '@nestjs/core';
 import { of, throwError } from 'rxjs';
 import { RetryTask } from '../../errors/control-flow.js';
 import { InvalidArgumentsError } from '../../errors/task.errors.js';
-import { Domain, lines, MailTasks, providers } from './spec-fixtures.js';
-import { type SpecApp, startApp } from './spec-support.js';
+import { Domain, lines, MailTasks, providers } from './tasks.fixture.js';
+import { type SpecApp, startApp } from './app.fixture.js';
 import { TASK_CONTEXT_TYPE } from './task-request.js';
 
 let spec: SpecApp | undefined;

@@ -3,8 +3,8 @@ import { APP_INTERCEPTOR, ExternalContextCreator } from '@nestjs/core';
 import { EmptyError } from 'rxjs';
 import { RetryTask } from '../../errors/control-flow.js';
 import { InvalidArgumentsError } from '../../errors/task.errors.js';
-import { Domain, lines, MailTasks, providers, TraceInterceptor } from './spec-fixtures.js';
-import { makeContext, rejectionOf, type SpecApp, startApp } from './spec-support.js';
+import { Domain, lines, MailTasks, providers, TraceInterceptor } from './tasks.fixture.js';
+import { makeContext, rejectionOf, type SpecApp, startApp } from './app.fixture.js';
 
 let spec: SpecApp | undefined;
 beforeEach(() => {

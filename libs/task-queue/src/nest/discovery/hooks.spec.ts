@@ -5,8 +5,8 @@ import type { TaskFailure } from '../../failure/task-failure.js';
 import type { HookKind, TaskSuccess } from '../../task/task-definition.js';
 import { OnFailure, OnRetry, OnRevoked, OnSuccess } from '../decorators/hook.decorators.js';
 import { Task } from '../decorators/task.decorator.js';
-import { ContractTasks } from './spec-fixtures.js';
-import { explore, refusalOf, startApp } from './spec-support.js';
+import { ContractTasks } from './tasks.fixture.js';
+import { explore, refusalOf, startApp } from './app.fixture.js';
 import type { HookRequest } from './task-request.js';
 
 describe('hooks', () => {

@@ -2,7 +2,7 @@ import { Injectable, Module, Scope } from '@nestjs/common';
 import { CallbackWithSuccesses, ErrbackOnly } from '../../chords/built-in-recoveries.js';
 import { type ChordDecision, ChordRecovery } from '../../chords/chord-recovery.js';
 import { RecoveryExplorer } from './recovery.explorer.js';
-import { createApp } from './spec-support.js';
+import { createApp } from './app.fixture.js';
 
 @Injectable()
 class HalfIsEnough extends ChordRecovery {

@@ -23,7 +23,7 @@ import { InvalidTaskError } from '../../errors/configuration.errors.js';
 import { TaskRegistry } from '../../task/task-registry.js';
 import { currentTask, TaskContext } from '../../task/task-context.js';
 import { Task } from '../decorators/task.decorator.js';
-import { createApp, makeContext, type SpecApp, startApp } from './spec-support.js';
+import { createApp, makeContext, type SpecApp, startApp } from './app.fixture.js';
 import { TaskExplorer } from './task.explorer.js';
 import type { TaskRequest } from './task-request.js';
 

@@ -3,8 +3,8 @@ import { DuplicateTaskError } from '../../errors/configuration.errors.js';
 import { TaskContext } from '../../task/task-context.js';
 import { Retry } from '../decorators/retry.decorator.js';
 import { Task } from '../decorators/task.decorator.js';
-import { ContractTasks } from './spec-fixtures.js';
-import { explore, refusalOf, startApp } from './spec-support.js';
+import { ContractTasks } from './tasks.fixture.js';
+import { explore, refusalOf, startApp } from './app.fixture.js';
 
 describe('discovery', () => {
   it('finds tasks of any provider of any module, with their options', async () => {
