@@ -65,7 +65,7 @@ describe('readCallOptions', () => {
     [{ priority: 2_097_153 }, 'options.priority'],
     [{ maxRetries: -1 }, 'options.maxRetries: expected a whole number of 0 or more, got -1'],
     [{ maxRetries: Number.POSITIVE_INFINITY }, 'options.maxRetries'],
-    [{ timeLimit: 0 }, 'options.timeLimitMs: expected milliseconds of more than 0, got 0'],
+    [{ timeLimit: 0 }, 'options.timeLimit: expected a duration of more than 0, got 0'],
     [{ ignoreResult: 'yes' as never }, 'options.ignoreResult: expected true or false, got "yes"'],
     [{ softTimeLimit: 5, timeLimit: 5 }, 'options.softTimeLimit: it has to be shorter than timeLimit'],
     [{ headers: [] as never }, 'options.headers: expected an object'],

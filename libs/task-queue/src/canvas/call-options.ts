@@ -59,8 +59,8 @@ const READERS: Readers = {
   queue: (value) => ({ queue: value }),
   priority: (value) => ({ priority: value }),
   taskId: (value) => ({ taskId: value }),
-  timeLimit: (value, path) => ({ timeLimitMs: readDuration(value, path) }),
-  softTimeLimit: (value, path) => ({ softTimeLimitMs: readDuration(value, path) }),
+  timeLimit: (value, path) => ({ timeLimitMs: readLimit(value, path) }),
+  softTimeLimit: (value, path) => ({ softTimeLimitMs: readLimit(value, path) }),
   maxRetries: (value) => ({ maxRetries: value }),
   ignoreResult: (value) => ({ ignoreResult: value }),
   headers: (value) => ({ headers: value }),
@@ -176,6 +176,12 @@ function readDuration(value: Duration, path: string): number {
   } catch (error) {
     throw new InvalidCanvasError(path, (error as Error).message);
   }
+}
+
+function readLimit(value: Duration, path: string): number {
+  const ms = readDuration(value, path);
+  if (ms > 0) return ms;
+  throw new InvalidCanvasError(path, `expected a duration of more than 0, got ${show(value)}`);
 }
 
 function readWait(value: Duration, path: string): number {

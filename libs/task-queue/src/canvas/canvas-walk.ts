@@ -21,43 +21,43 @@ export function visitCanvas(root: CanvasData, visit: (node: CanvasData, path: Ca
   const trail = new Trail();
   const enter = (node: CanvasData): void => {
     visit(node, trail);
-    eachChild(node, (child, field, index) => {
-      trail.push(field, index);
-      enter(child);
-      trail.pop();
-    });
+    eachChild(node, descend);
+  };
+  const descend = (child: CanvasData, field: ChildField, index: number): void => {
+    trail.push(field, index);
+    enter(child);
+    trail.pop();
   };
   enter(root);
 }
 
 /** The nodes directly under this one, in definition order, a chord's body after its header. */
-export function eachChild(
-  node: CanvasData,
-  each: (child: CanvasData, field: ChildField, index: number) => void,
-): void {
-  const list = (children: readonly CanvasData[] | undefined, field: ChildField): void => {
-    if (children === undefined) return;
-    // Not forEach: that would step over a hole in an array instead of showing it to the validator.
-    for (let index = 0; index < children.length; index++) each(children[index] as CanvasData, field, index);
-  };
+export function eachChild(node: CanvasData, each: EachChild): void {
   switch (node.kind) {
     case 'task':
       break;
     case 'chain':
-      list(node.steps, 'steps');
+      eachOf(node.steps, 'steps', each);
       break;
     case 'group':
-      list(node.members, 'members');
+      eachOf(node.members, 'members', each);
       break;
     case 'chord':
-      list(node.header, 'header');
+      eachOf(node.header, 'header', each);
       each(node.body, 'body', -1);
       break;
     default:
       node satisfies never;
   }
-  list(node.links, 'links');
-  list(node.errbacks, 'errbacks');
+  if (node.links !== undefined) eachOf(node.links, 'links', each);
+  if (node.errbacks !== undefined) eachOf(node.errbacks, 'errbacks', each);
+}
+
+type EachChild = (child: CanvasData, field: ChildField, index: number) => void;
+
+function eachOf(children: readonly CanvasData[], field: ChildField, each: EachChild): void {
+  // Not forEach: that would step over a hole in an array instead of showing it to the validator.
+  for (let index = 0; index < children.length; index++) each(children[index] as CanvasData, field, index);
 }
 
 /** Rebuilds every node, children first. What does not change is shared with the old canvas, not copied. */
@@ -85,7 +85,8 @@ function rebuild(
   reaches: Choice,
   depth: number,
 ): CanvasData {
-  refuseDepth(depth, () => 'root');
+  if (node.kind === 'task' && node.links === undefined && node.errbacks === undefined) return change(node);
+  refuseDepth(depth);
   const one = (child: CanvasData, field: ChildField, index: number): CanvasData =>
     reaches(field, index) ? rebuild(child, change, reaches, depth + 1) : child;
   return change(replaceChildren(node, one));
@@ -105,23 +106,23 @@ function replaceChildren(
     });
     return changed ? Object.freeze(made) : children;
   };
-  let next: CanvasData = node;
-  const put = (part: object): void => {
-    for (const [key, value] of Object.entries(part)) {
-      if (value !== (next as unknown as Record<string, unknown>)[key]) next = { ...next, [key]: value };
-    }
+  const children: Partial<Record<ChildField, CanvasData | readonly CanvasData[]>> = {
+    ...(node.kind === 'chain' ? { steps: list(node.steps, 'steps') } : {}),
+    ...(node.kind === 'group' ? { members: list(node.members, 'members') } : {}),
+    ...(node.kind === 'chord'
+      ? { header: list(node.header, 'header'), body: one(node.body, 'body', -1) }
+      : {}),
+    ...(node.links ? { links: list(node.links, 'links') } : {}),
+    ...(node.errbacks ? { errbacks: list(node.errbacks, 'errbacks') } : {}),
   };
-  if (node.kind === 'chain') put({ steps: list(node.steps, 'steps') });
-  if (node.kind === 'group') put({ members: list(node.members, 'members') });
-  if (node.kind === 'chord') put({ header: list(node.header, 'header'), body: one(node.body, 'body', -1) });
-  if (node.links) put({ links: list(node.links, 'links') });
-  if (node.errbacks) put({ errbacks: list(node.errbacks, 'errbacks') });
-  return next === node ? node : Object.freeze(next);
+  const old = node as unknown as typeof children;
+  const isNew = (Object.keys(children) as ChildField[]).some((field) => children[field] !== old[field]);
+  return isNew ? Object.freeze({ ...node, ...children } as CanvasData) : node;
 }
 
-function refuseDepth(depth: number, path: () => string): void {
+function refuseDepth(depth: number): void {
   if (depth <= MAX_CANVAS_DEPTH) return;
-  throw new InvalidCanvasError(path(), `it is nested deeper than ${MAX_CANVAS_DEPTH} levels`);
+  throw new InvalidCanvasError('root', `it is nested deeper than ${MAX_CANVAS_DEPTH} levels`);
 }
 
 /** The path as a stack, so that a walk over 100,000 members builds no text that nobody reads. */
@@ -130,7 +131,7 @@ class Trail implements CanvasPath {
   readonly #indexes: number[] = [];
 
   push(field: ChildField, index: number): void {
-    refuseDepth(this.#fields.length + 1, () => this.#fields.slice(0, 3).join('.').concat('…'));
+    refuseDepth(this.#fields.length + 1);
     this.#fields.push(field);
     this.#indexes.push(index);
   }

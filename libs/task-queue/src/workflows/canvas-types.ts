@@ -23,7 +23,7 @@ export interface CanvasTypes<Missing, R, Input> {
  *   what ignores its input: immutable signatures, and tasks without parameters.
  */
 export interface CanvasLike<Missing, R, Input = Missing> {
-  /** For the type checker only; there is nothing at run time. @internal */
+  /** For the type checker only; there is nothing at run time. */
   readonly '~types': CanvasTypes<Missing, R, Input>;
   /** The canvas as plain data. */
   toJSON(): CanvasData;

@@ -17,7 +17,7 @@ export abstract class CanvasValue<
   Input extends unknown[],
   Handle,
 > implements CanvasLike<Missing, R, Input> {
-  /** For the type checker only; there is nothing at run time. @internal */
+  /** For the type checker only; there is nothing at run time. */
   declare readonly '~types': CanvasTypes<Missing, R, Input>;
   readonly #publisher: CanvasPublisher;
   readonly #data: Data;
