@@ -31,6 +31,7 @@ const PATIENT: Partial<RedisOptions> = { maxRetriesPerRequest: null, enableReady
 /** Opens every connection of one module, and closes all of them. A client that the user brought is only copied. */
 export class RedisConnections {
   readonly #clients = new Map<ConnectionPurpose, RedisClient>();
+  readonly #waits = new Map<RedisClient, Promise<void>>();
 
   constructor(
     private readonly connection: ResolvedConnection,
@@ -57,22 +58,23 @@ export class RedisConnections {
   async ready(purpose: ConnectionPurpose, timeoutMs: number): Promise<RedisClient> {
     const client = this.get(purpose);
     if (isReady(client)) return client;
-    let stop = (): void => undefined;
-    const ready = new Promise<void>((resolve) => {
-      const done = (): void => resolve();
-      client.once('ready', done);
-      stop = () => client.off('ready', done);
-    });
-    try {
-      await bounded(
-        ready,
-        timeoutMs,
-        () => new BrokerUnavailableError(`Redis did not answer within ${timeoutMs} ms.`),
-      );
-    } finally {
-      stop();
-    }
+    await bounded(
+      this.#nextReady(client),
+      timeoutMs,
+      () => new BrokerUnavailableError(`Redis did not answer within ${timeoutMs} ms.`),
+    );
     return client;
+  }
+
+  /** One listener for all who wait: a burst of calls on a cold connection is no leak of listeners. */
+  #nextReady(client: RedisClient): Promise<void> {
+    let next = this.#waits.get(client);
+    if (next === undefined) {
+      next = new Promise((resolve) => client.once('ready', () => resolve()));
+      this.#waits.set(client, next);
+      void next.then(() => this.#waits.delete(client));
+    }
+    return next;
   }
 
   /** Whether a connection for the purpose is open and usable now. */
@@ -85,6 +87,7 @@ export class RedisConnections {
   close(): void {
     for (const client of this.#clients.values()) client.disconnect();
     this.#clients.clear();
+    this.#waits.clear();
   }
 
   #open(behaviour: Partial<RedisOptions>): RedisClient {

@@ -1,0 +1,64 @@
+import { Redis } from 'ioredis';
+
+/** Redis of the run; `npm run bench` starts a private one. */
+export const REDIS_URL = process.env.REDIS_URL ?? '';
+
+/** One measurement of a pair: milliseconds, lower is better. */
+export type Measurement = () => Promise<number>;
+
+/** Two ways of doing the same work, measured in turn. */
+export interface Comparison {
+  readonly name: string;
+  readonly unit: string;
+  readonly goal: string;
+  /** How many units of work one measurement does. */
+  readonly units: number;
+  readonly reference: Measurement;
+  readonly ours: Measurement;
+}
+
+/** What a comparison came to. A ratio is our time over the reference's, of one round. */
+export interface Finding {
+  readonly comparison: Comparison;
+  readonly referenceMs: readonly number[];
+  readonly oursMs: readonly number[];
+  readonly ratios: readonly number[];
+}
+
+/**
+ * Measures both sides in turn, so that what else the machine does meets both; who begins changes from round to
+ * round. One round before is not counted.
+ */
+export async function compare(comparison: Comparison, rounds: number): Promise<Finding> {
+  const referenceMs: number[] = [];
+  const oursMs: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const first = round % 2 === 0 ? comparison.reference : comparison.ours;
+    const second = round % 2 === 0 ? comparison.ours : comparison.reference;
+    const [a, b] = [await isolated(first), await isolated(second)];
+    if (round === 0) continue;
+    referenceMs.push(round % 2 === 0 ? a : b);
+    oursMs.push(round % 2 === 0 ? b : a);
+  }
+  return {
+    comparison,
+    referenceMs,
+    oursMs,
+    ratios: oursMs.map((ms, index) => ms / (referenceMs[index] ?? ms)),
+  };
+}
+
+async function isolated(measure: Measurement): Promise<number> {
+  const redis = new Redis(REDIS_URL);
+  await redis.flushall();
+  redis.disconnect();
+  globalThis.gc?.();
+  return measure();
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const high = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? high : ((sorted[middle - 1] ?? high) + high) / 2;
+}

@@ -1,0 +1,53 @@
+import { Queue, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+import { WorkflowService } from 'nestjs-task-queue';
+import { BenchTasks, CONCURRENCY, Progress, startApp } from './apps.js';
+import { type Comparison, REDIS_URL } from './measure.js';
+
+const CHUNK = 500;
+
+/** Time from the first to the last of `count` no-op tasks that wait in a queue when the worker starts. */
+export function noOpTasks(count: number): Comparison {
+  return {
+    name: `no-op task, concurrency ${CONCURRENCY}`,
+    unit: 'task',
+    goal: 'at most 1.05 of the time of a raw BullMQ Worker (0.95 of its throughput)',
+    units: count,
+    reference: async () => {
+      const connection = new Redis(REDIS_URL, { maxRetriesPerRequest: null });
+      const queue = new Queue('default', { connection });
+      for (let at = 0; at < count; at += CHUNK) {
+        await queue.addBulk(
+          Array.from({ length: Math.min(CHUNK, count - at) }, () => ({ name: 'noop', data: {} })),
+        );
+      }
+      const progress = new Progress();
+      const all = progress.reach(count);
+      const worker = new Worker('default', async () => progress.step(), {
+        connection,
+        concurrency: CONCURRENCY,
+      });
+      await all;
+      const ms = performance.now() - progress.started;
+      await worker.close();
+      await queue.close();
+      connection.disconnect();
+      return ms;
+    },
+    ours: async () => {
+      const producer = await startApp('producer', new Progress());
+      const tasks = producer.get(WorkflowService).tasks(BenchTasks);
+      for (let at = 0; at < count; at += CHUNK) {
+        await Promise.all(Array.from({ length: Math.min(CHUNK, count - at) }, () => tasks.noop.delay()));
+      }
+      await producer.close();
+      const progress = new Progress();
+      const all = progress.reach(count);
+      const worker = await startApp('worker', progress);
+      await all;
+      const ms = performance.now() - progress.started;
+      await worker.close();
+      return ms;
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { Redis } from 'ioredis';
+import { type Finding, median, REDIS_URL } from './measure.js';
+
+const number = (value: number, digits = 0): string =>
+  value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+/** bench/RESULTS.md: ratios first, because rates say more about the machine than about the code. */
+export async function report(findings: readonly Finding[], rounds: number): Promise<string> {
+  const rows = findings.map((finding) => {
+    const { comparison, ratios, referenceMs, oursMs } = finding;
+    const rate = (ms: readonly number[]): string => number(comparison.units / (median(ms) / 1000));
+    const spread = `${number(Math.min(...ratios), 2)}–${number(Math.max(...ratios), 2)}`;
+    return (
+      `| ${comparison.name} | **${number(median(ratios), 2)}** | ${spread} | ` +
+      `${number(median(referenceMs))} ms (${rate(referenceMs)}/s) | ${number(median(oursMs))} ms (${rate(oursMs)}/s) | ${comparison.goal} |`
+    );
+  });
+  return [
+    '# Benchmark results',
+    '',
+    'Written by `npm run bench`. A ratio is our time divided by that of the reference in the same round; below 1 we',
+    `are faster. Median and spread of ${rounds} paired rounds; who begins changes from round to round.`,
+    '',
+    '| work | ratio | spread | reference | nestjs-task-queue | goal |',
+    '|---|---|---|---|---|---|',
+    ...rows,
+    '',
+    '## Machine',
+    '',
+    ...(await machine()).map((line) => `- ${line}`),
+    '',
+  ].join('\n');
+}
+
+async function machine(): Promise<string[]> {
+  const redis = new Redis(REDIS_URL);
+  const info = await redis.info('server');
+  redis.disconnect();
+  const version = (name: string): string => {
+    const path = `node_modules/${name}/package.json`;
+    return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+  };
+  return [
+    `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, ${number(totalmem() / 2 ** 30)} GiB, shared with Redis and other work`,
+    `Node ${process.version}, Redis ${/redis_version:(\S+)/.exec(info)?.[1] ?? '?'}`,
+    `BullMQ ${version('bullmq')}, ioredis ${version('ioredis')}, NestJS ${version('@nestjs/core')}`,
+  ];
+}

@@ -1,0 +1,67 @@
+import { FlowProducer, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+import { WorkflowService } from 'nestjs-task-queue';
+import { BenchTasks, CONCURRENCY, Progress, startApp } from './apps.js';
+import { type Comparison, REDIS_URL } from './measure.js';
+
+/** Time from the dispatch of a chord of `width` members to its callback, with the list of their values. */
+export function wideChord(width: number, goal: string): Comparison {
+  return {
+    name: `chord of ${width.toLocaleString('en')} members, dispatch to callback`,
+    unit: 'member',
+    goal,
+    units: width,
+    reference: async () => {
+      const connection = new Redis(REDIS_URL, { maxRetriesPerRequest: null });
+      const progress = new Progress();
+      const members = new Worker('default', async (job) => (job.data as { n: number }).n, {
+        connection,
+        concurrency: CONCURRENCY,
+      });
+      const bodies = new Worker(
+        'bodies',
+        async (job) => {
+          const values = Object.values(await job.getChildrenValues());
+          progress.step();
+          return values.length;
+        },
+        { connection },
+      );
+      await Promise.all([members.waitUntilReady(), bodies.waitUntilReady()]);
+      const flow = new FlowProducer({ connection });
+      const called = progress.reach(1);
+      const started = performance.now();
+      await flow.add({
+        name: 'body',
+        queueName: 'bodies',
+        children: Array.from({ length: width }, (_, n) => ({
+          name: 'value',
+          queueName: 'default',
+          data: { n },
+          opts: { ignoreDependencyOnFailure: true },
+        })),
+      });
+      await called;
+      const ms = performance.now() - started;
+      await Promise.all([members.close(), bodies.close()]);
+      await flow.close();
+      connection.disconnect();
+      return ms;
+    },
+    ours: async () => {
+      const progress = new Progress();
+      const app = await startApp('both', progress);
+      const workflows = app.get(WorkflowService);
+      const tasks = workflows.tasks(BenchTasks);
+      await (await tasks.value.delay(0)).get(); // workers are connected and warm, as on the other side
+      const called = progress.reach(1);
+      const started = performance.now();
+      const header = Array.from({ length: width }, (_, n) => tasks.value.s(n));
+      await workflows.chord(header, tasks.body.s()).applyAsync();
+      await called;
+      const ms = performance.now() - started;
+      await app.close();
+      return ms;
+    },
+  };
+}
