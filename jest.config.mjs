@@ -51,7 +51,7 @@ export default {
       displayName: 'integration',
       roots: ['<rootDir>/test/integration'],
       testMatch: ['**/*.int-spec.ts'],
-      testTimeout: 60_000,
+      setupFilesAfterEnv: ['<rootDir>/tools/jest-patience.cjs'],
       globalSetup: '<rootDir>/test/support/redis-global-setup.mjs',
       globalTeardown: '<rootDir>/test/support/redis-global-teardown.mjs',
     },
@@ -60,7 +60,7 @@ export default {
       displayName: 'docs',
       roots: ['<rootDir>/test/docs'],
       testMatch: ['**/*.spec.ts'],
-      testTimeout: 60_000,
+      setupFilesAfterEnv: ['<rootDir>/tools/jest-patience.cjs'],
     },
   ],
 };

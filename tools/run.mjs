@@ -17,12 +17,10 @@ if (entry === undefined) {
   process.exit(2);
 }
 
-try {
-  const folder = await ensureBuilt(entry.startsWith('bench/') ? 'bench' : 'app');
-  const file = join(folder, `${entry}.js`);
-  process.argv = [process.execPath, file, ...args];
-  await import(pathToFileURL(file).href);
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  process.exitCode = 1;
-}
+const folder = await ensureBuilt(entry.startsWith('bench/') ? 'bench' : 'app').catch((error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exit(1);
+});
+const file = join(folder, `${entry}.js`);
+process.argv = [process.execPath, file, ...args];
+await import(pathToFileURL(file).href);
