@@ -62,7 +62,12 @@ export { OnFailure, OnRetry, OnRevoked, OnSuccess } from './nest/decorators/hook
 export { Arg, Ctx } from './nest/decorators/param.decorators.js';
 export { Retry } from './nest/decorators/retry.decorator.js';
 export { Task } from './nest/decorators/task.decorator.js';
-export { TASK_CONTEXT_TYPE, type TaskContextType } from './nest/discovery/task-request.js';
+export {
+  type HookRequest,
+  TASK_CONTEXT_TYPE,
+  type TaskContextType,
+  type TaskRequest,
+} from './nest/discovery/task-request.js';
 export { TaskQueueModule } from './nest/task-queue.module.js';
 export { WorkflowService } from './nest/workflow.service.js';
 export type {

@@ -1,15 +1,44 @@
+import type { CanvasLedger } from '../broker/canvas-ledger.js';
+import type { CanvasRemoval } from '../broker/canvas-removal.js';
 import type { Delivery, Verdict } from '../broker/delivery.js';
+import type { FlowPublisher } from '../broker/flow-publisher.js';
+import type { RedisConnections } from '../broker/redis-connections.js';
+import type { RedisKeys } from '../broker/redis-keys.js';
 import { WorkerPool } from '../broker/worker-pool.js';
+import type { ChordRecovery } from '../chords/chord-recovery.js';
 import { ChordRecoverer } from '../execution/chord-recoverer.js';
+import type { EngineLog } from '../execution/engine-log.js';
 import { HookRunner } from '../execution/hook-runner.js';
 import { Janitor } from '../execution/janitor.js';
 import { NodeProcessor } from '../execution/node-processor.js';
 import { CallbackRelease } from '../execution/publish-callbacks.js';
 import { RunningAttempts } from '../execution/running-attempts.js';
 import { TaskProcessor } from '../execution/task-processor.js';
+import type { CompileContext } from '../flow/compile-canvas.js';
 import { CANVAS_QUEUE } from '../flow/ids.js';
+import type { ResolvedTaskQueueOptions } from '../options/resolve-options.js';
 import { bounded } from '../primitives/bounded.js';
-import type { TaskQueueEngine } from './task-queue-engine.js';
+import type { Clock, RandomSource } from '../primitives/clock.js';
+import type { TaskReader } from '../results/task-reader.js';
+import type { TaskRegistry } from '../task/task-registry.js';
+
+/** The parts of an engine that its workers are made of. */
+export interface WorkerParts {
+  readonly options: ResolvedTaskQueueOptions;
+  readonly registry: TaskRegistry;
+  readonly strategies: ReadonlyMap<string, ChordRecovery>;
+  readonly keys: RedisKeys;
+  readonly connections: RedisConnections;
+  readonly publisher: FlowPublisher;
+  readonly ledger: CanvasLedger;
+  readonly reader: TaskReader;
+  readonly removal: CanvasRemoval;
+  readonly log: EngineLog;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  compileContext(): CompileContext;
+  resultExpiresMs(queue: string): number;
+}
 
 /** How long handlers get to end after their signal was aborted. */
 const AFTER_ABORT_MS = 1_000;
@@ -32,7 +61,7 @@ export class WorkerRuntime {
   #state: 'idle' | 'serving' | 'stopped' = 'idle';
 
   constructor(
-    private readonly engine: TaskQueueEngine,
+    private readonly engine: WorkerParts,
     private readonly onError: (error: Error, where: string) => void,
   ) {}
 
