@@ -97,8 +97,10 @@ export { currentTask, TaskContext, type TaskLogger, type WorkflowPosition } from
 export type { TaskRetry, TaskSuccess } from './task/task-definition.js';
 export type { TaskOptions } from './task/task-options.js';
 export { isTerminal, type TaskState, type TerminalState } from './task/task-state.js';
+export type { AnyCanvas, CanvasLike, Follower } from './workflows/canvas-types.js';
 export { Chain } from './workflows/chain.js';
 export { Chord, type ChordOptions } from './workflows/chord.js';
+export type { UntypedCanvas } from './workflows/from-data.js';
 export { Group } from './workflows/group.js';
 export { Signature } from './workflows/signature.js';
 export type { TaskMaker, TasksOf } from './workflows/task-types.js';

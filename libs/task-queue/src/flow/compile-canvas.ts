@@ -227,11 +227,21 @@ function later(options: CallOptions | undefined): { inherit?: CallOptions } {
 /** A node's own options win over those from above; headers are merged. An id belongs to one node only. */
 function merge(above: CallOptions | undefined, own: CallOptions | undefined): CallOptions | undefined {
   if (above === undefined && own === undefined) return undefined;
-  const { taskId: _above, ...inherited } = above ?? {};
   const { taskId: _own, ...stated } = own ?? {};
+  const inherited = withoutRivals(above ?? {}, stated);
   const headers =
     inherited.headers || stated.headers ? { headers: { ...inherited.headers, ...stated.headers } } : {};
   return { ...inherited, ...stated, ...headers };
+}
+
+/** Two ways of saying the same exclude each other: one's own `countdown` is not joined by an `eta` from above. */
+function withoutRivals({ taskId: _id, ...above }: CallOptions, own: CallOptions): CallOptions {
+  const { countdownMs, eta, expires, expiresInMs, ...rest } = above;
+  const start = own.countdownMs === undefined && own.eta === undefined ? { countdownMs, eta } : {};
+  const end = own.expires === undefined && own.expiresInMs === undefined ? { expires, expiresInMs } : {};
+  return Object.fromEntries(
+    Object.entries({ ...rest, ...start, ...end }).filter(([, value]) => value !== undefined),
+  );
 }
 
 function pick<K extends keyof CallOptions>(
