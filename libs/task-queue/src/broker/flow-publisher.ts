@@ -13,8 +13,6 @@ import type { RedisKeys } from './redis-keys.js';
 /** What the publisher needs to know of the module's options. */
 export interface PublisherOptions {
   readonly publishTimeoutMs: number;
-  /** Time to live of a result in a queue, in ms. */
-  readonly resultExpiresMs: (queue: string) => number;
 }
 
 /** What became of a publication. */
@@ -259,8 +257,7 @@ export class FlowPublisher {
       opts: {
         jobId: childId(node.job.id, 'sentinel'),
         delay: DISPATCH_LEASE_MS,
-        removeOnComplete: true,
-        removeOnFail: true,
+        ...GOES_WITH_ITS_END,
         ...UNDER_NODE,
       },
     };
@@ -269,25 +266,12 @@ export class FlowPublisher {
   #jobOptions(job: PlannedJob): JobsOptions {
     return {
       jobId: job.id,
-      stackTraceLimit: 3,
       ...(job.delayMs === undefined ? {} : { delay: job.delayMs }),
       ...(job.priority === undefined ? {} : { priority: job.priority }),
       ...(job.lifo === true ? { lifo: true } : {}),
-      ...this.#retention(job),
+      // Whatever else is kept goes when it has expired; BullMQ's own removal by age costs every task that ends.
+      ...(job.retention === 'parent' ? GOES_WITH_ITS_END : {}),
     };
-  }
-
-  #retention({ retention, queue }: PlannedJob): Pick<JobsOptions, 'removeOnComplete' | 'removeOnFail'> {
-    switch (retention) {
-      case 'parent':
-        return { removeOnComplete: true, removeOnFail: true };
-      case 'canvas':
-        return { removeOnComplete: false, removeOnFail: false };
-      case 'age': {
-        const age = Math.ceil(this.options.resultExpiresMs(queue) / 1000);
-        return { removeOnComplete: { age }, removeOnFail: { age } };
-      }
-    }
   }
 
   #queue({ queue, id }: Pick<PlannedJob, 'queue' | 'id'>): Queue {
@@ -341,6 +325,8 @@ export class FlowPublisher {
     for (const queue of fresh) this.#announced.add(`${prefix}:${queue}`);
   }
 }
+
+const GOES_WITH_ITS_END: JobsOptions = { removeOnComplete: true, removeOnFail: true };
 
 /** Every edge says what happens when a child fails: the node hears of it and runs when all are terminal. */
 const UNDER_NODE: JobsOptions = { ignoreDependencyOnFailure: true };

@@ -18,6 +18,8 @@ export interface Service {
   readonly process: Processor;
   /** Called with the ids of jobs whose lock could not be renewed: somebody else may be running them now. */
   readonly onLost: (ids: readonly string[]) => void;
+  /** Called when a processor threw instead of giving a verdict; the job is given back. */
+  readonly onDefect: (delivery: Delivery, error: unknown) => void;
 }
 
 export interface WorkerPoolOptions {
@@ -36,6 +38,9 @@ const LAST_RESORT_STALLS = 100;
  * for as long, since the timer is not cleared.
  */
 const RUN_RETRY_MS = 500;
+const DEFECT_MS = 1_000;
+/** Stack traces that BullMQ keeps of one job, for dashboards; our record holds the last. */
+const STACKS_KEPT = 3;
 const PAUSE_MS = 1_000;
 const GIVE_BACK_MS = 2_000;
 
@@ -105,10 +110,19 @@ export class WorkerPool {
   async #run(service: Service, job: Job, token: string): Promise<unknown> {
     this.#active++;
     try {
-      return await apply(job, token, await service.process(new BullmqDelivery(job, token)));
+      const verdict = await this.#verdict(service, new BullmqDelivery(job, token));
+      return verdict.do === 'complete' ? verdict.value : await apply(job, token, verdict);
     } finally {
       if (--this.#active === 0) this.#whenIdle.splice(0).forEach((resolve) => resolve());
     }
+  }
+
+  /** Nothing may leave a processor but a verdict: BullMQ would leave the job active for ever (hole H8). */
+  #verdict(service: Service, delivery: Delivery): Promise<Verdict> {
+    return service.process(delivery).catch((error: unknown) => {
+      service.onDefect(delivery, error);
+      return { do: 'give-back', delayMs: DEFECT_MS };
+    });
   }
 
   #idle(): Promise<void> {
@@ -143,6 +157,7 @@ function asError(thrown: unknown): Error {
 
 /** Says in BullMQ's words what becomes of a job. */
 async function apply(job: Job, token: string, verdict: Verdict): Promise<unknown> {
+  job.opts.stackTraceLimit = STACKS_KEPT;
   switch (verdict.do) {
     case 'complete':
       return verdict.value;

@@ -56,7 +56,7 @@ export class TaskQueueEngine implements ResultSource {
     this.publisher = new FlowPublisher(
       this.connections,
       this.keys,
-      { publishTimeoutMs: options.publishTimeoutMs, resultExpiresMs: (queue) => this.resultExpiresMs(queue) },
+      { publishTimeoutMs: options.publishTimeoutMs },
       (error) => onError(error, 'publishing'),
     );
     this.ledger = new CanvasLedger(

@@ -1,6 +1,6 @@
 import type { CanvasLedger } from '../broker/canvas-ledger.js';
 import type { CanvasRemoval } from '../broker/canvas-removal.js';
-import type { Delivery, Verdict } from '../broker/delivery.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { FlowPublisher } from '../broker/flow-publisher.js';
 import type { RedisConnections } from '../broker/redis-connections.js';
 import type { RedisKeys } from '../broker/redis-keys.js';
@@ -86,15 +86,17 @@ export class WorkerRuntime {
         queue,
         concurrency:
           options.queues.get(queue)?.concurrency ?? options.queues.get('default')?.concurrency ?? 10,
-        process: (delivery) => this.#safely(delivery, tasks),
+        process: (delivery) => tasks.process(delivery),
         onLost: (ids) => this.#lost(ids),
+        onDefect: (delivery, error) => this.#defect(delivery, error),
       });
     }
     pool.serve({
       queue: CANVAS_QUEUE,
       concurrency: options.worker.canvasConcurrency,
-      process: (delivery) => this.#safely(delivery, nodes),
+      process: (delivery) => nodes.process(delivery),
       onLost: () => undefined,
+      onDefect: (delivery, error) => this.#defect(delivery, error),
     });
     this.#janitor = this.#startJanitor();
   }
@@ -131,6 +133,7 @@ export class WorkerRuntime {
       reader,
       hooks: new HookRunner(publisher, reader, registry, log),
       running: this.running,
+      trackCurrentTask: options.worker.currentTask,
       defaults: { softMs: options.defaults.softTimeLimitMs, hardMs: options.defaults.timeLimitMs },
       maxTimesLost: options.worker.maxTimesLost,
       resultExpiresMs: (queue) => this.engine.resultExpiresMs(queue),
@@ -187,20 +190,11 @@ export class WorkerRuntime {
     return [...new Set(this.engine.registry.all().map((task) => task.queue))];
   }
 
-  /** Nothing may leave a processor but a verdict: BullMQ would leave the job active for ever (hole H8). */
-  async #safely(
-    delivery: Delivery,
-    processor: { process(delivery: Delivery): Promise<Verdict> },
-  ): Promise<Verdict> {
-    try {
-      return await processor.process(delivery);
-    } catch (error) {
-      this.engine.log.error(
-        `${delivery.name} ${delivery.id}: a defect of nestjs-task-queue; the task is given back: ${String(error)}`,
-        error instanceof Error ? error.stack : undefined,
-      );
-      return { do: 'give-back', delayMs: 1_000 };
-    }
+  #defect(delivery: Delivery, error: unknown): void {
+    this.engine.log.error(
+      `${delivery.name} ${delivery.id}: a defect of nestjs-task-queue; the task is given back: ${String(error)}`,
+      error instanceof Error ? error.stack : undefined,
+    );
   }
 
   #lost(ids: readonly string[]): void {

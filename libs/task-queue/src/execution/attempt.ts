@@ -41,19 +41,25 @@ export class Attempt {
     private readonly log: EngineLog,
   ) {}
 
-  /** Runs the handler within its limits. */
-  async run(limits: Limits): Promise<unknown> {
+  /**
+   * Runs the handler within its limits. What it returns may be a value or a promise; what it throws may be thrown
+   * at once: the way of a task that needs nothing costs no promise of ours.
+   */
+  run(limits: Limits, trackCurrentTask: boolean): unknown {
     const context = this.#context();
-    const invoke = (): Promise<unknown> =>
-      taskStorage.run(context, () => this.definition.invoke(this.args, context));
-    if (limits.softMs === undefined && limits.hardMs === undefined) return this.#ended(invoke());
-    const soft = limits.softMs === undefined ? undefined : this.#softLimit(limits.softMs);
-    const hard =
-      limits.hardMs === undefined
-        ? undefined
-        : new HardLimit(limits.hardMs, () => this.#hardLimit(limits.hardMs ?? 0));
+    const invoke = (): unknown => this.definition.invoke(this.args, context);
+    const start = trackCurrentTask ? (): unknown => taskStorage.run(context, invoke) : invoke;
+    return limits.softMs === undefined && limits.hardMs === undefined
+      ? start()
+      : this.#runWithin(limits, start);
+  }
+
+  async #runWithin({ softMs, hardMs }: Limits, start: () => unknown): Promise<unknown> {
+    const soft = softMs === undefined ? undefined : this.#softLimit(softMs);
+    const hard = hardMs === undefined ? undefined : new HardLimit(hardMs, () => this.#hardLimit(hardMs));
     try {
-      return await this.#ended(hard ? Promise.race([invoke(), hard.passed]) : invoke());
+      const running = start();
+      return await (hard ? Promise.race([running, hard.passed]) : running);
     } finally {
       clearTimeout(soft);
       hard?.clear();
@@ -75,10 +81,6 @@ export class Attempt {
 
   close(): void {
     this.#closed = true;
-  }
-
-  #ended<T>(running: Promise<T>): Promise<T> {
-    return running.finally(() => this.close());
   }
 
   #softLimit(ms: number): NodeJS.Timeout {

@@ -1,4 +1,4 @@
-import type { CanvasLedger } from '../broker/canvas-ledger.js';
+import type { CanvasLedger, Holder } from '../broker/canvas-ledger.js';
 import type { Delivery, Verdict } from '../broker/delivery.js';
 import { isControlFlow, IgnoreResult } from '../errors/control-flow.js';
 import {
@@ -8,7 +8,7 @@ import {
   WorkerLostError,
 } from '../errors/task.errors.js';
 import type { TaskFailure } from '../failure/task-failure.js';
-import { decodeTask, type TaskEnvelope } from '../flow/envelope.js';
+import { decodeTask, type InputRef, type TaskEnvelope } from '../flow/envelope.js';
 import { parentOf } from '../flow/ids.js';
 import type { Clock, RandomSource } from '../primitives/clock.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
@@ -32,6 +32,8 @@ export interface TaskProcessorDeps {
   readonly hooks: HookRunner;
   readonly running: RunningAttempts;
   readonly defaults: Limits;
+  /** Whether `currentTask()` works. */
+  readonly trackCurrentTask: boolean;
   /** How often a task may lose its worker and be run again. */
   readonly maxTimesLost: number;
   readonly resultExpiresMs: (queue: string) => number;
@@ -86,13 +88,25 @@ export class TaskProcessor {
     }
     const refusal = this.#refuse(delivery, envelope);
     if (refusal !== undefined) return this.#settleFailure(delivery, envelope.args, refusal);
-    let args: readonly JsonValue[];
-    try {
-      args = await this.#arguments(envelope);
-    } catch {
-      return { do: 'give-back' }; // only while stopping: the store did not answer
+    let { args } = envelope;
+    if (envelope.input !== undefined) {
+      try {
+        args = [await this.#input(envelope.input), ...args];
+      } catch {
+        return { do: 'give-back' }; // only while stopping: the store did not answer
+      }
     }
-    const outcome = await this.#attempt(delivery, definition, envelope, args);
+    const attempt = this.#begin(delivery, definition, envelope, args);
+    let outcome: Outcome;
+    try {
+      const returned = await attempt.run(this.#limits(envelope, definition), this.deps.trackCurrentTask);
+      outcome = this.#classifyValue(definition, attempt, returned);
+    } catch (thrown) {
+      outcome = this.#classifyError(definition, envelope, attempt, thrown);
+    } finally {
+      attempt.close();
+      this.deps.running.delete(attempt);
+    }
     return this.#settle(delivery, definition, envelope, args, outcome);
   }
 
@@ -111,45 +125,38 @@ export class TaskProcessor {
     return undefined;
   }
 
-  async #arguments(envelope: TaskEnvelope): Promise<readonly JsonValue[]> {
-    const { input, args } = envelope;
-    if (input === undefined) return args;
-    if (input.from === 'value') return [input.value, ...args];
+  #input(input: InputRef): Promise<JsonValue> | JsonValue {
+    if (input.from === 'value') return input.value;
     const { ledger, reader, stopping, log } = this.deps;
-    return [await untilStored(() => resolveInput(input, ledger, reader), stopping, log), ...args];
+    return untilStored(() => resolveInput(input, ledger, reader), stopping, log);
   }
 
-  async #attempt(
+  #begin(
     delivery: Delivery,
     definition: TaskDefinition,
     envelope: TaskEnvelope,
     args: readonly JsonValue[],
-  ): Promise<Outcome> {
-    const { running, ledger, defaults, log } = this.deps;
-    const attempt = new Attempt(
-      delivery,
-      definition,
-      envelope,
-      args,
-      (holder, meta) => ledger.setProgress(holder, meta),
-      log,
-    );
+  ): Attempt {
+    const { log, running } = this.deps;
+    const attempt = new Attempt(delivery, definition, envelope, args, this.#storeProgress, log);
     running.add(attempt);
-    try {
-      const returned = await attempt.run({
-        softMs: envelope.softTimeLimitMs ?? definition.options.softTimeLimitMs ?? defaults.softMs,
-        hardMs: envelope.timeLimitMs ?? definition.options.timeLimitMs ?? defaults.hardMs,
-      });
-      if (attempt.interruption?.by === 'lost-lock') return { kind: 'superseded' };
-      return this.#classifyValue(definition, returned);
-    } catch (thrown) {
-      return this.#classifyError(definition, envelope, attempt, thrown);
-    } finally {
-      running.delete(attempt);
-    }
+    return attempt;
   }
 
-  #classifyValue(definition: TaskDefinition, returned: unknown): Outcome {
+  readonly #storeProgress = (holder: Holder, meta: JsonValue): Promise<boolean> =>
+    this.deps.ledger.setProgress(holder, meta);
+
+  /** Call over task over module. */
+  #limits(envelope: TaskEnvelope, { options }: TaskDefinition): Limits {
+    const { defaults } = this.deps;
+    return {
+      softMs: envelope.softTimeLimitMs ?? options.softTimeLimitMs ?? defaults.softMs,
+      hardMs: envelope.timeLimitMs ?? options.timeLimitMs ?? defaults.hardMs,
+    };
+  }
+
+  #classifyValue(definition: TaskDefinition, attempt: Attempt, returned: unknown): Outcome {
+    if (attempt.interruption?.by === 'lost-lock') return { kind: 'superseded' };
     if (returned === undefined || returned === null) return { kind: 'succeeded', value: null };
     const offence = findNonJson(returned, 'result');
     if (offence === undefined) return { kind: 'succeeded', value: returned as JsonValue };
@@ -184,13 +191,13 @@ export class TaskProcessor {
       : { kind: 'failed', error: decision.error };
   }
 
-  async #settle(
+  #settle(
     delivery: Delivery,
     definition: TaskDefinition,
     envelope: TaskEnvelope,
     args: readonly JsonValue[],
     outcome: Outcome,
-  ): Promise<Verdict> {
+  ): Verdict | Promise<Verdict> {
     switch (outcome.kind) {
       case 'succeeded':
         return this.#settleSuccess(delivery, definition, envelope, args, outcome.value);
@@ -212,19 +219,18 @@ export class TaskProcessor {
     return { do: 'leave' };
   }
 
-  async #settleSuccess(
+  #settleSuccess(
     delivery: Delivery,
     definition: TaskDefinition,
     envelope: TaskEnvelope,
     args: readonly JsonValue[],
     value: JsonValue,
-  ): Promise<Verdict> {
-    if (this.deps.registry.hooksOf(delivery.name, 'success').length > 0) {
-      await this.#release(() => this.deps.hooks.publish(delivery, 'success', { args }));
-    }
+  ): Verdict | Promise<Verdict> {
     const ignored =
       (envelope.ignoreResult ?? definition.options.ignoreResult) && parentOf(delivery.id) === undefined;
-    return { do: 'complete', value: ignored ? null : value };
+    const verdict: Verdict = { do: 'complete', value: ignored ? null : value };
+    if (this.deps.registry.hooksOf(delivery.name, 'success').length === 0) return verdict;
+    return this.#release(() => this.deps.hooks.publish(delivery, 'success', { args })).then(() => verdict);
   }
 
   async #settleRetry(

@@ -5,7 +5,7 @@ import type { Envelope } from './envelope.js';
  *
  * - `parent`: not at all: its value or failure lives in its node's hash, atomically with its end;
  * - `canvas`: until its canvas expires, because children's values hang on it;
- * - `age`: until results expire.
+ * - `age`: until results of its queue expire.
  */
 export type Retention = 'parent' | 'canvas' | 'age';
 

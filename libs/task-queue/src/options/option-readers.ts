@@ -34,6 +34,16 @@ export function readDuration(path: string, value: Duration, bounds: DurationBoun
 }
 
 /**
+ * Reads a switch.
+ *
+ * @throws InvalidOptionsError when it is neither true nor false
+ */
+export function readBoolean(path: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new InvalidOptionsError(path, 'true or false', value);
+}
+
+/**
  * Reads one option that is a whole number.
  *
  * @throws InvalidOptionsError when it is none, or lies outside its bounds

@@ -36,6 +36,7 @@ describe('resolveOptions', () => {
         drainTimeoutMs: 30_000,
         maxTimesLost: 1,
         canvasConcurrency: 20,
+        currentTask: true,
       },
     });
     expect([...resolve({ connection }).queues]).toEqual([
@@ -80,7 +81,7 @@ describe('resolveOptions', () => {
 
   it.each([
     [{ conection: connection }, 'Option conection: expected one of the options connection, role, prefix, shards, queues, defaults, chord, publishTimeout, worker (did you mean "connection"?), got "conection".'], // prettier-ignore
-    [{ worker: { locksDuration: '1s' } }, 'Option worker.locksDuration: expected one of the options lockDuration, stalledInterval, drainTimeout, maxTimesLost, canvasConcurrency (did you mean "lockDuration"?), got "locksDuration".'], // prettier-ignore
+    [{ worker: { locksDuration: '1s' } }, 'Option worker.locksDuration: expected one of the options lockDuration, stalledInterval, drainTimeout, maxTimesLost, canvasConcurrency, currentTask (did you mean "lockDuration"?), got "locksDuration".'], // prettier-ignore
     [{ queues: { reports: { concurency: 2 } } }, 'Option queues.reports.concurency: expected one of the options concurrency, resultExpires (did you mean "concurrency"?), got "concurency".'], // prettier-ignore
     [{ queues: { reports: { concurrency: 0 } } }, 'Option queues.reports.concurrency: expected a whole number of 1 or more, got 0.'], // prettier-ignore
     [{ queues: { reports: { concurrency: '2' } } }, 'Option queues.reports.concurrency: expected a whole number of 1 or more, got "2".'], // prettier-ignore

@@ -3,7 +3,7 @@ import { ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import type { Duration } from '../primitives/duration.js';
 import { deepFreeze, frozenMap } from './freeze.js';
-import { isPlainObject, join, readDuration, readInteger, readObject } from './option-readers.js';
+import { isPlainObject, join, readBoolean, readDuration, readInteger, readObject } from './option-readers.js';
 import { type ResolvedConnection, resolveConnection } from './resolve-connection.js';
 import type {
   QueueOptions,
@@ -25,6 +25,7 @@ export interface ResolvedWorkerOptions {
   readonly drainTimeoutMs: number;
   readonly maxTimesLost: number;
   readonly canvasConcurrency: number;
+  readonly currentTask: boolean;
 }
 
 /** Options of the module after they were read: every default in its place, every duration in milliseconds. */
@@ -63,6 +64,7 @@ const DEFAULTS = {
   drainTimeout: '30s',
   maxTimesLost: 1,
   canvasConcurrency: 20,
+  currentTask: true,
 } as const;
 
 const ROLES: readonly TaskQueueRole[] = ['producer', 'worker', 'both'];
@@ -77,7 +79,14 @@ const MODULE_KEYS = [
   'publishTimeout',
   'worker',
 ];
-const WORKER_KEYS = ['lockDuration', 'stalledInterval', 'drainTimeout', 'maxTimesLost', 'canvasConcurrency'];
+const WORKER_KEYS = [
+  'lockDuration',
+  'stalledInterval',
+  'drainTimeout',
+  'maxTimesLost',
+  'canvasConcurrency',
+  'currentTask',
+];
 
 /**
  * Reads the options of the module: fills in defaults, turns durations into milliseconds, checks each option
@@ -215,6 +224,7 @@ function resolveWorker(given: WorkerTuning | undefined): ResolvedWorkerOptions {
       worker.canvasConcurrency ?? DEFAULTS.canvasConcurrency,
       1,
     ),
+    currentTask: readBoolean('worker.currentTask', worker.currentTask ?? DEFAULTS.currentTask),
   };
 }
 

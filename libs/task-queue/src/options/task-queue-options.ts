@@ -107,6 +107,14 @@ export interface WorkerTuning {
    * @defaultValue 20
    */
   readonly canvasConcurrency?: number;
+  /**
+   * Whether `currentTask()` works, and waiting inside a task is noticed. Both go through AsyncLocalStorage, which
+   * makes every promise of the process dearer on Node.js 20 and 22 (bench/RESULTS.md), unless something else in the
+   * application (tracing, nestjs-cls) has paid for it already. A `TaskContext` parameter works without.
+   *
+   * @defaultValue true
+   */
+  readonly currentTask?: boolean;
 }
 
 /** Options of `TaskQueueModule.forRoot`. An option that cannot be read is refused with an InvalidOptionsError. */

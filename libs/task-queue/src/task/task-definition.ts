@@ -12,8 +12,11 @@ export interface TaskDefinition {
   readonly source: string;
   readonly options: ResolvedTaskOptions;
   readonly policies: readonly RetryPolicy[];
-  /** Runs the method with its guards, pipes, interceptors and filters. */
-  invoke(args: readonly JsonValue[], context: TaskContext): Promise<unknown>;
+  /**
+   * Runs the method with its guards, pipes, interceptors and filters. Gives its value or a promise of it; throws or
+   * rejects with what it threw.
+   */
+  invoke(args: readonly JsonValue[], context: TaskContext): unknown;
 }
 
 /** What happened to a task, from a hook's point of view. */

@@ -2,7 +2,7 @@ import type { INestApplication, ModuleMetadata } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import type { JsonValue } from '../../primitives/json.js';
-import { TaskContext, type TaskContextInit } from '../../task/task-context.js';
+import { TaskContext, type TaskContextInit, taskStorage } from '../../task/task-context.js';
 import { TaskRegistry } from '../../task/task-registry.js';
 import { HandlerFactory } from './handler.factory.js';
 import { RecoveryExplorer } from './recovery.explorer.js';
@@ -47,10 +47,11 @@ export async function startApp(
   app.get(TaskExplorer).explore(registry);
   configure(app);
   await app.init();
-  const runIn = (context: TaskContext, name: string, ...args: JsonValue[]): Promise<unknown> => {
+  const runIn = async (context: TaskContext, name: string, ...args: JsonValue[]): Promise<unknown> => {
     const task = registry.get(name);
     if (!task) throw new Error(`no task ${name}`);
-    return task.invoke(args, context);
+    // As an attempt does it: whoever invokes a task carries its context below the handler.
+    return taskStorage.run(context, () => task.invoke(args, context));
   };
   return { app, registry, runIn, run: (name, ...args) => runIn(makeContext({ name, args }), name, ...args) };
 }

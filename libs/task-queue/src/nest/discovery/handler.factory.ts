@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { type ContextId, ExternalContextCreator } from '@nestjs/core';
 import { InvalidTaskError } from '../../errors/configuration.errors.js';
 import type { JsonValue } from '../../primitives/json.js';
-import { type TaskContext, taskStorage } from '../../task/task-context.js';
+import type { TaskContext } from '../../task/task-context.js';
 import type { HookDefinition, HookKind, TaskDefinition } from '../../task/task-definition.js';
 import { ROUTE_ARGS_METADATA } from '../decorators/nest-internals.js';
 import { type ParameterPlan, placeArguments } from '../decorators/parameter-plan.js';
@@ -15,7 +15,7 @@ import { type HookRequest, TASK_CONTEXT_TYPE, type TaskRequest } from './task-re
 
 /** Parameters that are known; the others were refused. */
 type ServedPlan = Exclude<ParameterPlan, { kind: 'unknown' }>;
-type Run = (args: readonly JsonValue[], context: TaskContext) => Promise<unknown>;
+type Run = (args: readonly JsonValue[], context: TaskContext) => unknown;
 
 interface Handler {
   readonly provider: TaskProvider;
@@ -45,11 +45,12 @@ export class HandlerFactory {
   createTask(provider: TaskProvider, method: string, plan: ServedPlan): TaskDefinition['invoke'] {
     this.#refuseLostEnhancers(provider, method);
     let run: Run | undefined;
-    return async (args, context) => {
+    return (args, context) => {
       // Decided at the first call, not at boot: useGlobalGuards() and its kind come after the discovery.
-      const invoke = (): Promise<unknown> => (run ??= this.#runOf({ provider, method, plan }))(args, context);
+      run ??= this.#runOf({ provider, method, plan });
       try {
-        return await (taskStorage.getStore() === context ? invoke() : taskStorage.run(context, invoke));
+        const returned = run(args, context);
+        return isPromise(returned) ? returned.then(undefined, rethrowNamed) : returned;
       } catch (thrown) {
         throw withRefusalNamed(thrown);
       }
@@ -129,8 +130,24 @@ function callDirectly(
   { method, plan }: Handler,
   args: readonly JsonValue[],
   context: TaskContext,
-): Promise<unknown> {
-  return resultOf(instance[method]?.(...placeArguments(plan, args, context)));
+): unknown {
+  const returned = instance[method]?.(...placeArguments(plan, args, context));
+  return isPlain(returned) ? returned : resultOf(returned);
+}
+
+/** Whether something returned is the value itself: neither a promise nor an Observable. */
+function isPlain(returned: unknown): boolean {
+  return (
+    typeof returned !== 'object' || returned === null || !('then' in returned || 'subscribe' in returned)
+  );
+}
+
+function isPromise(returned: unknown): returned is Promise<unknown> {
+  return returned instanceof Promise;
+}
+
+function rethrowNamed(thrown: unknown): never {
+  throw withRefusalNamed(thrown);
 }
 
 /** The method, for a caller that gives the list of arguments and the context instead of the arguments. */
