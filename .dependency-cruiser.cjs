@@ -106,7 +106,8 @@ module.exports = {
       'library-declares-its-packages',
       'What the library imports stands in libs/task-queue/package.json.',
       { path: library, pathNot: testFile },
-      { dependencyTypes: ['npm-no-pkg', 'npm-dev', 'npm-unknown'] },
+      // An optional peer counts as both: a peer, and unknown to peerDependenciesMeta.
+      { dependencyTypes: ['npm-no-pkg', 'npm-dev', 'npm-unknown'], dependencyTypesNot: ['npm', 'npm-peer'] },
     ),
     rule(
       'library-by-name',
@@ -150,7 +151,7 @@ module.exports = {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '(?:^|/)dist/' },
+    exclude: { path: ['^dist/', '^libs/[^/]+/dist/'] },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'types', 'node', 'default'],
