@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 /**
  * Ids and places.
@@ -12,7 +12,7 @@ import { randomUUID } from 'node:crypto';
  * released them: `<node>.link.0`, `<node>.errback.0`. A fixed name is what makes releasing them twice harmless.
  *
  * The unit of placement is a canvas: all of its keys lie under one hash tag, `{<prefix>:<shard>}`. The shard
- * is part of a generated id (`<shard>~<uuid>`), and follows from a hash of an id that the caller chose, so a
+ * is part of a generated id (`<shard>~<random>`), and follows from a hash of an id that the caller chose, so a
  * handle made from an id needs no look-up.
  */
 
@@ -25,8 +25,22 @@ export type ChildName = number | 'body' | 'sentinel';
 /** Makes the id of a new canvas. */
 export function newCanvasId(shards: number, random: () => number = Math.random): string {
   const shard = shards === 1 ? 0 : Math.floor(random() * shards);
-  return `${shard.toString(36)}~${randomUUID()}`;
+  return `${shard.toString(36)}~${randomName()}`;
 }
+
+/** 120 random bits in 20 characters. Short, because an id stands in every key and event of its task. */
+function randomName(): string {
+  if (pooled >= pool.length) {
+    randomFillSync(pool);
+    pooled = 0;
+  }
+  return pool.toString('base64url', pooled, (pooled += RANDOM_BYTES));
+}
+
+const RANDOM_BYTES = 15;
+/** Randomness is fetched for many ids at once; nothing of it is used twice. */
+const pool = Buffer.allocUnsafe(RANDOM_BYTES * 256);
+let pooled = pool.length;
 
 export function childId(node: string, child: ChildName): string {
   return `${node}.${child}`;
