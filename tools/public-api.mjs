@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { format, resolveConfig } from 'prettier';
 import ts from 'typescript';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -14,8 +15,12 @@ const source = join(root, 'libs/task-queue/src');
 
 /** @typedef {{ values: string[], types: string[] }} Exports */
 
-const api = `${JSON.stringify(await readPublicApi(), null, 2)}\n`;
-if (process.argv.includes('--write')) await writeFile(join(root, 'test/docs/public-api.json'), api);
+const list = join(root, 'test/docs/public-api.json');
+const api = await format(JSON.stringify(await readPublicApi()), {
+  ...(await resolveConfig(list)),
+  parser: 'json',
+});
+if (process.argv.includes('--write')) await writeFile(list, api);
 else process.stdout.write(api);
 
 async function readPublicApi() {
