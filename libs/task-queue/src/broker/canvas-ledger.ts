@@ -1,6 +1,6 @@
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
-import { childId } from '../flow/ids.js';
+import { childId, parentOf } from '../flow/ids.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { bounded } from '../primitives/bounded.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -37,6 +37,8 @@ export interface NodeRecord {
   /** The node has been settled as failed before a crash. */
   readonly failure: TaskFailure | undefined;
   readonly decision: ChordDecisionRecord | undefined;
+  /** The node, or one above it, has been revoked. */
+  readonly revoked: boolean;
 }
 
 /** What one child of a node came to. */
@@ -82,9 +84,9 @@ export class CanvasLedger {
     const reply = (await this.#run(
       READ_NODE,
       [this.keys.node(id), this.keys.record(id)],
-      [id, sentinel],
-    )) as [string | null, number, number, number, number, string | null, string | null];
-    const [stage, values, failures, pending, cut, failure, decision] = reply;
+      [id, sentinel, ...lineOf(id).map(revocationField)],
+    )) as [string | null, number, number, number, number, string | null, string | null, number];
+    const [stage, values, failures, pending, cut, failure, decision, revoked] = reply;
     return {
       stage: parse<Stage>(stage),
       values,
@@ -93,6 +95,7 @@ export class CanvasLedger {
       dispatchCut: cut > 0,
       failure: parse<TaskFailure>(failure),
       decision: parse<ChordDecisionRecord>(decision),
+      revoked: revoked === 1,
     };
   }
 
@@ -107,6 +110,58 @@ export class CanvasLedger {
   /** The failure that was recorded for a task or node of a canvas. */
   async readFailure(id: string): Promise<TaskFailure | undefined> {
     return parse<TaskFailure>(await this.#ask((client) => client.hget(this.keys.record(id), `f:${id}`)));
+  }
+
+  /** The failures that were recorded for several tasks of one canvas, in their order. */
+  async readFailures(ids: readonly string[]): Promise<(TaskFailure | undefined)[]> {
+    const [first] = ids;
+    if (first === undefined) return [];
+    const fields = ids.map((id) => `f:${id}`);
+    const records = await this.#ask((client) => client.hmget(this.keys.record(first), ...fields));
+    return records.map((record) => parse<TaskFailure>(record));
+  }
+
+  /** Notes that a task or node is revoked, and with it everything below it. */
+  async markRevoked(id: string, ttlMs: number | undefined): Promise<void> {
+    await this.#writeRecord(id, revocationField(id), '1', ttlMs);
+  }
+
+  /** Whether a task, or a node above it, is revoked. */
+  async isRevoked(id: string): Promise<boolean> {
+    const marks = await this.#ask((client) =>
+      client.hmget(this.keys.record(id), ...lineOf(id).map(revocationField)),
+    );
+    return marks.some((mark) => mark !== null);
+  }
+
+  /** Records a failure in nobody's name: of a task that is taken out of its queue. */
+  async writeFailure(id: string, failure: TaskFailure, ttlMs: number | undefined): Promise<void> {
+    await this.#writeRecord(id, `f:${id}`, JSON.stringify(failure), ttlMs);
+  }
+
+  async #writeRecord(id: string, field: string, value: string, ttlMs: number | undefined): Promise<void> {
+    const key = this.keys.record(id);
+    await this.#ask(async (client) => {
+      await client.hset(key, field, value);
+      if (ttlMs !== undefined) await client.pexpire(key, ttlMs);
+    });
+  }
+
+  /** Takes a failure back that did not come about. */
+  async dropFailure(id: string): Promise<void> {
+    await this.#ask((client) => client.hdel(this.keys.record(id), `f:${id}`));
+  }
+
+  /** The keys of a node's children that are not terminal yet, page by page. */
+  async *pendingChildren(node: string): AsyncGenerator<string[]> {
+    let cursor = '0';
+    do {
+      const [next, keys] = await this.#ask((client) =>
+        client.sscan(`${this.keys.node(node)}:dependencies`, cursor, 'COUNT', SCAN_COUNT),
+      );
+      yield keys;
+      cursor = next;
+    } while (cursor !== '0');
   }
 
   /**
@@ -214,6 +269,17 @@ export class CanvasLedger {
   #run(script: Parameters<typeof runScript>[1], keys: string[], args: (string | number)[]): Promise<unknown> {
     return this.#ask((client) => runScript(client, script, keys, args));
   }
+}
+
+/** A task or node, and the nodes above it. */
+function lineOf(id: string): string[] {
+  const line: string[] = [];
+  for (let at: string | undefined = id; at !== undefined; at = parentOf(at)) line.push(at);
+  return line;
+}
+
+function revocationField(id: string): string {
+  return `x:${id}`;
 }
 
 function parse<T>(json: string | null): T | undefined {

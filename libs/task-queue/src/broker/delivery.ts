@@ -23,8 +23,6 @@ export interface Delivery {
    * @returns false when none is pending, in which case the job goes on
    */
   waitForChildren(): Promise<boolean>;
-  /** Puts the job back to wait, without having counted; what its handler still does is not heard any more. */
-  giveBack(): Promise<void>;
 }
 
 /** What the queue does with a job when its activation is over. */

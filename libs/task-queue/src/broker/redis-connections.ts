@@ -12,9 +12,10 @@ export type RedisClient = Redis | Cluster;
  * - `publish`, `ledger`: nothing is queued while offline and nothing is resent after a reconnect. With
  *   ioredis' defaults a publication whose answer was lost is carried out a second time (holes H19, H20).
  *   `ledger` is apart from `publish` because it uses WATCH, whose state belongs to a connection.
+ * - `listen`: a worker's subscription to revocations; a subscribed connection can do nothing else.
  * - `consume`: waits for Redis for as long as it takes; BullMQ demands it of workers.
  */
-export type ConnectionPurpose = 'publish' | 'ledger' | 'consume';
+export type ConnectionPurpose = 'publish' | 'ledger' | 'listen' | 'consume';
 
 const FAIL_FAST: Partial<RedisOptions> = {
   enableOfflineQueue: false,
@@ -42,7 +43,7 @@ export class RedisConnections {
   get(purpose: ConnectionPurpose): RedisClient {
     let client = this.#clients.get(purpose);
     if (client === undefined) {
-      client = this.#open(purpose === 'consume' ? PATIENT : FAIL_FAST);
+      client = this.#open(purpose === 'consume' || purpose === 'listen' ? PATIENT : FAIL_FAST);
       // Without a listener an 'error' event would end the process at the first blip (pain 43).
       client.on('error', (error: Error) => this.onError(error, purpose));
       this.#clients.set(purpose, client);

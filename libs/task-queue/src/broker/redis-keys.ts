@@ -6,9 +6,11 @@ import { CANVAS_QUEUE, parentOf, rootOf, shardOf } from '../flow/ids.js';
  *
  * ```
  * {tq:0}:<queue>:…            BullMQ's, per queue; composite nodes live in the queue _canvas
- * {tq:0}:_record:<canvas>     hash: f:<id> failure of a task or node · r:<id> what a chord's recovery decided
+ * {tq:0}:_record:<canvas>     hash: f:<id> failure of a task or node · r:<id> what a chord's recovery decided ·
+ *                             x:<id> revoked
  * {tq:0}:_expiry              sorted set: canvases whose results expire, by time
  * {tq:0}:_queues              set: every queue that was ever published to
+ * {tq:0}:_control             channel: revocations, for the workers that run what is revoked
  * ```
  */
 export class RedisKeys {
@@ -45,6 +47,11 @@ export class RedisKeys {
 
   queues(prefix: string): string {
     return `${prefix}:_queues`;
+  }
+
+  /** The channel on which workers hear of revocations; one for all shards. */
+  get control(): string {
+    return `${this.shardPrefix(0)}:_control`;
   }
 
   /** The node that a task's value goes to, or undefined for one that stands alone. */

@@ -72,7 +72,7 @@ export class WorkerPool {
           stalledInterval: this.options.stalledIntervalMs,
           maxStalledCount: LAST_RESORT_STALLS,
           runRetryDelay: RUN_RETRY_MS,
-          skipVersionCheck: true,
+          // No skipVersionCheck here: without the version BullMQ waits in whole seconds for what is delayed.
           autorun: false,
         },
       );
@@ -220,8 +220,5 @@ class BullmqDelivery implements Delivery {
   }
   waitForChildren(): Promise<boolean> {
     return this.job.moveToWaitingChildren(this.token);
-  }
-  giveBack(): Promise<void> {
-    return giveBack(this.job, this.token, undefined);
   }
 }

@@ -1,6 +1,7 @@
 import { CanvasLedger } from '../broker/canvas-ledger.js';
 import { CanvasRemoval } from '../broker/canvas-removal.js';
 import { CompletionEvents } from '../broker/completion-events.js';
+import { ControlChannel } from '../broker/control-channel.js';
 import { FlowPublisher } from '../broker/flow-publisher.js';
 import { type ConnectionPurpose, RedisConnections } from '../broker/redis-connections.js';
 import { RedisKeys } from '../broker/redis-keys.js';
@@ -9,6 +10,7 @@ import { validateCanvas } from '../canvas/canvas-validate.js';
 import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
 import { recoveryName } from '../chords/built-in-recoveries.js';
 import type { EngineLog } from '../execution/engine-log.js';
+import { Revocation, type RevokeOptions } from '../execution/revocation.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import { CANVAS_QUEUE, newCanvasId } from '../flow/ids.js';
 import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions, withQueues } from '../options/resolve-options.js';
@@ -37,6 +39,8 @@ export class TaskQueueEngine implements ResultSource {
   readonly reader: TaskReader;
   readonly events: CompletionEvents;
   readonly removal: CanvasRemoval;
+  readonly control: ControlChannel;
+  readonly revocation: Revocation;
   readonly worker: WorkerRuntime;
 
   #options: ResolvedTaskQueueOptions;
@@ -76,6 +80,10 @@ export class TaskQueueEngine implements ResultSource {
       () => this.connections.ready('publish', options.publishTimeoutMs),
       this.keys,
       this.publisher,
+    );
+    this.control = new ControlChannel(this.connections, this.keys, options.publishTimeoutMs);
+    this.revocation = new Revocation(this.ledger, this.reader, this.publisher, this.control, (queue) =>
+      this.resultExpiresMs(queue),
     );
     this.worker = new WorkerRuntime(this, onError);
   }
@@ -117,6 +125,11 @@ export class TaskQueueEngine implements ResultSource {
     } else {
       await this.removal.removeTask(snapshot.queue, id);
     }
+  }
+
+  /** @returns whether there was anything left to revoke */
+  revoke(id: string, options: RevokeOptions): Promise<boolean> {
+    return this.revocation.revoke(id, options);
   }
 
   compileContext(): CompileContext {

@@ -1,6 +1,7 @@
 import type { CanvasLedger } from '../broker/canvas-ledger.js';
 import type { CanvasRemoval } from '../broker/canvas-removal.js';
 import type { Delivery } from '../broker/delivery.js';
+import type { ControlChannel, ControlMessage } from '../broker/control-channel.js';
 import type { FlowPublisher } from '../broker/flow-publisher.js';
 import type { RedisConnections } from '../broker/redis-connections.js';
 import type { RedisKeys } from '../broker/redis-keys.js';
@@ -12,11 +13,13 @@ import { HookRunner } from '../execution/hook-runner.js';
 import { Janitor } from '../execution/janitor.js';
 import { NodeProcessor } from '../execution/node-processor.js';
 import { CallbackRelease } from '../execution/publish-callbacks.js';
+import type { Revocation } from '../execution/revocation.js';
 import { RunningAttempts } from '../execution/running-attempts.js';
 import { TaskProcessor } from '../execution/task-processor.js';
 import type { CompileContext } from '../flow/compile-canvas.js';
 import { CANVAS_QUEUE } from '../flow/ids.js';
 import type { ResolvedTaskQueueOptions } from '../options/resolve-options.js';
+import { TaskRevokedError } from '../errors/task.errors.js';
 import { bounded } from '../primitives/bounded.js';
 import type { Clock, RandomSource } from '../primitives/clock.js';
 import type { TaskReader } from '../results/task-reader.js';
@@ -33,6 +36,8 @@ export interface WorkerParts {
   readonly ledger: CanvasLedger;
   readonly reader: TaskReader;
   readonly removal: CanvasRemoval;
+  readonly revocation: Revocation;
+  readonly control: ControlChannel;
   readonly log: EngineLog;
   readonly clock: Clock;
   readonly random: RandomSource;
@@ -99,6 +104,10 @@ export class WorkerRuntime {
       onDefect: (delivery, error) => this.#defect(delivery, error),
     });
     this.#janitor = this.#startJanitor();
+    this.engine.control.listen(
+      (message) => this.#revoke(message),
+      (error) => this.onError(error, 'subscription to revocations'),
+    );
   }
 
   /** Stops in bounded time, also when Redis is away. */
@@ -115,12 +124,11 @@ export class WorkerRuntime {
     for (const attempt of this.running.all()) attempt.interrupt({ by: 'shutdown' });
     await this.#drained(AFTER_ABORT_MS);
     for (const attempt of this.running.all()) {
-      attempt.close();
       this.engine.log.warn(
         `${attempt.delivery.name} ${attempt.delivery.id} did not end when it was told to; it is given back and ` +
           `will be run again while this handler may still be running`,
       );
-      await attempt.delivery.giveBack();
+      attempt.abandon(new Error('the worker was stopped'));
     }
     await this.#pool?.close();
   }
@@ -145,7 +153,7 @@ export class WorkerRuntime {
   }
 
   #nodeProcessor(): NodeProcessor {
-    const { ledger, reader, publisher, keys, clock, log, strategies, options } = this.engine;
+    const { ledger, reader, publisher, keys, clock, log, strategies, options, revocation } = this.engine;
     const context = () => this.engine.compileContext();
     return new NodeProcessor({
       ledger,
@@ -154,6 +162,7 @@ export class WorkerRuntime {
       keys,
       callbacks: new CallbackRelease(publisher, context),
       recoverer: new ChordRecoverer(ledger, reader, strategies, clock),
+      revocation,
       context,
       resultExpiresMs: options.defaults.resultExpiresMs,
       clock,
@@ -197,12 +206,26 @@ export class WorkerRuntime {
     );
   }
 
+  /** What runs here and is revoked. Without `terminate` it may finish; it will not be tried again. */
+  #revoke({ revoke, terminate }: ControlMessage): void {
+    if (!terminate) return;
+    for (const attempt of this.running.all()) {
+      const { id } = attempt.delivery;
+      if (id !== revoke && !id.startsWith(`${revoke}.`)) continue;
+      const error = new TaskRevokedError(`Task ${id} was revoked while it ran.`);
+      attempt.interrupt({ by: 'revoked', error });
+      attempt.abandon(error);
+    }
+  }
+
   #lost(ids: readonly string[]): void {
     for (const id of ids) {
       this.engine.log.warn(
         `Task ${id} lost its lock: another worker may run it; this attempt is not heard any more`,
       );
-      this.running.get(id)?.interrupt({ by: 'lost-lock' });
+      const attempt = this.running.get(id);
+      attempt?.interrupt({ by: 'lost-lock' });
+      attempt?.abandon(new Error('the lock was lost'));
     }
   }
 

@@ -19,7 +19,8 @@ export interface Limits {
 export type Interruption =
   | { readonly by: 'shutdown' }
   | { readonly by: 'lost-lock' }
-  | { readonly by: 'limit'; readonly error: Error };
+  | { readonly by: 'limit'; readonly error: Error }
+  | { readonly by: 'revoked'; readonly error: Error };
 
 /**
  * One attempt of one task while its handler runs: its context, its signal and its limits.
@@ -31,6 +32,8 @@ export class Attempt {
   #controller: AbortController | undefined;
   #interruption: Interruption | undefined;
   #closed = false;
+  #reject: ((error: Error) => void) | undefined;
+  #timers: readonly NodeJS.Timeout[] = NO_TIMERS;
 
   constructor(
     readonly delivery: Delivery,
@@ -43,27 +46,28 @@ export class Attempt {
 
   /**
    * Runs the handler within its limits. What it returns may be a value or a promise; what it throws may be thrown
-   * at once: the way of a task that needs nothing costs no promise of ours.
+   * at once: the way of a task that needs nothing costs next to nothing.
    */
-  run(limits: Limits, trackCurrentTask: boolean): unknown {
+  run({ softMs, hardMs }: Limits, trackCurrentTask: boolean): unknown {
     const context = this.#context();
-    const invoke = (): unknown => this.definition.invoke(this.args, context);
-    const start = trackCurrentTask ? (): unknown => taskStorage.run(context, invoke) : invoke;
-    return limits.softMs === undefined && limits.hardMs === undefined
-      ? start()
-      : this.#runWithin(limits, start);
-  }
-
-  async #runWithin({ softMs, hardMs }: Limits, start: () => unknown): Promise<unknown> {
-    const soft = softMs === undefined ? undefined : this.#softLimit(softMs);
-    const hard = hardMs === undefined ? undefined : new HardLimit(hardMs, () => this.#hardLimit(hardMs));
-    try {
-      const running = start();
-      return await (hard ? Promise.race([running, hard.passed]) : running);
-    } finally {
-      clearTimeout(soft);
-      hard?.clear();
+    if (softMs !== undefined) {
+      this.#later(softMs, () =>
+        this.interrupt({ by: 'limit', error: new SoftTimeLimitExceededError(softMs) }),
+      );
     }
+    if (hardMs !== undefined) {
+      this.#later(hardMs, () => {
+        this.interrupt({ by: 'limit', error: new TimeLimitExceededError(hardMs) });
+        this.abandon(new TimeLimitExceededError(hardMs));
+      });
+    }
+    const invoke = (): unknown => this.definition.invoke(this.args, context);
+    const returned = trackCurrentTask ? taskStorage.run(context, invoke) : invoke();
+    if (!(returned instanceof Promise)) return returned;
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      returned.then(resolve, reject);
+    });
   }
 
   /** Why it was told to end, if it was. */
@@ -75,23 +79,23 @@ export class Attempt {
   interrupt(interruption: Interruption): void {
     if (this.#interruption !== undefined) return;
     this.#interruption = interruption;
-    if (interruption.by === 'lost-lock') this.#closed = true;
     this.#controller?.abort(reasonOf(interruption));
   }
 
+  /** Ends the attempt at once; whatever its handler still does is not heard. */
+  abandon(error: Error): void {
+    this.close();
+    this.#reject?.(error);
+  }
+
+  /** The attempt is over. */
   close(): void {
     this.#closed = true;
+    for (const timer of this.#timers) clearTimeout(timer);
   }
 
-  #softLimit(ms: number): NodeJS.Timeout {
-    return setTimeout(() => this.interrupt({ by: 'limit', error: new SoftTimeLimitExceededError(ms) }), ms);
-  }
-
-  #hardLimit(ms: number): Error {
-    const error = new TimeLimitExceededError(ms);
-    this.interrupt({ by: 'limit', error });
-    this.close();
-    return error;
+  #later(ms: number, act: () => void): void {
+    this.#timers = [...this.#timers, setTimeout(act, ms)];
   }
 
   get #signal(): AbortSignal {
@@ -147,11 +151,13 @@ export class Attempt {
 }
 
 const NO_HEADERS = Object.freeze({});
+const NO_TIMERS: readonly NodeJS.Timeout[] = [];
 
 /** What `task.signal.reason` is. */
 function reasonOf(interruption: Interruption): unknown {
   switch (interruption.by) {
     case 'limit':
+    case 'revoked':
       return interruption.error;
     case 'shutdown':
       return new DOMException('The worker is being stopped; the task will be run again.', 'AbortError');
@@ -160,21 +166,5 @@ function reasonOf(interruption: Interruption): unknown {
         'This attempt lost its lock; another worker may be running the task.',
         'AbortError',
       );
-  }
-}
-
-/** A promise that rejects when the hard limit passes. */
-class HardLimit {
-  readonly passed: Promise<never>;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(ms: number, onPass: () => Error) {
-    this.passed = new Promise<never>((_, reject) => {
-      this.#timer = setTimeout(() => reject(onPass()), ms);
-    });
-  }
-
-  clear(): void {
-    clearTimeout(this.#timer);
   }
 }

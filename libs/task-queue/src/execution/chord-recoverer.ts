@@ -33,8 +33,9 @@ export class ChordRecoverer {
     private readonly clock: Clock,
   ) {}
 
-  async decide(delivery: Delivery, node: NodeEnvelope, record: NodeRecord): Promise<AfterHeader> {
+  async decide(delivery: Delivery, node: NodeEnvelope): Promise<AfterHeader> {
     if (node.node !== 'chord') throw new TypeError(`a ${node.node} has no recovery`);
+    const record = await this.ledger.readNode(delivery.id);
     const decision =
       record.decision ?? (await this.ledger.decideOnce(delivery, await this.#ask(delivery, node, record)));
     if (decision === undefined) return 'superseded';
@@ -47,7 +48,7 @@ export class ChordRecoverer {
           failure: { ...failureRecord(delivery, [], undefined, this.clock.wallMs()), error: next.error },
         };
       case 'errback': {
-        const members = await this.reader.settledOutcomes(delivery.id, node.size, record.dispatchCut);
+        const members = await this.reader.settledOutcomes(delivery.id, node.size);
         const error = { name: 'ChordError', code: 'CHORD_FAILED' };
         return { failure: membersFailedRecord(delivery, error, members, this.clock.wallMs()) };
       }
@@ -83,7 +84,7 @@ export class ChordRecoverer {
         ),
       );
     }
-    const outcome = await this.#outcome(delivery.id, node.size, record.dispatchCut);
+    const outcome = await this.#outcome(delivery.id, node.size);
     try {
       const decision = await bounded(
         Promise.resolve().then(() => strategy.recover(outcome)),
@@ -97,8 +98,8 @@ export class ChordRecoverer {
     }
   }
 
-  async #outcome(chordId: string, size: number, dispatchCut: boolean): Promise<ChordOutcome> {
-    const members = await this.reader.settledOutcomes(chordId, size, dispatchCut);
+  async #outcome(chordId: string, size: number): Promise<ChordOutcome> {
+    const members = await this.reader.settledOutcomes(chordId, size);
     return {
       chordId,
       size,

@@ -11,7 +11,8 @@ import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { TaskReader } from '../results/task-reader.js';
-import { failureFromReason, failureOfMissing } from '../results/task-snapshot.js';
+import { failureFromReason, failureOfMissing, failureOfRevoked } from '../results/task-snapshot.js';
+import type { Revocation } from './revocation.js';
 import type { EngineLog } from './engine-log.js';
 import { failureRecord, membersFailedRecord } from './failure-record.js';
 import type { CallbackRelease } from './publish-callbacks.js';
@@ -25,6 +26,7 @@ export interface NodeProcessorDeps {
   readonly keys: RedisKeys;
   readonly callbacks: CallbackRelease;
   readonly recoverer: ChordRecoverer;
+  readonly revocation: Revocation;
   readonly context: () => CompileContext;
   readonly resultExpiresMs: number;
   readonly clock: Clock;
@@ -77,7 +79,15 @@ export class NodeProcessor {
       succeeded: record.values,
       failed: record.failures,
     });
-    return this.#carryOut(delivery, node, record, at, step);
+    // What has come to its end before the revocation stands; nothing more is begun after it.
+    if (
+      record.revoked &&
+      step.do !== 'settle-list' &&
+      !(step.do === 'settle-child' && step.end === 'succeeded')
+    ) {
+      return this.#fail(delivery, node, failureOfRevoked(delivery.id, delivery.name, CANVAS_QUEUE));
+    }
+    return this.#carryOut(delivery, node, at, step);
   }
 
   /** The stage that counts: one whose child was announced but never added has not begun. */
@@ -100,7 +110,6 @@ export class NodeProcessor {
   async #carryOut(
     delivery: Delivery,
     node: NodeEnvelope,
-    record: NodeRecord,
     at: Position,
     step: NodeStep,
   ): Promise<Verdict | 'again'> {
@@ -123,12 +132,12 @@ export class NodeProcessor {
         );
       }
       case 'settle-members-failed': {
-        const members = await reader.settledOutcomes(delivery.id, sizeOf(node), record.dispatchCut);
+        const members = await reader.settledOutcomes(delivery.id, sizeOf(node));
         const error = { name: 'GroupError', code: 'GROUP_FAILED' };
         return this.#fail(delivery, node, membersFailedRecord(delivery, error, members, clock.wallMs()));
       }
       case 'recover': {
-        const next = await recoverer.decide(delivery, node, record);
+        const next = await recoverer.decide(delivery, node);
         if (next === 'superseded') return { do: 'leave' };
         return 'failure' in next
           ? this.#fail(delivery, node, next.failure)
@@ -156,6 +165,9 @@ export class NodeProcessor {
     if (!(await ledger.setStage(delivery, { ...stage, state: 'adding' }))) return { do: 'leave' };
     if ((await publisher.publishUnder(delivery, plan)) === 'superseded') return { do: 'leave' };
     if (!(await ledger.setStage(delivery, { ...stage, state: 'added' }))) return { do: 'leave' };
+    // A revocation that came while the child was added has not seen it.
+    if (await ledger.isRevoked(delivery.id))
+      await this.deps.revocation.revokeBelow(delivery.id, { terminate: false });
     return this.#wait(delivery);
   }
 
@@ -175,7 +187,9 @@ export class NodeProcessor {
     await callbacks.errbacks(node, delivery.id, settled);
     if (!(await this.#startExpiry(delivery))) return { do: 'leave' };
     if (parentOf(delivery.id) === undefined) {
-      log.error(`${delivery.name} ${delivery.id} failed: ${settled.error.name}: ${settled.error.message}`);
+      const line = `${delivery.name} ${delivery.id} failed: ${settled.error.name}: ${settled.error.message}`;
+      if (settled.reason === 'revoked') log.warn(line);
+      else log.error(line);
     }
     return { do: 'fail', ...shown(settled) };
   }
@@ -187,7 +201,8 @@ export class NodeProcessor {
   }
 
   async #childFailure(delivery: Delivery, id: string, child: ChildRecord | undefined): Promise<TaskFailure> {
-    if (child?.end !== 'failed') return failureOfMissing(id, false);
+    if (child?.end !== 'failed')
+      return (await this.deps.ledger.readFailure(id)) ?? failureOfMissing(id, false);
     return (
       (await this.deps.ledger.readFailure(id)) ??
       failureFromReason(id, CANVAS_QUEUE, child.reason, delivery.name)

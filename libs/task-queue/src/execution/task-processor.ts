@@ -3,6 +3,7 @@ import type { Delivery, Verdict } from '../broker/delivery.js';
 import { isControlFlow, IgnoreResult } from '../errors/control-flow.js';
 import {
   TaskExpiredError,
+  TaskRevokedError,
   UnknownTaskError,
   UnserializableResultError,
   WorkerLostError,
@@ -175,7 +176,10 @@ export class TaskProcessor {
     if (interruption?.by === 'shutdown') return { kind: 'returned' };
     if (isControlFlow(thrown) && thrown instanceof IgnoreResult) return { kind: 'succeeded', value: null };
     // A handler that was told to end by its limit usually rejects with what its last await made of the signal.
-    const error = interruption?.by === 'limit' && isAbort(thrown) ? interruption.error : thrown;
+    const error =
+      interruption?.by === 'revoked' || (interruption?.by === 'limit' && isAbort(thrown))
+        ? interruption.error
+        : thrown;
     const decision = decideRetry(
       error,
       {
@@ -239,11 +243,18 @@ export class TaskProcessor {
     args: readonly JsonValue[],
     { decision, error }: Extract<Outcome, { kind: 'retry' }>,
   ): Promise<Verdict> {
-    const { clock, log, stopping } = this.deps;
+    const { clock, ledger, log, stopping } = this.deps;
     const failure = failureRecord(delivery, args, error, clock.wallMs());
     const counter = String(decision.policy);
     const made = { ...envelope.made, [counter]: (envelope.made?.[counter] ?? 0) + 1 };
     try {
+      if (await untilStored(() => ledger.isRevoked(delivery.id), stopping, log)) {
+        return await this.#settleFailure(
+          delivery,
+          args,
+          new TaskRevokedError(`Task ${delivery.id} was revoked.`, { cause: error }),
+        );
+      }
       await untilStored(() => delivery.updateData({ ...envelope, made }), stopping, log);
     } catch {
       return { do: 'give-back' };
@@ -270,7 +281,8 @@ export class TaskProcessor {
     if (registry.hooksOf(delivery.name, kind).length > 0) {
       await this.#release(() => hooks.publish(delivery, kind, { failure }));
     }
-    log.error(`${delivery.name} ${delivery.id} failed: ${headline(failure)}`, failure.error.stack);
+    if (failure.reason === 'revoked') log.warn(`${delivery.name} ${delivery.id} was revoked`);
+    else log.error(`${delivery.name} ${delivery.id} failed: ${headline(failure)}`, failure.error.stack);
     return { do: 'fail', ...shown(failure) };
   }
 

@@ -52,6 +52,7 @@ export interface ResultSource {
   readonly reader: TaskReader;
   readonly errors: ErrorRegistry;
   forget(id: string): Promise<void>;
+  revoke(id: string, options: { readonly terminate?: boolean }): Promise<boolean>;
 }
 
 const DEFAULT_TIMEOUT: Duration = '5m';
@@ -169,6 +170,18 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
     const size = node.node === 'task' ? 1 : node.size;
     const names = [...Array(size).keys(), ...(node.node === 'chord' ? (['body'] as const) : [])];
     return names.map((name) => new AsyncResult(childId(this.id, name), this.source));
+  }
+
+  /**
+   * Revokes it, from any process: what waits never starts, later steps and bodies never run, and it ends as REVOKED,
+   * with its errbacks. What runs may finish but is not tried again; with `terminate` its signal is aborted and its
+   * attempt is over at once. A canvas that comes to its end in the same moment may win.
+   *
+   * @returns whether there was anything left to revoke
+   * @throws ResultUnknownError when no task has this id
+   */
+  revoke(options: { readonly terminate?: boolean } = {}): Promise<boolean> {
+    return this.source.revoke(this.id, options);
   }
 
   /** Deletes everything that is stored about it. A canvas that still runs is not stopped by this. */

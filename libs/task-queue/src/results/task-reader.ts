@@ -6,12 +6,13 @@ import { READ_TASK } from '../broker/scripts/reads.js';
 import { runScript } from '../broker/scripts/script.js';
 import type { MemberOutcome } from '../chords/chord-recovery.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
-import type { NodeEnvelope } from '../flow/envelope.js';
+import { hasChild, type NodeEnvelope } from '../flow/envelope.js';
 import { childId, parentOf } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
 import {
   failureFromReason,
   failureOfMissing,
+  failedSnapshot,
   failureOfSkipped,
   nodeOf,
   parseReply,
@@ -40,7 +41,8 @@ export class TaskReader {
         return snapshotOf(id, reply);
       case 'absent':
       case 'unknown':
-        return this.#throughParent(id);
+        // Without a job, but with a record: it was taken out of its queue, and this is why.
+        return reply.record ? failedSnapshot(id, '', reply.record) : this.#throughParent(id);
     }
   }
 
@@ -59,20 +61,25 @@ export class TaskReader {
     return members.filter((member) => member !== undefined);
   }
 
-  /** The same, complete: a member that is in no list counts as removed. For nodes whose members are terminal. */
-  async settledOutcomes(id: string, size: number, dispatchCut = false): Promise<MemberOutcome[]> {
-    const known = new Map((await this.outcomes(id)).map((member) => [member.index, member]));
-    return Array.from({ length: size }, (_, index) => {
+  /**
+   * The same, complete, for a node whose members are terminal: a member that is in no list was revoked while it
+   * waited, or removed by hand, or never published.
+   */
+  async settledOutcomes(id: string, size: number): Promise<MemberOutcome[]> {
+    const members: MemberOutcome[] = [];
+    for (const member of await this.outcomes(id)) members[member.index] = member;
+    const missing = Array.from({ length: size }, (_, index) => index).filter(
+      (index) => members[index] === undefined,
+    );
+    if (missing.length === 0) return members;
+    const { dispatchCut } = await this.ledger.readNode(id);
+    const records = await this.ledger.readFailures(missing.map((index) => childId(id, index)));
+    missing.forEach((index, at) => {
       const taskId = childId(id, index);
-      return (
-        known.get(index) ?? {
-          status: 'rejected',
-          index,
-          taskId,
-          failure: failureOfMissing(taskId, dispatchCut),
-        }
-      );
+      const failure = records[at] ?? failureOfMissing(taskId, dispatchCut);
+      members[index] = { status: 'rejected', index, taskId, failure };
     });
+    return members;
   }
 
   async #reply(id: string): Promise<TaskReply> {
@@ -99,6 +106,8 @@ export class TaskReader {
     const parent = parentOf(id);
     if (parent === undefined) return { id, state: 'UNKNOWN' };
     const above = await this.read(parent);
+    const node = await this.node(parent);
+    if (node !== undefined && !hasChild(node, id)) return { id, state: 'UNKNOWN' };
     switch (above.state) {
       case 'UNKNOWN':
         return { id, state: 'UNKNOWN' };

@@ -153,7 +153,11 @@ export function snapshotOf(
         ...recovered(reply.decision),
       };
     case 'failed':
-      return failed(id, reply.queue, reply.record ?? failureFromReason(id, reply.queue, reply.reason));
+      return failedSnapshot(
+        id,
+        reply.queue,
+        reply.record ?? failureFromReason(id, reply.queue, reply.reason),
+      );
     case 'job':
       return jobSnapshot(id, reply);
   }
@@ -177,7 +181,7 @@ function jobSnapshot(id: string, reply: Extract<TaskReply, { source: 'job' }>): 
   if (place === 'failed' || settled) {
     const failure =
       reply.record ?? failureFromReason(id, queue, job.failedReason ?? 'unknown reason', job.name);
-    return { ...facts, ...failed(id, queue, failure) };
+    return { ...facts, ...failedSnapshot(id, queue, failure) };
   }
   if (place === 'completed') {
     const value = job.returnvalue === undefined ? null : (JSON.parse(job.returnvalue) as JsonValue);
@@ -210,7 +214,8 @@ function countsOf(node: NonNullable<JobFields['node']>, place: string): MemberCo
   return { size, succeeded, failed, pending: Math.max(0, size - succeeded - failed) };
 }
 
-function failed(id: string, queue: string, failure: TaskFailure): TaskSnapshot {
+/** What a recorded failure says about its task. */
+export function failedSnapshot(id: string, queue: string, failure: TaskFailure): TaskSnapshot {
   return { id, queue, state: failure.reason === 'revoked' ? 'REVOKED' : 'FAILURE', failure };
 }
 
@@ -253,6 +258,15 @@ export function failureOfMissing(id: string, dispatchCut: boolean): TaskFailure 
           message: `Task ${id} was removed from its queue by hand, so nobody will ever run it.`,
         },
   );
+}
+
+/** The record of a task that was revoked before it could run (again). */
+export function failureOfRevoked(id: string, name: string, queue: string): TaskFailure {
+  return failureOf(id, name, queue, 'revoked', {
+    name: 'TaskRevokedError',
+    code: 'TASK_REVOKED',
+    message: `Task ${id} was revoked.`,
+  });
 }
 
 /** The record of a step that never started, because `cause` happened before it. */

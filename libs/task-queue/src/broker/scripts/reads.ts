@@ -2,10 +2,14 @@ import { script } from './script.js';
 
 /**
  * How far a node has come.
- * KEYS: node's job, record. ARGV: node id, key of its sentinel.
- * Returns: stage JSON, values, failures, pending, whether the sentinel ran, own failure JSON, decision JSON.
+ * KEYS: node's job, record. ARGV: node id, key of its sentinel, the fields under which a revocation of it or of a
+ * node above it would stand.
+ * Returns: stage JSON, values, failures, pending, whether the sentinel ran, own failure JSON, decision JSON, 1 when
+ * it is revoked.
  */
 export const READ_NODE = script(`
+local revoked = 0
+for at = 3, #ARGV do revoked = revoked + redis.call('HEXISTS', KEYS[2], ARGV[at]) end
 local sentinel = redis.call('HEXISTS', KEYS[1] .. ':failed', ARGV[2]) + redis.call('HEXISTS', KEYS[1] .. ':processed', ARGV[2])
 return {
   redis.call('HGET', KEYS[1], 'tq:stage'),
@@ -14,7 +18,8 @@ return {
   redis.call('SCARD', KEYS[1] .. ':dependencies'),
   sentinel,
   redis.call('HGET', KEYS[2], 'f:' .. ARGV[1]),
-  redis.call('HGET', KEYS[2], 'r:' .. ARGV[1])
+  redis.call('HGET', KEYS[2], 'r:' .. ARGV[1]),
+  revoked > 0 and 1 or 0
 }`);
 
 /**

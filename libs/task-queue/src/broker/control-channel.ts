@@ -1,0 +1,48 @@
+import type { RedisConnections } from './redis-connections.js';
+import type { RedisKeys } from './redis-keys.js';
+
+/** What workers tell each other. */
+export interface ControlMessage {
+  readonly revoke: string;
+  /** End what is running as well. */
+  readonly terminate: boolean;
+}
+
+/**
+ * Tells workers at once what concerns what they run now. A message that is missed (a worker was reconnecting) loses
+ * nothing that is promised: what waits is revoked in the store, and the store is asked before a task is tried again.
+ */
+export class ControlChannel {
+  constructor(
+    private readonly connections: RedisConnections,
+    private readonly keys: RedisKeys,
+    private readonly timeoutMs: number,
+  ) {}
+
+  async send(message: ControlMessage): Promise<void> {
+    const client = await this.connections.ready('publish', this.timeoutMs);
+    await client.publish(this.keys.control, JSON.stringify(message));
+  }
+
+  /** Listens from now on, over reconnects, until the connections close. */
+  listen(onMessage: (message: ControlMessage) => void, onError: (error: Error) => void): void {
+    const client = this.connections.get('listen');
+    client.on('message', (_channel: string, text: string) => {
+      const message = parse(text);
+      if (message) onMessage(message);
+    });
+    client.subscribe(this.keys.control).catch(onError);
+  }
+}
+
+/** Anybody may publish on a channel of Redis; what is no message of ours is passed over. */
+function parse(text: string): ControlMessage | undefined {
+  try {
+    const message = JSON.parse(text) as Partial<ControlMessage> | null;
+    return typeof message?.revoke === 'string'
+      ? { revoke: message.revoke, terminate: message.terminate === true }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,61 @@
+import { BrokerUnavailableError } from '../errors/publish.errors.js';
+import { RedisConnections } from './redis-connections.js';
+
+/** Nobody listens there: every connection stays in its reconnecting. */
+const nowhere = { kind: 'options', options: { host: '127.0.0.1', port: 1 } } as const;
+
+describe('RedisConnections', () => {
+  let errors: string[];
+  let connections: RedisConnections;
+  beforeEach(() => {
+    errors = [];
+    connections = new RedisConnections(nowhere, (_error, purpose) => errors.push(purpose));
+  });
+  afterEach(() => connections.close());
+
+  it('opens one connection per purpose, and the same one every time', () => {
+    const publish = connections.get('publish');
+
+    expect(connections.get('publish')).toBe(publish);
+    expect(connections.get('ledger')).not.toBe(publish);
+    expect(connections.isReady('publish')).toBe(false);
+    expect(connections.isReady('consume')).toBe(false);
+  });
+
+  it.each([
+    ['publish', { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 1 }],
+    ['ledger', { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 1 }],
+    ['consume', { enableOfflineQueue: true, maxRetriesPerRequest: null }],
+  ] as const)(
+    'holes H19 and H20: %s never resends by itself what may have been carried out',
+    (purpose, options) => {
+      expect(connections.get(purpose).options).toMatchObject(options);
+    },
+  );
+
+  it('answers within the bound when nobody listens', async () => {
+    const waiting = connections.ready('publish', 30);
+
+    await expect(waiting).rejects.toThrow(BrokerUnavailableError);
+  });
+
+  it('does not pile up listeners while many wait for one connection', async () => {
+    const client = connections.get('publish');
+    const before = client.listenerCount('ready');
+
+    const waiting = Array.from({ length: 50 }, () => connections.ready('publish', 10_000));
+
+    expect(client.listenerCount('ready')).toBe(before + 1);
+    client.emit('ready');
+    expect(await Promise.all(waiting)).toEqual(Array.from(waiting, () => client));
+    expect(client.listenerCount('ready')).toBe(before);
+  });
+
+  it('hears every error, so that none ends the process', async () => {
+    const client = connections.get('ledger');
+
+    await new Promise((resolve) => client.once('close', resolve));
+
+    expect(errors).toContain('ledger');
+  });
+});

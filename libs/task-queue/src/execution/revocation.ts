@@ -1,0 +1,79 @@
+import type { CanvasLedger } from '../broker/canvas-ledger.js';
+import type { ControlChannel } from '../broker/control-channel.js';
+import type { FlowPublisher } from '../broker/flow-publisher.js';
+import { ResultUnknownError } from '../errors/result.errors.js';
+import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
+import type { TaskReader } from '../results/task-reader.js';
+import { failureOfRevoked } from '../results/task-snapshot.js';
+import { isTerminal } from '../task/task-state.js';
+
+/** How to revoke. */
+export interface RevokeOptions {
+  /**
+   * End what is running as well: its signal is aborted and its attempt is over at once; what its handler still does
+   * is not heard. Without it, what runs may finish, but is not tried again. @defaultValue false
+   */
+  readonly terminate?: boolean;
+}
+
+/**
+ * Revokes tasks and canvases.
+ *
+ * What waits, is delayed or waits for its retry is taken out of its queue here and now, with a record that says
+ * why: no worker is needed for it to end. BullMQ tells its node in the same moment, so a canvas whose members have
+ * gone goes on to its end. A mark in the canvas keeps nodes from beginning anything more.
+ */
+export class Revocation {
+  constructor(
+    private readonly ledger: CanvasLedger,
+    private readonly reader: TaskReader,
+    private readonly publisher: FlowPublisher,
+    private readonly control: ControlChannel,
+    private readonly resultExpiresMs: (queue: string) => number,
+  ) {}
+
+  /**
+   * @returns whether there was anything left to revoke
+   * @throws ResultUnknownError when no task or canvas has this id
+   */
+  async revoke(id: string, { terminate = false }: RevokeOptions = {}): Promise<boolean> {
+    const snapshot = await this.reader.read(id);
+    if (snapshot.state === 'UNKNOWN') throw new ResultUnknownError(id);
+    if (isTerminal(snapshot.state)) return false;
+    const { queue = CANVAS_QUEUE } = snapshot;
+    await this.ledger.markRevoked(id, this.#ttl(id, queue));
+    if (queue === CANVAS_QUEUE) await this.revokeBelow(id, { terminate });
+    else await this.#revokeTask(queue, id);
+    await this.control.send({ revoke: id, terminate });
+    return true;
+  }
+
+  /** Takes everything below a node out of its queues that has not begun. */
+  async revokeBelow(node: string, options: Required<RevokeOptions>): Promise<void> {
+    for await (const page of this.ledger.pendingChildren(node)) {
+      for (const key of page) {
+        const [queue, id] = key.split(':').slice(-2);
+        if (queue === undefined || id === undefined || id.endsWith('.sentinel')) continue;
+        if (queue === CANVAS_QUEUE) await this.revokeBelow(id, options);
+        else await this.#revokeTask(queue, id);
+      }
+    }
+  }
+
+  /** The record first: a task that is out of its queue without one would count as removed by hand. */
+  async #revokeTask(queue: string, id: string): Promise<void> {
+    const job = await this.publisher.queueFor(queue, id).getJob(id);
+    if (job === undefined) return;
+    await this.ledger.writeFailure(id, failureOfRevoked(id, job.name, queue), this.#ttl(id, queue));
+    const removed = await this.publisher.queueFor(queue, id).remove(id);
+    // It runs, or has ended in this moment: what it comes to is what counts.
+    if (removed === 0) await this.ledger.dropFailure(id);
+  }
+
+  /** The record of a task that stands alone has its own time; that of a canvas goes with the canvas. */
+  #ttl(id: string, queue: string): number | undefined {
+    return parentOf(id) === undefined && rootOf(id) === id && queue !== CANVAS_QUEUE
+      ? this.resultExpiresMs(queue)
+      : undefined;
+  }
+}

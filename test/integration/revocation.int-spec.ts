@@ -1,0 +1,184 @@
+import { Injectable, type INestApplicationContext, type LoggerService, Module } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import {
+  ChordError,
+  OnRevoked,
+  Task,
+  TaskContext,
+  type TaskFailure,
+  TaskQueueModule,
+  TaskRevokedError,
+  WorkflowService,
+} from 'nestjs-task-queue';
+
+const REDIS_URL = process.env.TEST_REDIS_URL ?? process.env.REDIS_URL ?? '';
+
+/** What the handlers of one test saw. */
+@Injectable()
+class Log {
+  readonly lines: string[] = [];
+  readonly started = new Map<string, () => void>();
+
+  whenStarted(name: string): Promise<void> {
+    return new Promise((resolve) => this.started.set(name, resolve));
+  }
+}
+
+@Injectable()
+class RevokedTasks {
+  constructor(private readonly log: Log) {}
+
+  /** Runs until its signal aborts. */
+  @Task()
+  async endless(name: string, task: TaskContext): Promise<number> {
+    this.log.lines.push(`started ${name}`);
+    this.log.started.get(name)?.();
+    await new Promise<void>((resolve) => task.signal.addEventListener('abort', () => resolve()));
+    this.log.lines.push(`aborted ${name} ${(task.signal.reason as Error).name}`);
+    return 0;
+  }
+
+  @Task()
+  value(n: number): number {
+    this.log.lines.push(`value ${n}`);
+    return n;
+  }
+
+  @Task()
+  body(values: number[]): number {
+    this.log.lines.push('body');
+    return values.length;
+  }
+
+  @Task()
+  errback(failure: TaskFailure): void {
+    this.log.lines.push(`errback ${failure.reason}`);
+  }
+
+  @OnRevoked('endless')
+  onRevoked(failure: TaskFailure): void {
+    this.log.lines.push(`hook ${failure.reason}`);
+  }
+}
+
+const SILENT: LoggerService = { log: () => undefined, warn: () => undefined, error: () => undefined };
+
+async function start(role: 'both' | 'producer', prefix: string): Promise<INestApplicationContext> {
+  @Module({
+    imports: [TaskQueueModule.forRoot({ connection: { url: REDIS_URL }, prefix, role })],
+    providers: role === 'both' ? [RevokedTasks, Log] : [],
+  })
+  class RevocationModule {}
+  const ref = await Test.createTestingModule({ imports: [RevocationModule] })
+    .setLogger(SILENT)
+    .compile();
+  return ref.init();
+}
+
+describe('revocation', () => {
+  let app: INestApplicationContext;
+  let elsewhere: INestApplicationContext;
+  let log: Log;
+  const revoke = (id: string, terminate = false): Promise<boolean> =>
+    elsewhere.get(WorkflowService).result(id).revoke({ terminate });
+  const workflows = (): WorkflowService => app.get(WorkflowService);
+  const tasks = () => workflows().tasks(RevokedTasks);
+  /** A call of a queue that nobody serves. */
+  const unserved = () => workflows().signature<number, []>('Elsewhere.task', [], { queue: 'unserved' });
+
+  beforeEach(async () => {
+    const prefix = `revoke-${Date.now()}-${Math.floor(Math.random() * 1e6)}`;
+    app = await start('both', prefix);
+    elsewhere = await start('producer', prefix);
+    log = app.get(Log);
+  });
+  afterEach(async () => {
+    await app.close();
+    await elsewhere.close();
+  });
+
+  it('ends a delayed task at once, from another process, and it never runs', async () => {
+    const result = await tasks().value.applyAsync([1], { countdown: '1h' });
+    expect(await revoke(result.id)).toBe(true);
+    expect(await result.state()).toBe('REVOKED');
+    await expect(result.get()).rejects.toThrow(TaskRevokedError);
+    expect(log.lines).toEqual([]);
+  });
+
+  it('ends a task that no worker would take up', async () => {
+    const result = await unserved().applyAsync();
+    expect(await revoke(result.id)).toBe(true);
+    expect(await result.state()).toBe('REVOKED');
+  });
+
+  it('lets a running task finish without terminate', async () => {
+    const started = log.whenStarted('a');
+    const result = await tasks().endless.delay('a');
+    await started;
+    expect(await revoke(result.id)).toBe(true);
+    expect(await result.state()).toBe('STARTED');
+    expect(await revoke(result.id, true)).toBe(true);
+    await expect(result.get()).rejects.toThrow(TaskRevokedError);
+  });
+
+  it('ends a running task with terminate: signal, state and hook, once', async () => {
+    const started = log.whenStarted('b');
+    const result = await tasks().endless.delay('b');
+    await started;
+    await revoke(result.id, true);
+    await expect(result.get()).rejects.toThrow(TaskRevokedError);
+    expect(await result.state()).toBe('REVOKED');
+    await until(() => log.lines.includes('hook revoked'));
+    expect(log.lines).toEqual(['started b', 'aborted b TaskRevokedError', 'hook revoked']);
+  });
+
+  it('ends a whole chord: waiting members never start, the body never runs, the errback runs once', async () => {
+    const started = log.whenStarted('c');
+    const chord = workflows().chord(
+      [tasks().value.s(1), tasks().endless.s('c'), unserved(), tasks().value.s(3).set({ countdown: '1h' })],
+      tasks().body.s().linkError(tasks().errback.s()),
+    );
+    const result = await chord.applyAsync();
+    await started;
+    await revoke(result.id, true);
+    const error: unknown = await result.get().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(TaskRevokedError);
+    expect(error).not.toBeInstanceOf(ChordError);
+    expect(await result.state()).toBe('REVOKED');
+    await until(() => log.lines.includes('errback revoked'));
+    expect(log.lines.filter((line) => line.startsWith('errback'))).toHaveLength(1);
+    expect(log.lines).not.toContain('body');
+    expect(log.lines).not.toContain('value 3');
+    expect(await Promise.all((await result.children()).map((child) => child.state()))).toEqual([
+      'SUCCESS',
+      'REVOKED',
+      'REVOKED',
+      'REVOKED',
+      'REVOKED',
+    ]);
+  });
+
+  it('keeps the later steps of a chain from starting', async () => {
+    const started = log.whenStarted('d');
+    const result = await workflows().chain(tasks().endless.si('d'), tasks().value.si(4)).applyAsync();
+    await started;
+    await revoke(result.id, true);
+    expect(await result.get({ propagate: false })).toBeInstanceOf(TaskRevokedError);
+    expect(log.lines).not.toContain('value 4');
+  });
+
+  it('changes nothing about what has ended', async () => {
+    const result = await tasks().value.delay(5);
+    expect(await result.get()).toBe(5);
+    expect(await revoke(result.id)).toBe(false);
+    expect(await result.get()).toBe(5);
+  });
+
+  it('refuses an id that nothing has', async () => {
+    await expect(revoke('nobody')).rejects.toThrow('nobody');
+  });
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
