@@ -81,6 +81,13 @@ export interface ChordNode extends NodeBase {
   readonly recovery: string;
 }
 
+/** Whether a node has, or will have, a child of this id. */
+export function hasChild(node: NodeEnvelope, id: string): boolean {
+  const name = id.slice(id.lastIndexOf('.') + 1);
+  if (name === 'body') return node.node === 'chord';
+  return /^\d+$/.test(name) && Number(name) < (node.node === 'task' ? 1 : node.size);
+}
+
 /** Holds a wide node open while its members are being published; running it means that the producer died. */
 export interface SentinelEnvelope {
   readonly v: 1;

@@ -1,4 +1,6 @@
-import * as own from '../errors/task.errors.js';
+import * as publishErrors from '../errors/publish.errors.js';
+import * as resultErrors from '../errors/result.errors.js';
+import * as taskErrors from '../errors/task.errors.js';
 import { RemoteTaskError } from '../errors/task.errors.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
 
@@ -18,7 +20,7 @@ export class ErrorRegistry {
   constructor(classes: Iterable<ErrorClass> = []) {
     for (const type of [TypeError, RangeError, SyntaxError, URIError, EvalError, ReferenceError])
       this.add(type);
-    for (const [name, type] of Object.entries(own)) {
+    for (const [name, type] of Object.entries({ ...taskErrors, ...resultErrors, ...publishErrors })) {
       if (name.endsWith('Error') && typeof type === 'function' && !COMPOSITE.has(name))
         this.add(type as ErrorClass);
     }
