@@ -72,6 +72,7 @@ export { TaskQueueModule } from './nest/task-queue.module.js';
 export { WorkflowService } from './nest/workflow.service.js';
 export type {
   ChordDefaults,
+  ErrorClass,
   QueueOptions,
   TaskDefaults,
   TaskQueueConnection,

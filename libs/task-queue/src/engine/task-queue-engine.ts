@@ -31,7 +31,7 @@ export class TaskQueueEngine implements ResultSource {
   readonly registry = new TaskRegistry();
   /** Recovery strategies of the application, by class name. Filled by discovery. */
   readonly strategies = new Map<string, ChordRecovery>();
-  readonly errors = new ErrorRegistry();
+  readonly errors: ErrorRegistry;
   readonly keys: RedisKeys;
   readonly connections: RedisConnections;
   readonly publisher: FlowPublisher;
@@ -52,6 +52,7 @@ export class TaskQueueEngine implements ResultSource {
     readonly random: RandomSource = Math.random,
   ) {
     this.#options = options;
+    this.errors = new ErrorRegistry(options.errors);
     const onError = throttled(log);
     this.keys = new RedisKeys(options.prefix, options.shards);
     this.connections = new RedisConnections(options.connection, (error, purpose: ConnectionPurpose) =>

@@ -30,6 +30,7 @@ describe('resolveOptions', () => {
       defaults: { softTimeLimitMs: undefined, timeLimitMs: undefined, resultExpiresMs: 86_400_000 },
       chord: { recovery: ErrbackOnly },
       publishTimeoutMs: 5_000,
+      errors: [],
       worker: {
         lockDurationMs: 30_000,
         stalledIntervalMs: 15_000,
@@ -80,7 +81,7 @@ describe('resolveOptions', () => {
   });
 
   it.each([
-    [{ conection: connection }, 'Option conection: expected one of the options connection, role, prefix, shards, queues, defaults, chord, publishTimeout, worker (did you mean "connection"?), got "conection".'], // prettier-ignore
+    [{ conection: connection }, 'Option conection: expected one of the options connection, role, prefix, shards, queues, defaults, chord, publishTimeout, errors, worker (did you mean "connection"?), got "conection".'], // prettier-ignore
     [{ worker: { locksDuration: '1s' } }, 'Option worker.locksDuration: expected one of the options lockDuration, stalledInterval, drainTimeout, maxTimesLost, canvasConcurrency, currentTask (did you mean "lockDuration"?), got "locksDuration".'], // prettier-ignore
     [{ queues: { reports: { concurency: 2 } } }, 'Option queues.reports.concurency: expected one of the options concurrency, resultExpires (did you mean "concurrency"?), got "concurency".'], // prettier-ignore
     [{ queues: { reports: { concurrency: 0 } } }, 'Option queues.reports.concurrency: expected a whole number of 1 or more, got 0.'], // prettier-ignore
@@ -106,6 +107,10 @@ describe('resolveOptions', () => {
       'Option worker.maxTimesLost: expected a whole number of 0 or more, got -1.',
     ],
     [{ chord: { recovery: 'errback' } }, 'Option chord.recovery: expected a class that extends ChordRecovery, got "errback".'], // prettier-ignore
+    [
+      { errors: [TypeError, Date] },
+      'Option errors[1]: expected a class that extends Error, got function Date.',
+    ],
     [{ chord: { recovery: Date } }, 'Option chord.recovery: expected a class that extends ChordRecovery, got function Date.'], // prettier-ignore
   ])('refuses %j', (options, message) => {
     expect(refusalOf(() => resolve({ connection, ...options })).message).toBe(message);

@@ -6,6 +6,7 @@ import { deepFreeze, frozenMap } from './freeze.js';
 import { isPlainObject, join, readBoolean, readDuration, readInteger, readObject } from './option-readers.js';
 import { type ResolvedConnection, resolveConnection } from './resolve-connection.js';
 import type {
+  ErrorClass,
   QueueOptions,
   TaskQueueModuleOptions,
   TaskQueueRole,
@@ -45,6 +46,7 @@ export interface ResolvedTaskQueueOptions {
   };
   readonly chord: { readonly recovery: ChordRecoveryType };
   readonly publishTimeoutMs: number;
+  readonly errors: readonly ErrorClass[];
   readonly worker: ResolvedWorkerOptions;
 }
 
@@ -77,6 +79,7 @@ const MODULE_KEYS = [
   'defaults',
   'chord',
   'publishTimeout',
+  'errors',
   'worker',
 ];
 const WORKER_KEYS = [
@@ -111,6 +114,7 @@ export function resolveOptions(
     defaults,
     chord: { recovery: readRecovery(readObject('chord', given.chord, ['recovery']).recovery) },
     publishTimeoutMs: readDuration('publishTimeout', given.publishTimeout ?? DEFAULTS.publishTimeout),
+    errors: readErrors(given.errors ?? []),
     worker: resolveWorker(given.worker),
   });
 }
@@ -226,6 +230,16 @@ function resolveWorker(given: WorkerTuning | undefined): ResolvedWorkerOptions {
     ),
     currentTask: readBoolean('worker.currentTask', worker.currentTask ?? DEFAULTS.currentTask),
   };
+}
+
+function readErrors(errors: unknown): readonly ErrorClass[] {
+  const classes = Array.isArray(errors) ? (errors as unknown[]) : undefined;
+  const at = classes?.findIndex((type) => typeof type !== 'function' || !(type.prototype instanceof Error));
+  if (classes === undefined || at === undefined) {
+    throw new InvalidOptionsError('errors', 'a list of error classes', errors);
+  }
+  if (at >= 0) throw new InvalidOptionsError(`errors[${at}]`, 'a class that extends Error', classes[at]);
+  return Object.freeze([...(classes as ErrorClass[])]);
 }
 
 function readRole(role: unknown): TaskQueueRole {

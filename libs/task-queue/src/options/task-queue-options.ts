@@ -162,9 +162,20 @@ export interface TaskQueueModuleOptions {
    * @defaultValue '5s'
    */
   readonly publishTimeout?: Duration;
+  /**
+   * Error classes of the application that `get()` throws again as what they were, so that `instanceof` works on a
+   * failure that happened in another process. The library's own and JavaScript's are known. Constructors are not
+   * called; own properties that JSON can carry are there.
+   *
+   * @defaultValue none
+   */
+  readonly errors?: readonly ErrorClass[];
   /** How this application runs tasks. */
   readonly worker?: WorkerTuning;
 }
+
+/** A class of errors. */
+export type ErrorClass = abstract new (...args: never[]) => Error;
 
 /** A provider that makes the options, for `forRootAsync({ useClass })` and `useExisting`. */
 export interface TaskQueueOptionsFactory {

@@ -21,6 +21,11 @@ export interface GetOptions {
   readonly propagate?: boolean;
   /** Stops waiting when it aborts. The task itself goes on. */
   readonly signal?: AbortSignal;
+  /**
+   * Of a group or chord: ends the wait at the first member that fails, instead of when all have ended. The error then
+   * holds what is known by that time. The others go on. @defaultValue false
+   */
+  readonly failFast?: boolean;
   /** Waiting inside a task can bring a whole worker to a standstill, so it must be asked for. @defaultValue false */
   readonly allowInsideTask?: boolean;
 }
@@ -58,6 +63,8 @@ export interface ResultSource {
 const DEFAULT_TIMEOUT: Duration = '5m';
 /** A missed event costs at most this long. */
 const RECHECK_MS = { first: 50, max: 2_000 } as const;
+/** The end of a member wakes nobody who waits for its group. */
+const FAIL_FAST_MS = 100;
 
 /**
  * A handle on a task or canvas: its id, and everything that can be asked by it. It holds no state, so one made
@@ -133,8 +140,18 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
   async get(options: GetOptions = {}): Promise<R | Unpropagated> {
     const snapshot = await this.waitUntilTerminal(options);
     if (snapshot.state === 'SUCCESS') return snapshot.value as R;
+    if (!isTerminal(snapshot.state)) return this.#failEarly(snapshot, options);
     const error = snapshot.failure ? await this.toError(snapshot.failure) : new ResultUnknownError(this.id);
     if (options.propagate === false) return this.unpropagated(error);
+    throw error;
+  }
+
+  /** A member has failed, the others have not ended: the error of what is known by now. */
+  async #failEarly({ name, counts }: TaskSnapshot, options: GetOptions): Promise<Unpropagated> {
+    const members = await this.source.reader.outcomes(this.id);
+    const type = name === 'chord' ? ChordError : GroupError;
+    const error = new type(counts?.size ?? members.length, failuresOf(members), valuesOf(members));
+    if (options.propagate === false) return error as Unpropagated;
     throw error;
   }
 
@@ -215,7 +232,10 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
   }
 
   /** Every new look at the task, until it has ended or the signal aborts. */
-  protected async *follow(signal?: AbortSignal): AsyncGenerator<TaskSnapshot, void, undefined> {
+  protected async *follow(
+    signal?: AbortSignal,
+    recheckMaxMs: number = RECHECK_MS.max,
+  ): AsyncGenerator<TaskSnapshot, void, undefined> {
     const { reader } = this.source;
     let wake = (): void => undefined;
     let stop: (() => void) | undefined;
@@ -238,7 +258,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
           }
         }
         if (!woken) await pause(recheckMs, signal ? AbortSignal.any([signal, change.signal]) : change.signal);
-        recheckMs = Math.min(RECHECK_MS.max, recheckMs * 2);
+        recheckMs = Math.min(recheckMaxMs, recheckMs * 2);
       }
     } finally {
       stop?.();
@@ -263,9 +283,13 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => timeout.abort(), timeoutMs);
     const signal = options.signal ? AbortSignal.any([options.signal, timeout.signal]) : timeout.signal;
     try {
-      for await (const snapshot of this.follow(signal)) {
+      for await (const snapshot of this.follow(
+        signal,
+        options.failFast === true ? FAIL_FAST_MS : RECHECK_MS.max,
+      )) {
         if (snapshot.state === 'UNKNOWN') throw new ResultUnknownError(this.id);
         if (isTerminal(snapshot.state)) return snapshot;
+        if (options.failFast === true && (snapshot.counts?.failed ?? 0) > 0) return snapshot;
       }
     } finally {
       clearTimeout(timer);

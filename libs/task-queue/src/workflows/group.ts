@@ -1,8 +1,18 @@
 import type { GroupData } from '../canvas/canvas-data.js';
+import { canvasDataOf, withErrback } from '../canvas/canvas-node.js';
 import { addMember, makeGroup } from '../canvas/group.js';
+import type { TaskFailure } from '../failure/task-failure.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { GroupResult } from '../results/group-result.js';
-import type { AnyCanvas, CanvasLike, InputOf, InputOfAll, MissingOfAll, ResultOf } from './canvas-types.js';
+import type {
+  AnyCanvas,
+  CanvasLike,
+  Follower,
+  InputOf,
+  InputOfAll,
+  MissingOfAll,
+  ResultOf,
+} from './canvas-types.js';
 import { CanvasValue } from './canvas-value.js';
 import type { CanvasPublisher } from './port.js';
 
@@ -27,6 +37,23 @@ export class Group<
     member: C,
   ): Group<Missing, Appended<Values, ResultOf<C>>, unknown[] extends InputOf<C> ? Input : Missing> {
     return new Group(this.publisher, addMember(this.toJSON(), member));
+  }
+
+  /**
+   * With one more errback: runs once, when all members have ended, with all failures and all values.
+   *
+   * @param options `each: true` links it to every member instead: it runs once for each that fails, as in Celery
+   */
+  override linkError(errback: Follower<TaskFailure>, options: { readonly each?: boolean } = {}): this {
+    if (options.each !== true) return super.linkError(errback);
+    const data = this.toJSON();
+    const linked = canvasDataOf(errback, 'linkError');
+    return this.copy(
+      Object.freeze({
+        ...data,
+        members: Object.freeze(data.members.map((member) => withErrback(member, linked))),
+      }),
+    );
   }
 
   /** All members ignore the value that a canvas would put in front of their arguments. */
