@@ -10,15 +10,20 @@ import { spawn } from 'node:child_process';
  * @typedef {{ failure: string, output: string, ms: number }} Outcome
  */
 
+const farewellMs = 15_000;
+
 /** @type {Set<number>} */
 const groups = new Set();
 
 /**
+ * - `limitMs`: how long it may take;
+ * - `farewell`: once it has printed this it is done, and only has a moment left to end by itself.
+ *
  * @param {readonly string[]} command
- * @param {{ cwd: string, limitMs?: number, env?: NodeJS.ProcessEnv }} options
+ * @param {{ cwd: string, limitMs?: number, farewell?: string, env?: NodeJS.ProcessEnv }} options
  * @returns {Promise<Outcome>}
  */
-export function runCommand([file = '', ...args], { cwd, limitMs = 600_000, env = {} }) {
+export function runCommand([file = '', ...args], { cwd, limitMs = 600_000, farewell, env = {} }) {
   return new Promise((resolve) => {
     const start = performance.now();
     /** @type {Buffer[]} */
@@ -32,12 +37,21 @@ export function runCommand([file = '', ...args], { cwd, limitMs = 600_000, env =
       detached: true,
     });
     if (child.pid !== undefined) groups.add(child.pid);
-    const limit = setTimeout(() => {
-      failure = `no end within ${Math.round(limitMs / 1000)} s`;
-      endGroup(child.pid, 'SIGKILL');
-    }, limitMs);
-    child.stdout.on('data', (chunk) => chunks.push(chunk));
-    child.stderr.on('data', (chunk) => chunks.push(chunk));
+    /** @type {(ms: number, reason: string) => NodeJS.Timeout} */
+    const endAfter = (ms, reason) =>
+      setTimeout(() => {
+        failure = reason;
+        endGroup(child.pid, 'SIGKILL');
+      }, ms);
+    let limit = endAfter(limitMs, `no end within ${Math.round(limitMs / 1000)} s`);
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        chunks.push(chunk);
+        if (farewell === undefined || !chunk.includes(farewell)) return;
+        clearTimeout(limit);
+        limit = endAfter(farewellMs, 'done, but something that is left open kept it from ending');
+      });
+    }
     child.once('error', (error) => (failure = error.message));
     child.once('close', (code, signal) => {
       clearTimeout(limit);

@@ -99,6 +99,7 @@ async function runStep({ script, title, tests, limitMs }) {
   const flags = tests ? ['--', '--json', `--outputFile=${report}`] : [];
   const { failure, output, ms } = await runCommand(['npm', 'run', '--silent', script, ...flags], {
     cwd: root,
+    ...(tests ? { farewell: 'Jest did not exit' } : {}),
     ...(limitMs === undefined ? {} : { limitMs }),
   });
   // Another step of the stage has failed and ended this one.
