@@ -1,5 +1,5 @@
 import { CANVAS_QUEUE, rootOf } from '../flow/ids.js';
-import type { FlowPublisher } from './flow-publisher.js';
+import type { Producers } from './producers.js';
 import type { RedisClient } from './redis-connections.js';
 import { idInKey, type RedisKeys } from './redis-keys.js';
 
@@ -17,7 +17,7 @@ export class CanvasRemoval {
   constructor(
     private readonly client: () => Promise<RedisClient>,
     private readonly keys: RedisKeys,
-    private readonly publisher: FlowPublisher,
+    private readonly producers: Producers,
   ) {}
 
   async removeCanvas(id: string): Promise<void> {
@@ -27,7 +27,7 @@ export class CanvasRemoval {
 
   /** Removes a task that stands alone. */
   async removeTask(queue: string, id: string): Promise<void> {
-    await this.publisher.queueFor(queue, id).remove(id);
+    await this.producers.queue(queue, id).remove(id);
     if (rootOf(id) === id) await (await this.client()).del(this.keys.record(id));
   }
 
@@ -45,6 +45,6 @@ export class CanvasRemoval {
         cursor = next;
       } while (cursor !== '0');
     }
-    await this.publisher.queueFor(CANVAS_QUEUE, id).remove(id, { removeChildren: false });
+    await this.producers.queue(CANVAS_QUEUE, id).remove(id, { removeChildren: false });
   }
 }

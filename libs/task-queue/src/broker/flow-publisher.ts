@@ -1,13 +1,22 @@
-import { FlowProducer, type FlowJob, type JobsOptions, Queue } from 'bullmq';
+import type { FlowJob } from 'bullmq';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
-import type { SentinelEnvelope } from '../flow/envelope.js';
-import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
+import type { FlowPlan } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
 import type { Holder } from './canvas-ledger.js';
+import {
+  childOptions,
+  DISPATCH_LEASE_MS,
+  flowJob,
+  jobOptions,
+  leavesByQueue,
+  parentRef,
+  type ParentRef,
+} from './flow-jobs.js';
 import { Mutex } from './mutex.js';
-import type { ConnectionPurpose, RedisClient, RedisConnections } from './redis-connections.js';
+import type { Producers } from './producers.js';
+import type { RedisClient, RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
 
 /** What the publisher needs to know of the module's options. */
@@ -24,12 +33,9 @@ export type Publication =
   /** The activation in whose name it was made has been superseded; nothing was added. */
   | 'superseded';
 
-/** Trees up to this size go out as one transaction; wider ones are opened, filled in chunks and sealed. */
-const MAX_TRANSACTION = 1_000;
 /** Members per chunk: larger ones gain nothing and block Redis and the event loop longer. */
 const CHUNK = 500;
-/** How long a wide node waits for a producer that went silent; renewed while it publishes. */
-const DISPATCH_LEASE_MS = 60_000;
+const ANNOUNCE_EVERY_MS = 60_000;
 /** How often a fenced publication is repeated when its lock was renewed under it. */
 const FENCED_TRIES = 10;
 
@@ -45,16 +51,15 @@ const FENCED_TRIES = 10;
  *   that id exists. A worker that was paused or cut off between its decision and the deed changes nothing.
  */
 export class FlowPublisher {
-  readonly #queues = new Map<string, Queue>();
-  readonly #producers = new Map<string, FlowProducer>();
-  readonly #announced = new Set<string>();
+  /** When a queue was put into the set of queues last. */
+  readonly #announced = new Map<string, number>();
   readonly #fence = new Mutex();
 
   constructor(
     private readonly connections: RedisConnections,
     private readonly keys: RedisKeys,
+    private readonly producers: Producers,
     private readonly options: PublisherOptions,
-    private readonly onError: (error: Error) => void,
   ) {}
 
   /**
@@ -67,9 +72,12 @@ export class FlowPublisher {
       const client = await this.connections.ready('publish', this.options.publishTimeoutMs);
       await this.#announce(plan, client);
       if (plan.children.length === 0) {
-        await this.#queue(plan.job).add(plan.job.name, plan.job.data, this.#jobOptions(plan.job));
+        const { job } = plan;
+        await this.producers.queue(job.queue, job.id).add(job.name, job.data, jobOptions(job));
       } else {
-        await this.#addTree(plan, 'publish', pulse);
+        const open: FlowPlan[] = [];
+        await this.producers.flow(plan.job.id, 'publish').add(flowJob(plan, this.keys, open));
+        await this.#fillAll(open, pulse);
       }
       return 'published';
     });
@@ -93,30 +101,15 @@ export class FlowPublisher {
       const client = await this.connections.ready('ledger', this.options.publishTimeoutMs);
       await this.#announce(plan, client);
       const lock = `${this.keys.job(holder.queue, holder.id)}:lock`;
-      const parent = { id: holder.id, queue: `${this.keys.prefixOf(holder.id)}:${holder.queue}` };
       return this.#fenced(
         plan,
         pulse,
         client,
         lock,
         async () => ((await client.get(lock)) === holder.token ? 'free' : 'superseded'),
-        parent,
+        parentRef(this.keys, holder),
       );
     });
-  }
-
-  /** The BullMQ queue of a name, in the shard of a canvas; for reads and removals. */
-  queueFor(queue: string, canvasId: string): Queue {
-    return this.#queue({ queue, id: canvasId });
-  }
-
-  async close(): Promise<void> {
-    const open = [...this.#queues.values(), ...this.#producers.values()];
-    this.#queues.clear();
-    this.#producers.clear();
-    await Promise.allSettled(
-      open.map((one) => bounded(one.close(), 2_000, () => new Error('close timed out'))),
-    );
   }
 
   /** Runs one publication within its bound; whatever Redis answers becomes a typed error that names the id. */
@@ -142,8 +135,12 @@ export class FlowPublisher {
     }
   }
 
-  /** One transaction on the fencing connection, repeated while only a lock renewal came in between. */
-  #fenced(
+  /**
+   * One transaction on the fencing connection, repeated while only a lock renewal came in between.
+   *
+   * Each has a bound of its own: one whose answer was lost would else keep all others waiting for ever.
+   */
+  async #fenced(
     plan: FlowPlan,
     pulse: Pulse,
     client: RedisClient,
@@ -151,205 +148,111 @@ export class FlowPublisher {
     look: () => Promise<'free' | 'exists' | 'superseded'>,
     parent?: ParentRef,
   ): Promise<Publication> {
-    return this.#fence.run(async () => {
-      for (let tries = 1; ; tries++) {
-        await client.watch(watched);
+    const open: FlowPlan[] = [];
+    const flow = flowJob(plan, this.keys, open, parent);
+    const { publishTimeoutMs } = this.options;
+    const timedOut = () => new BrokerUnavailableError(`Redis did not answer within ${publishTimeoutMs} ms.`);
+    const done = await this.#fence.run(() =>
+      bounded(this.#transact(flow, plan.job.id, client, watched, look), publishTimeoutMs, timedOut),
+    );
+    if (done === 'published') await this.#fillAll(open, pulse);
+    return done;
+  }
+
+  async #transact(
+    flow: FlowJob,
+    id: string,
+    client: RedisClient,
+    watched: string,
+    look: () => Promise<'free' | 'exists' | 'superseded'>,
+  ): Promise<Publication> {
+    for (let tries = 1; ; tries++) {
+      await client.watch(watched);
+      try {
         const found = await look();
         if (found !== 'free') {
           await client.unwatch();
           return found;
         }
-        try {
-          await this.#addTree(plan, 'ledger', pulse, parent);
-          return 'published';
-        } catch (error) {
-          // BullMQ stumbles over the null that EXEC gives when the watched key has changed.
-          if (!(error instanceof TypeError) || tries >= FENCED_TRIES) throw error;
-        }
+        await this.producers.flow(id, 'ledger').add(flow);
+        return 'published';
+      } catch (error) {
+        // BullMQ stumbles over the null that EXEC gives when the watched key has changed.
+        if (error instanceof TypeError && tries < FENCED_TRIES) continue;
+        await client.unwatch().catch(() => undefined);
+        throw error;
       }
-    });
+    }
   }
 
-  async #addTree(
-    plan: FlowPlan,
-    purpose: ConnectionPurpose,
-    pulse: Pulse,
-    parent?: ParentRef,
-  ): Promise<void> {
-    const open: FlowPlan[] = [];
-    const flow = this.#flowJob(plan, parent !== undefined, open);
-    if (parent) flow.opts = { ...flow.opts, parent };
-    await this.#producer(plan.job, purpose).add(flow);
+  async #fillAll(open: readonly FlowPlan[], pulse: Pulse): Promise<void> {
     for (const node of open) await this.#fill(node, pulse);
   }
 
   /** Publishes the members of an opened node in chunks, then seals it. */
   async #fill(node: FlowPlan, pulse: Pulse): Promise<void> {
-    const parent = { id: node.job.id, queue: `${this.keys.prefixOf(node.job.id)}:${node.job.queue}` };
+    const parent = parentRef(this.keys, node.job);
+    const sentinel = childId(node.job.id, 'sentinel');
+    const nodes = this.producers.queue(CANVAS_QUEUE, node.job.id);
     let renewed = Date.now();
     for (let at = 0; at < node.children.length; at += CHUNK) {
-      const chunk = node.children.slice(at, at + CHUNK);
-      for (const members of leavesByQueue(chunk)) await this.#addLeaves(members, parent);
-      const open: FlowPlan[] = [];
-      const flows = chunk
-        .filter((child) => child.children.length > 0)
-        .map((child) => {
-          const flow = this.#flowJob(child, true, open);
-          return { ...flow, opts: { ...flow.opts, parent } };
-        });
-      if (flows.length > 0) await this.#producer(node.job, 'publish').addBulk(flows);
-      for (const inner of open) await this.#fill(inner, pulse);
+      await this.#addChunk(node.children.slice(at, at + CHUNK), node, parent, pulse);
       pulse.at = Date.now();
       if (Date.now() - renewed > DISPATCH_LEASE_MS / 3) {
         renewed = Date.now();
-        await this.#renewLease(node);
+        await (await nodes.getJob(sentinel))?.changeDelay(DISPATCH_LEASE_MS);
       }
     }
-    await this.#queue({ queue: CANVAS_QUEUE, id: node.job.id }).remove(childId(node.job.id, 'sentinel'));
+    await nodes.remove(sentinel);
   }
 
-  async #addLeaves(members: readonly FlowPlan[], parent: ParentRef): Promise<void> {
-    const first = members[0];
-    if (first === undefined) return;
-    await this.#queue(first.job).addBulk(
-      members.map(({ job }) => ({
+  async #addChunk(
+    chunk: readonly FlowPlan[],
+    node: FlowPlan,
+    parent: ParentRef,
+    pulse: Pulse,
+  ): Promise<void> {
+    for (const leaves of leavesByQueue(chunk)) {
+      const [first] = leaves;
+      if (first === undefined) continue;
+      const jobs = leaves.map(({ job }) => ({
         name: job.name,
         data: job.data,
-        opts: { ...this.#jobOptions(job), ...UNDER_NODE, parent },
-      })),
-    );
-  }
-
-  async #renewLease(node: FlowPlan): Promise<void> {
-    const queue = this.#queue({ queue: CANVAS_QUEUE, id: node.job.id });
-    const sentinel = await queue.getJob(childId(node.job.id, 'sentinel'));
-    await sentinel?.changeDelay(DISPATCH_LEASE_MS);
-  }
-
-  /** BullMQ's form of a plan. Nodes too wide for one transaction keep only their sentinel, and go to `open`. */
-  #flowJob(plan: FlowPlan, hasParent: boolean, open: FlowPlan[]): FlowJob {
-    const { job, children } = plan;
-    const wide = plan.size > MAX_TRANSACTION && children.length > 0;
-    if (wide) open.push(plan);
-    return {
-      name: job.name,
-      queueName: job.queue,
-      prefix: this.keys.prefixOf(job.id),
-      data: job.data,
-      opts: { ...this.#jobOptions(job), ...(hasParent ? UNDER_NODE : {}) },
-      ...(children.length === 0
-        ? {}
-        : {
-            children: wide
-              ? [this.#sentinel(plan)]
-              : children.map((child) => this.#flowJob(child, true, open)),
-          }),
-    };
-  }
-
-  #sentinel(node: FlowPlan): FlowJob {
-    const data: SentinelEnvelope = { v: 1, node: 'sentinel' };
-    return {
-      name: 'sentinel',
-      queueName: CANVAS_QUEUE,
-      prefix: this.keys.prefixOf(node.job.id),
-      data,
-      opts: {
-        jobId: childId(node.job.id, 'sentinel'),
-        delay: DISPATCH_LEASE_MS,
-        ...GOES_WITH_ITS_END,
-        ...UNDER_NODE,
-      },
-    };
-  }
-
-  #jobOptions(job: PlannedJob): JobsOptions {
-    return {
-      jobId: job.id,
-      ...(job.delayMs === undefined ? {} : { delay: job.delayMs }),
-      ...(job.priority === undefined ? {} : { priority: job.priority }),
-      ...(job.lifo === true ? { lifo: true } : {}),
-      // Whatever else is kept goes when it has expired; BullMQ's own removal by age costs every task that ends.
-      ...(job.retention === 'parent' ? GOES_WITH_ITS_END : {}),
-    };
-  }
-
-  #queue({ queue, id }: Pick<PlannedJob, 'queue' | 'id'>): Queue {
-    const prefix = this.keys.prefixOf(id);
-    const key = `${prefix}:${queue}`;
-    let known = this.#queues.get(key);
-    if (known === undefined) {
-      known = new Queue(queue, {
-        connection: this.connections.get('publish'),
-        prefix,
-        skipVersionCheck: true,
-        skipWaitingForReady: true,
-        skipMetasUpdate: true,
-      });
-      known.on('error', this.onError);
-      this.#queues.set(key, known);
-      // One that met a dropping connection while it opened would reject for ever; the next call makes a new one.
-      known.waitUntilReady().catch(() => this.#queues.delete(key));
+        opts: childOptions(job, parent),
+      }));
+      await this.producers.queue(first.job.queue, first.job.id).addBulk(jobs);
     }
-    return known;
+    const open: FlowPlan[] = [];
+    const flows = chunk
+      .filter((child) => child.children.length > 0)
+      .map((child) => flowJob(child, this.keys, open, parent));
+    if (flows.length > 0) await this.producers.flow(node.job.id, 'publish').addBulk(flows);
+    await this.#fillAll(open, pulse);
   }
 
-  #producer({ id }: Pick<PlannedJob, 'id'>, purpose: ConnectionPurpose): FlowProducer {
-    const prefix = this.keys.prefixOf(id);
-    const key = `${purpose}:${prefix}`;
-    let known = this.#producers.get(key);
-    if (known === undefined) {
-      known = new FlowProducer({
-        connection: this.connections.get(purpose),
-        prefix,
-        skipWaitingForReady: true,
-      });
-      known.on('error', this.onError);
-      this.#producers.set(key, known);
-      known.waitUntilReady().catch(() => this.#producers.delete(key));
-    }
-    return known;
-  }
-
-  /** Puts the queues of a plan into the set that handles are looked up with; once per process. */
+  /**
+   * Puts the queues of a plan into the set that handles are looked up with: now and then, in case Redis has come back
+   * without it.
+   */
   async #announce(plan: FlowPlan, client: RedisClient): Promise<void> {
     const prefix = this.keys.prefixOf(plan.job.id);
     const fresh = new Set<string>();
+    const nowMs = Date.now();
     const visit = ({ job, children }: FlowPlan): void => {
-      if (job.queue !== CANVAS_QUEUE && !this.#announced.has(`${prefix}:${job.queue}`)) fresh.add(job.queue);
-      children.forEach(visit);
+      if (job.queue === CANVAS_QUEUE) return children.forEach(visit);
+      const last = this.#announced.get(`${prefix}:${job.queue}`) ?? -Infinity;
+      if (nowMs - last > ANNOUNCE_EVERY_MS) fresh.add(job.queue);
     };
     visit(plan);
     if (fresh.size === 0) return;
     await client.sadd(this.keys.queues(prefix), ...fresh);
-    for (const queue of fresh) this.#announced.add(`${prefix}:${queue}`);
+    for (const queue of fresh) this.#announced.set(`${prefix}:${queue}`, nowMs);
   }
-}
-
-const GOES_WITH_ITS_END: JobsOptions = { removeOnComplete: true, removeOnFail: true };
-
-/** Every edge says what happens when a child fails: the node hears of it and runs when all are terminal. */
-const UNDER_NODE: JobsOptions = { ignoreDependencyOnFailure: true };
-
-interface ParentRef {
-  readonly id: string;
-  readonly queue: string;
 }
 
 /** When a publication last got somewhere; a wide one takes as long as it takes, while it moves. */
 interface Pulse {
   at: number;
-}
-
-function leavesByQueue(plans: readonly FlowPlan[]): FlowPlan[][] {
-  const queues = new Map<string, FlowPlan[]>();
-  for (const plan of plans) {
-    if (plan.children.length > 0) continue;
-    const members = queues.get(plan.job.queue);
-    if (members) members.push(plan);
-    else queues.set(plan.job.queue, [plan]);
-  }
-  return [...queues.values()];
 }
 
 /** Bounds the time that a publication may stand still. */

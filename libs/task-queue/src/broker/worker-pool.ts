@@ -1,11 +1,4 @@
-import {
-  DelayedError,
-  type Job,
-  UnrecoverableError,
-  WaitingChildrenError,
-  WaitingError,
-  Worker,
-} from 'bullmq';
+import { type Job, UnrecoverableError, WaitingChildrenError, WaitingError, Worker } from 'bullmq';
 import { bounded, pause } from '../primitives/bounded.js';
 import type { Delivery, Processor, Verdict } from './delivery.js';
 import type { RedisConnections } from './redis-connections.js';

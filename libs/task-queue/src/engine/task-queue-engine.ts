@@ -3,6 +3,7 @@ import { CanvasRemoval } from '../broker/canvas-removal.js';
 import { CompletionEvents } from '../broker/completion-events.js';
 import { ControlChannel } from '../broker/control-channel.js';
 import { FlowPublisher } from '../broker/flow-publisher.js';
+import { Producers } from '../broker/producers.js';
 import { type ConnectionPurpose, RedisConnections } from '../broker/redis-connections.js';
 import { RedisKeys } from '../broker/redis-keys.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
@@ -34,6 +35,7 @@ export class TaskQueueEngine implements ResultSource {
   readonly errors: ErrorRegistry;
   readonly keys: RedisKeys;
   readonly connections: RedisConnections;
+  readonly producers: Producers;
   readonly publisher: FlowPublisher;
   readonly ledger: CanvasLedger;
   readonly reader: TaskReader;
@@ -58,12 +60,10 @@ export class TaskQueueEngine implements ResultSource {
     this.connections = new RedisConnections(options.connection, (error, purpose: ConnectionPurpose) =>
       onError(error, `connection for ${purpose}`),
     );
-    this.publisher = new FlowPublisher(
-      this.connections,
-      this.keys,
-      { publishTimeoutMs: options.publishTimeoutMs },
-      (error) => onError(error, 'publishing'),
-    );
+    this.producers = new Producers(this.connections, this.keys, (error) => onError(error, 'publishing'));
+    this.publisher = new FlowPublisher(this.connections, this.keys, this.producers, {
+      publishTimeoutMs: options.publishTimeoutMs,
+    });
     this.ledger = new CanvasLedger(
       this.keys,
       () => this.connections.ready('ledger', options.publishTimeoutMs),
@@ -80,10 +80,10 @@ export class TaskQueueEngine implements ResultSource {
     this.removal = new CanvasRemoval(
       () => this.connections.ready('publish', options.publishTimeoutMs),
       this.keys,
-      this.publisher,
+      this.producers,
     );
     this.control = new ControlChannel(this.connections, this.keys, options.publishTimeoutMs);
-    this.revocation = new Revocation(this.ledger, this.reader, this.publisher, this.control, (queue) =>
+    this.revocation = new Revocation(this.ledger, this.reader, this.producers, this.control, (queue) =>
       this.resultExpiresMs(queue),
     );
     this.worker = new WorkerRuntime(this, onError);
@@ -150,7 +150,7 @@ export class TaskQueueEngine implements ResultSource {
   async close(): Promise<void> {
     await this.worker.stop();
     await this.events.close();
-    await this.publisher.close();
+    await this.producers.close();
     this.connections.close();
   }
 }

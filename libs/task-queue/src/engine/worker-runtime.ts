@@ -3,6 +3,7 @@ import type { CanvasRemoval } from '../broker/canvas-removal.js';
 import type { Delivery } from '../broker/delivery.js';
 import type { ControlChannel, ControlMessage } from '../broker/control-channel.js';
 import type { FlowPublisher } from '../broker/flow-publisher.js';
+import type { Producers } from '../broker/producers.js';
 import type { RedisConnections } from '../broker/redis-connections.js';
 import type { RedisKeys } from '../broker/redis-keys.js';
 import { WorkerPool } from '../broker/worker-pool.js';
@@ -32,6 +33,7 @@ export interface WorkerParts {
   readonly strategies: ReadonlyMap<string, ChordRecovery>;
   readonly keys: RedisKeys;
   readonly connections: RedisConnections;
+  readonly producers: Producers;
   readonly publisher: FlowPublisher;
   readonly ledger: CanvasLedger;
   readonly reader: TaskReader;
@@ -171,13 +173,13 @@ export class WorkerRuntime {
   }
 
   #startJanitor(): Janitor {
-    const { connections, keys, publisher, removal, clock, log, options } = this.engine;
+    const { connections, keys, producers, removal, clock, log, options } = this.engine;
     const queues = new Map(this.#queues().map((queue) => [queue, this.engine.resultExpiresMs(queue)]));
     const janitor = new Janitor(
       {
         client: () => connections.ready('publish', options.publishTimeoutMs),
         keys,
-        publisher,
+        producers,
         removal,
         queues,
         clock,

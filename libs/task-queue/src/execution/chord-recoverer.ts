@@ -65,16 +65,12 @@ export class ChordRecoverer {
       case 'CallbackWithOutcomes':
         return { ...about, next: { run: 'callback', members: 'outcomes' } };
       default:
-        return { ...about, next: await this.#askOwn(delivery, node, record) };
+        return { ...about, next: await this.#askOwn(delivery, node) };
     }
   }
 
   /** A strategy of the application's. Whatever it does, the chord goes on: what it throws fails the chord. */
-  async #askOwn(
-    delivery: Delivery,
-    node: ChordNode,
-    record: NodeRecord,
-  ): Promise<ChordDecisionRecord['next']> {
+  async #askOwn(delivery: Delivery, node: ChordNode): Promise<ChordDecisionRecord['next']> {
     const strategy = this.strategies.get(node.recovery) ?? BUILT_IN_RECOVERIES.get(node.recovery);
     if (strategy === undefined) {
       return failWith(

@@ -1,5 +1,5 @@
 import type { CanvasRemoval } from '../broker/canvas-removal.js';
-import type { FlowPublisher } from '../broker/flow-publisher.js';
+import type { Producers } from '../broker/producers.js';
 import type { RedisClient } from '../broker/redis-connections.js';
 import type { RedisKeys } from '../broker/redis-keys.js';
 import type { Clock } from '../primitives/clock.js';
@@ -10,7 +10,7 @@ import type { EngineLog } from './engine-log.js';
 export interface JanitorDeps {
   readonly client: () => Promise<RedisClient>;
   readonly keys: RedisKeys;
-  readonly publisher: FlowPublisher;
+  readonly producers: Producers;
   readonly removal: CanvasRemoval;
   /** Queues that this application serves, with the age at which their results go. */
   readonly queues: ReadonlyMap<string, number>;
@@ -67,7 +67,7 @@ export class Janitor {
 
   /** Tasks that stand alone. BullMQ drops old ones when another one ends; on a quiet queue nobody would. */
   async #tasks(queue: string, shard: number, ageMs: number): Promise<void> {
-    const bull = this.deps.publisher.queueFor(queue, `${shard.toString(36)}~`);
+    const bull = this.deps.producers.queue(queue, `${shard.toString(36)}~`);
     for (const set of ['completed', 'failed'] as const) {
       while ((await bull.clean(ageMs, PAGE, set)).length === PAGE && !this.#stop.signal.aborted);
     }

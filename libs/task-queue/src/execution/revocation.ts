@@ -1,6 +1,6 @@
 import type { CanvasLedger } from '../broker/canvas-ledger.js';
 import type { ControlChannel } from '../broker/control-channel.js';
-import type { FlowPublisher } from '../broker/flow-publisher.js';
+import type { Producers } from '../broker/producers.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
 import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
 import type { TaskReader } from '../results/task-reader.js';
@@ -27,7 +27,7 @@ export class Revocation {
   constructor(
     private readonly ledger: CanvasLedger,
     private readonly reader: TaskReader,
-    private readonly publisher: FlowPublisher,
+    private readonly producers: Producers,
     private readonly control: ControlChannel,
     private readonly resultExpiresMs: (queue: string) => number,
   ) {}
@@ -62,10 +62,10 @@ export class Revocation {
 
   /** The record first: a task that is out of its queue without one would count as removed by hand. */
   async #revokeTask(queue: string, id: string): Promise<void> {
-    const job = await this.publisher.queueFor(queue, id).getJob(id);
+    const job = await this.producers.queue(queue, id).getJob(id);
     if (job === undefined) return;
     await this.ledger.writeFailure(id, failureOfRevoked(id, job.name, queue), this.#ttl(id, queue));
-    const removed = await this.publisher.queueFor(queue, id).remove(id);
+    const removed = await this.producers.queue(queue, id).remove(id);
     // It runs, or has ended in this moment: what it comes to is what counts.
     if (removed === 0) await this.ledger.dropFailure(id);
   }

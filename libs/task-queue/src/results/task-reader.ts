@@ -122,7 +122,10 @@ export class TaskReader {
             : failureOfSkipped(id, above.failure);
         return { id, state: above.state, failure };
       }
-      default:
+      case 'PENDING':
+      case 'RECEIVED':
+      case 'STARTED':
+      case 'RETRY':
         return { id, state: 'PENDING' };
     }
   }

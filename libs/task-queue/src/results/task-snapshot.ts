@@ -84,7 +84,8 @@ export interface JobFields {
 
 /** Reads the flat list that Redis answered. */
 export function parseReply(flat: readonly (string | number | null)[]): TaskReply {
-  const [source, failureJson, decisionJson] = flat;
+  const [, failureJson, decisionJson] = flat;
+  const source = flat[0] as TaskReply['source'];
   const record = typeof failureJson === 'string' ? { record: JSON.parse(failureJson) as TaskFailure } : {};
   const decision =
     typeof decisionJson === 'string' ? { decision: JSON.parse(decisionJson) as ChordDecisionRecord } : {};
@@ -108,7 +109,7 @@ export function parseReply(flat: readonly (string | number | null)[]): TaskReply
       return { source, queue: text(3) ?? '', reason: text(4) ?? '', ...record };
     case 'absent':
       return { source, ...record };
-    default:
+    case 'unknown':
       return { source: 'unknown', ...record };
   }
 }

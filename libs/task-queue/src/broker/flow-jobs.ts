@@ -1,0 +1,98 @@
+import type { FlowJob, JobsOptions } from 'bullmq';
+import type { SentinelEnvelope } from '../flow/envelope.js';
+import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
+import { CANVAS_QUEUE, childId } from '../flow/ids.js';
+import type { RedisKeys } from './redis-keys.js';
+
+/** Trees up to this size go out as one transaction; wider nodes are opened, filled in chunks and sealed. */
+const MAX_TRANSACTION = 1_000;
+/** How long a wide node waits for a producer that went silent; renewed while it publishes. */
+export const DISPATCH_LEASE_MS = 60_000;
+
+/** A node's job, as a child of it refers to it. */
+export interface ParentRef {
+  readonly id: string;
+  readonly queue: string;
+}
+
+export function parentRef(keys: RedisKeys, { id, queue }: Pick<PlannedJob, 'id' | 'queue'>): ParentRef {
+  return { id, queue: `${keys.prefixOf(id)}:${queue}` };
+}
+
+const GOES_WITH_ITS_END: JobsOptions = { removeOnComplete: true, removeOnFail: true };
+/** Every edge says what happens when a child fails: the node hears of it, and runs when all are terminal. */
+const UNDER_NODE: JobsOptions = { ignoreDependencyOnFailure: true };
+
+/** BullMQ's options of a job that stands alone. */
+export function jobOptions(job: PlannedJob): JobsOptions {
+  return {
+    jobId: job.id,
+    ...(job.delayMs === undefined ? {} : { delay: job.delayMs }),
+    ...(job.priority === undefined ? {} : { priority: job.priority }),
+    ...(job.lifo === true ? { lifo: true } : {}),
+    // Whatever else is kept goes when it has expired; BullMQ's own removal by age costs every task that ends.
+    ...(job.retention === 'parent' ? GOES_WITH_ITS_END : {}),
+  };
+}
+
+/** BullMQ's options of a job below a node. */
+export function childOptions(job: PlannedJob, parent: ParentRef): JobsOptions {
+  return { ...jobOptions(job), ...UNDER_NODE, parent };
+}
+
+/**
+ * BullMQ's form of a plan.
+ *
+ * @param open gets the nodes that are too wide for one transaction: they go out with a sentinel instead of their
+ *   children, and are to be filled
+ */
+export function flowJob(plan: FlowPlan, keys: RedisKeys, open: FlowPlan[], parent?: ParentRef): FlowJob {
+  const job = nodeJob(plan, keys, open, parent !== undefined);
+  return parent === undefined ? job : { ...job, opts: { ...job.opts, parent } };
+}
+
+function nodeJob(plan: FlowPlan, keys: RedisKeys, open: FlowPlan[], below: boolean): FlowJob {
+  const { job, children } = plan;
+  const wide = plan.size > MAX_TRANSACTION && children.length > 0;
+  if (wide) open.push(plan);
+  return {
+    name: job.name,
+    queueName: job.queue,
+    prefix: keys.prefixOf(job.id),
+    data: job.data,
+    opts: { ...jobOptions(job), ...(below ? UNDER_NODE : {}) },
+    ...(children.length === 0
+      ? {}
+      : {
+          children: wide ? [sentinel(plan, keys)] : children.map((child) => nodeJob(child, keys, open, true)),
+        }),
+  };
+}
+
+function sentinel(node: FlowPlan, keys: RedisKeys): FlowJob {
+  const data: SentinelEnvelope = { v: 1, node: 'sentinel' };
+  return {
+    name: 'sentinel',
+    queueName: CANVAS_QUEUE,
+    prefix: keys.prefixOf(node.job.id),
+    data,
+    opts: {
+      jobId: childId(node.job.id, 'sentinel'),
+      delay: DISPATCH_LEASE_MS,
+      ...GOES_WITH_ITS_END,
+      ...UNDER_NODE,
+    },
+  };
+}
+
+/** The plans without children, by their queue. */
+export function leavesByQueue(plans: readonly FlowPlan[]): FlowPlan[][] {
+  const queues = new Map<string, FlowPlan[]>();
+  for (const plan of plans) {
+    if (plan.children.length > 0) continue;
+    const members = queues.get(plan.job.queue);
+    if (members) members.push(plan);
+    else queues.set(plan.job.queue, [plan]);
+  }
+  return [...queues.values()];
+}
