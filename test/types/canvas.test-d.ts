@@ -1,10 +1,6 @@
-import type { AsyncResult } from '../../libs/task-queue/src/results/async-result.js';
-import type { GroupResult } from '../../libs/task-queue/src/results/group-result.js';
-import type { Chain } from '../../libs/task-queue/src/workflows/chain.js';
-import type { Group } from '../../libs/task-queue/src/workflows/group.js';
-import { createSignature, type Signature } from '../../libs/task-queue/src/workflows/signature.js';
+import type { AsyncResult, Chain, Group, GroupResult, Signature } from 'nestjs-task-queue';
 import { type Contract, ContractTasks, MathTasks, type Report, type Summary } from './fixtures.js';
-import { assertType, chain, type Equal, group, publisher, tasks } from './support.js';
+import { assertType, chain, type Equal, group, tasks, workflows } from './support.js';
 
 const contracts = tasks(ContractTasks);
 const math = tasks(MathTasks);
@@ -167,7 +163,7 @@ export const incomplete: Signature<[], Summary> = contracts.processContract.s();
 export const immutable: Signature<[], Summary, unknown[]> = contracts.processContract.s({ id: 'x' });
 
 // A task that this program does not know: its types are what the caller says.
-const remote = createSignature<number>(publisher, { kind: 'task', task: 'other.count', args: [] });
+const remote = workflows.signature<number>('other.count');
 void remote.delay();
 void remote.delay(1, 'x');
 chain(math.double.s(1), remote, math.double.s());

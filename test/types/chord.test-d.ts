@@ -1,17 +1,6 @@
-import {
-  CallbackWithOutcomes,
-  CallbackWithSuccesses,
-  ErrbackOnly,
-  type Outcome,
-} from '../../libs/task-queue/src/chords/built-in-recoveries.js';
-import {
-  type ChordDecision,
-  type ChordOutcome,
-  ChordRecovery,
-} from '../../libs/task-queue/src/chords/chord-recovery.js';
-import type { AsyncResult } from '../../libs/task-queue/src/results/async-result.js';
-import type { Chord } from '../../libs/task-queue/src/workflows/chord.js';
-import type { Signature } from '../../libs/task-queue/src/workflows/signature.js';
+import type { AsyncResult, Chord, Signature } from 'nestjs-task-queue';
+import { CallbackWithOutcomes, CallbackWithSuccesses, ErrbackOnly, type Outcome } from 'nestjs-task-queue';
+import { type ChordDecision, type ChordOutcome, ChordRecovery } from 'nestjs-task-queue';
 import { type Contract, ContractTasks, MathTasks, type Report, type Summary } from './fixtures.js';
 import { assertType, chain, chord, type Equal, group, tasks } from './support.js';
 

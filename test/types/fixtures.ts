@@ -1,7 +1,4 @@
-import type { Outcome } from '../../libs/task-queue/src/chords/built-in-recoveries.js';
-import type { TaskFailure } from '../../libs/task-queue/src/failure/task-failure.js';
-import type { TaskContext } from '../../libs/task-queue/src/task/task-context.js';
-
+import type { Outcome, TaskContext, TaskFailure } from 'nestjs-task-queue';
 export interface Contract {
   id: string;
 }

@@ -1,5 +1,4 @@
-import type { Chain } from '../../libs/task-queue/src/workflows/chain.js';
-import type { Chord } from '../../libs/task-queue/src/workflows/chord.js';
+import type { Chain, Chord } from 'nestjs-task-queue';
 import { MathTasks } from './fixtures.js';
 import { assertType, chain, chord, type Equal, tasks } from './support.js';
 

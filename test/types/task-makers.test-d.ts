@@ -1,5 +1,4 @@
-import type { AsyncResult } from '../../libs/task-queue/src/results/async-result.js';
-import type { Signature } from '../../libs/task-queue/src/workflows/signature.js';
+import type { AsyncResult, Signature } from 'nestjs-task-queue';
 import { ContractTasks, type Contract, MathTasks, type Summary } from './fixtures.js';
 import { assertType, type Equal, tasks } from './support.js';
 
