@@ -32,6 +32,7 @@ import {
   NonRetryableError,
   OnFailure,
   OnRetry,
+  OnRevoked,
   OnSuccess,
   type Outcome,
   RejectTask,
@@ -542,6 +543,7 @@ describe('docs/chord-recovery.md', () => {
 @Injectable()
 class LongTasks {
   readonly release = new AbortController();
+  readonly revoked: string[] = [];
 
   @Task()
   async work(task: TaskContext): Promise<string> {
@@ -549,6 +551,11 @@ class LongTasks {
     await Promise.race([once(this.release.signal, 'abort'), once(task.signal, 'abort')]);
     task.signal.throwIfAborted();
     return 'done';
+  }
+
+  @OnRevoked('work')
+  wasRevoked({ request }: TaskFailure): void {
+    this.revoked.push(request.id);
   }
 
   @Task({ ignoreResult: true })
@@ -592,14 +599,25 @@ describe('docs/results.md', () => {
     expect(unknown).toEqual([{ data: { state: 'UNKNOWN' } }]);
   });
 
-  it('revoke: from another application, with terminate', async () => {
+  it('revoke, from another application: what runs has its hook, what waits has none', async () => {
     const workflows = await start([LongTasks]);
     const api = await start([], { role: 'producer' });
-    const handle = await workflows.tasks(LongTasks).work.delay();
-    await until(async () => (await handle.progress()) !== undefined);
-    expect(await api.result(handle.id).revoke({ terminate: true })).toBe(true);
-    await until(() => handle.ready());
-    expect(await handle.describe()).toMatchObject({ state: 'REVOKED', error: { reason: 'revoked' } });
+    const { work } = workflows.tasks(LongTasks);
+    const running = await work.delay();
+    const waiting = await work.applyAsync([], { countdown: '1h' });
+    await until(async () => (await running.progress()) !== undefined);
+    for (const { id } of [waiting, running]) {
+      expect(await api.result(id).revoke({ terminate: true })).toBe(true);
+      await until(() => api.result(id).ready());
+      expect(await api.result(id).describe()).toMatchObject({
+        state: 'REVOKED',
+        error: { reason: 'revoked' },
+      });
+      expect(await api.result(id).revoke()).toBe(false);
+    }
+    const tasks = apps[0]?.get(LongTasks) as LongTasks;
+    await until(() => tasks.revoked.length > 0);
+    expect(tasks.revoked).toEqual([running.id]);
   });
 
   it('errors come back as their class where it is known', async () => {
