@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { readdir, realpath } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { ManifestProblem, readManifest } from './package-manifest.js';
+import { transientCode } from './transient-error.js';
 
 /** One installed package. */
 export interface InstalledPackage {
@@ -79,7 +80,11 @@ async function visitPackage(walk: Walk, folder: string, folderName: string): Pro
 
 /** The folders (and links) in a folder, sorted; none when it does not exist. */
 async function foldersIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    // To take it for an empty folder would leave packages out without a word.
+    if (transientCode(error) !== undefined) throw error;
+    return [];
+  });
   return entries
     .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
     .map(({ name }) => name)

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { transientCode } from './transient-error.js';
 
 /** The fields of a package.json that the audit reads; what an author wrote there may be anything. */
 export interface PackageManifest {
@@ -30,6 +31,8 @@ export async function readManifest(
     signal?.throwIfAborted();
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    // Says nothing about the package: another try may well read it.
+    if (transientCode(error) !== undefined) throw error;
     throw new ManifestProblem(`cannot be read: ${(error as Error).message}`, { cause: error });
   }
   return parseManifest(text);
