@@ -9,7 +9,7 @@ import {
   WorkerLostError,
 } from '../errors/task.errors.js';
 import type { TaskFailure } from '../failure/task-failure.js';
-import { decodeTask, type InputRef, type TaskEnvelope } from '../flow/envelope.js';
+import { decodeTask, type InputRef, retriesMade, type TaskEnvelope, withRetry } from '../flow/envelope.js';
 import { parentOf } from '../flow/ids.js';
 import type { Clock, RandomSource } from '../primitives/clock.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
@@ -184,7 +184,7 @@ export class TaskProcessor {
       error,
       {
         policies: definition.policies,
-        made: envelope.made ?? {},
+        made: retriesMade(envelope.retried, attempt.delivery.attemptsMade),
         ...(envelope.maxRetries === undefined ? {} : { maxRetries: envelope.maxRetries }),
       },
       this.deps.clock,
@@ -245,8 +245,7 @@ export class TaskProcessor {
   ): Promise<Verdict> {
     const { clock, ledger, log, stopping } = this.deps;
     const failure = failureRecord(delivery, args, error, clock.wallMs());
-    const counter = String(decision.policy);
-    const made = { ...envelope.made, [counter]: (envelope.made?.[counter] ?? 0) + 1 };
+    const retried = withRetry(envelope.retried, decision.policy, delivery.attemptsMade);
     try {
       if (await untilStored(() => ledger.isRevoked(delivery.id), stopping, log)) {
         return await this.#settleFailure(
@@ -255,7 +254,7 @@ export class TaskProcessor {
           new TaskRevokedError(`Task ${delivery.id} was revoked.`, { cause: error }),
         );
       }
-      await untilStored(() => delivery.updateData({ ...envelope, made }), stopping, log);
+      await untilStored(() => delivery.updateData({ ...envelope, retried }), stopping, log);
     } catch {
       return { do: 'give-back' };
     }

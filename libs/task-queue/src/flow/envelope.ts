@@ -40,8 +40,37 @@ export interface TaskEnvelope {
   /** Epoch milliseconds after which the task is not started any more. */
   readonly expires?: number;
   readonly ignoreResult?: boolean;
-  /** Retries made so far under each policy. */
-  readonly made?: Readonly<Record<string, number>>;
+  readonly retried?: RetryCount;
+}
+
+/**
+ * Retries that were asked for so far. It is noted before the attempt is handed back, so a crash in between leaves a
+ * note of a retry that was never made: `attempts` tells.
+ */
+export interface RetryCount {
+  /** How many under each policy, by its index. */
+  readonly made: Readonly<Record<string, number>>;
+  /** The policy of the last one. */
+  readonly last: string;
+  /** How many attempts have ended in an error when the last one counts. */
+  readonly attempts: number;
+}
+
+/** The retries that were really made, after so many attempts that ended in an error. */
+export function retriesMade(
+  count: RetryCount | undefined,
+  attemptsMade: number,
+): Readonly<Record<string, number>> {
+  if (count === undefined) return {};
+  if (count.attempts <= attemptsMade) return count.made;
+  return { ...count.made, [count.last]: (count.made[count.last] ?? 1) - 1 };
+}
+
+/** The count with one more retry, under this policy. */
+export function withRetry(count: RetryCount | undefined, policy: number, attemptsMade: number): RetryCount {
+  const made = retriesMade(count, attemptsMade);
+  const last = String(policy);
+  return { made: { ...made, [last]: (made[last] ?? 0) + 1 }, last, attempts: attemptsMade + 1 };
 }
 
 /** A composite: what its job needs to know to lead its children to one value. */
