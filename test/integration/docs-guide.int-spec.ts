@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   Controller,
   type ExecutionContext,
@@ -20,6 +21,7 @@ import { lastValueFrom, Observable, toArray } from 'rxjs';
 import {
   Arg,
   type AsyncResult,
+  BrokerUnavailableError,
   CallbackWithOutcomes,
   CallbackWithSuccesses,
   type CanvasData,
@@ -669,5 +671,45 @@ describe('docs/results.md', () => {
     await gone(canvas);
     await gone(alone);
     expect(await workflows.result(`${canvas.id}.0`).state()).toBe('UNKNOWN');
+  });
+});
+
+describe('docs/failures.md', () => {
+  @Injectable()
+  class PatientTasks {
+    @Task()
+    async attempt(ms: number, task: TaskContext): Promise<number[]> {
+      if (task.attempt === 1) {
+        await task.progress('begun');
+        await pause(ms, undefined, { signal: task.signal });
+      }
+      return [task.attempt, task.retries];
+    }
+  }
+
+  it('a worker that is shut down: what ends in time ends, the rest is run again and no retry is spent', async () => {
+    const worker = { drainTimeout: '300ms', lockDuration: '1s' };
+    const workflows = await start([PatientTasks], { worker });
+    const api = await start([], { role: 'producer' });
+    const { attempt } = workflows.tasks(PatientTasks);
+    const handles = await Promise.all([attempt.delay(100), attempt.delay(60_000)]);
+    for (const handle of handles) await until(async () => (await handle.progress()) !== undefined);
+    await apps.shift()?.close();
+    const [short, long] = handles.map(({ id }) => api.result<number[]>(id));
+    expect(await short?.result()).toEqual([1, 0]);
+    await start([PatientTasks], { worker });
+    const [attempts = 0, retries] = (await long?.get()) ?? [];
+    expect([attempts > 1, retries]).toEqual([true, 0]);
+  });
+
+  it('Redis away while something is published: a bounded, typed error', async () => {
+    const nowhere = { connection: { host: '127.0.0.1', port: 1 }, publishTimeout: '200ms' } as const;
+    const workflows = await start([], { ...nowhere, role: 'producer' });
+    const started = Date.now();
+    const call = workflows.tasks(PatientTasks).attempt.applyAsync([1], { taskId: 'mine' });
+    const error: unknown = await call.catch((thrown: unknown) => thrown);
+    expect(Date.now() - started).toBeLessThan(2_000);
+    expect(error).toBeInstanceOf(BrokerUnavailableError);
+    expect(error).toMatchObject({ code: 'BROKER_UNAVAILABLE', taskId: 'mine' });
   });
 });
