@@ -105,6 +105,13 @@ describe('revocation', () => {
     expect(log.lines).toEqual([]);
   });
 
+  it('calls the hook of a task that was revoked while it waited', async () => {
+    const result = await tasks().endless.applyAsync(['w'], { countdown: '1h' });
+    await revoke(result.id);
+    await until(() => log.lines.includes('hook revoked'));
+    expect(log.lines).toEqual(['hook revoked']);
+  });
+
   it('ends a task that no worker would take up', async () => {
     const result = await unserved().applyAsync();
     expect(await revoke(result.id)).toBe(true);

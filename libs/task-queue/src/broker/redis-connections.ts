@@ -32,6 +32,8 @@ const PATIENT: Partial<RedisOptions> = { maxRetriesPerRequest: null, enableReady
 /** Opens every connection of one module, and closes all of them. A client that the user brought is only copied. */
 export class RedisConnections {
   readonly #clients = new Map<ConnectionPurpose, RedisClient>();
+  readonly #copies = new Set<RedisClient>();
+  #closed = false;
   readonly #waits = new Map<RedisClient, Promise<void>>();
 
   constructor(
@@ -39,13 +41,19 @@ export class RedisConnections {
     private readonly onError: (error: Error, purpose: ConnectionPurpose) => void,
   ) {}
 
-  /** The connection for a purpose; opened at the first call, reconnecting by itself from then on. */
+  /**
+   * The connection for a purpose; opened at the first call, reconnecting by itself from then on.
+   *
+   * @throws BrokerUnavailableError after `close`
+   */
   get(purpose: ConnectionPurpose): RedisClient {
     let client = this.#clients.get(purpose);
     if (client === undefined) {
+      if (this.#closed) throw new BrokerUnavailableError('The application has been closed.');
       client = this.#open(purpose === 'consume' || purpose === 'listen' ? PATIENT : FAIL_FAST);
       // Without a listener an 'error' event would end the process at the first blip (pain 43).
       client.on('error', (error: Error) => this.onError(error, purpose));
+      if (purpose === 'consume') this.#watchCopies(client);
       this.#clients.set(purpose, client);
     }
     return client;
@@ -84,16 +92,34 @@ export class RedisConnections {
     return client !== undefined && isReady(client);
   }
 
+  /**
+   * BullMQ copies this connection for its blocking commands, and while Redis is away nothing ends such a copy: it would
+   * go on looking for Redis after the application has been closed. So the copies are known, and end with the rest.
+   */
+  #watchCopies(client: RedisClient): void {
+    const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => RedisClient;
+    const value = (...args: unknown[]): RedisClient => {
+      const copy = duplicate(...args);
+      this.#copies.add(copy);
+      copy.once('end', () => this.#copies.delete(copy));
+      if (this.#closed) copy.disconnect();
+      return copy;
+    };
+    Object.defineProperty(client, 'duplicate', { value, configurable: true });
+  }
+
   /** Closes all connections, at once: whoever needed an answer has been waited for before. */
   close(): void {
-    for (const client of this.#clients.values()) client.disconnect();
+    this.#closed = true;
+    for (const client of [...this.#clients.values(), ...this.#copies]) client.disconnect();
     this.#clients.clear();
     this.#waits.clear();
   }
 
   #open(behaviour: Partial<RedisOptions>): RedisClient {
     const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 6), 2_000);
-    const common = { ...behaviour, retryStrategy, disconnectTimeout: DISCONNECT_MS };
+    // A client of the user's own may be lazy; nobody would ever connect a copy of it.
+    const common = { ...behaviour, retryStrategy, disconnectTimeout: DISCONNECT_MS, lazyConnect: false };
     switch (this.connection.kind) {
       case 'url':
         return new Redis(this.connection.url, { ...this.connection.options, ...common });

@@ -34,12 +34,14 @@ const RUN_RETRY_MS = 500;
 const DEFECT_MS = 1_000;
 /** Stack traces that BullMQ keeps of one job, for dashboards; our record holds the last. */
 const STACKS_KEPT = 3;
-const PAUSE_MS = 1_000;
+const STORE_MS = 1_000;
 const GIVE_BACK_MS = 2_000;
 
 /** The BullMQ workers of one application: one per queue and shard. */
 export class WorkerPool {
-  readonly #workers: Worker[] = [];
+  readonly #workers: InterruptibleWorker[] = [];
+  /** Set when nothing more may begin; resolves when BullMQ has stored what the last job came to. */
+  #closing: Promise<unknown> | undefined;
   #active = 0;
   #whenIdle: (() => void)[] = [];
 
@@ -81,26 +83,40 @@ export class WorkerPool {
     return this.#workers;
   }
 
-  /** Fetches nothing more; what runs goes on. */
-  async stopFetching(): Promise<void> {
-    await Promise.allSettled(
-      this.#workers.map((worker) =>
-        bounded(worker.pause(true), PAUSE_MS, () => new Error('pause timed out')),
-      ),
-    );
+  /**
+   * Fetches nothing more; what runs goes on, and keeps its locks. What was on its way already is given back without
+   * having begun.
+   */
+  stopFetching(): void {
+    this.#closing ??= Promise.allSettled(this.#workers.map((worker) => worker.close()));
   }
 
-  /** Closes the workers. What still runs after a moment has been given back before, or will be found stalled. */
-  async close(): Promise<void> {
-    await bounded(this.#idle(), PAUSE_MS, () => new Error('still running')).catch(() => undefined);
-    const workers = this.#workers.splice(0);
-    // BullMQ's close stays pending when Redis is away (trap 18); a forced one does not.
-    await Promise.allSettled(
-      workers.map((worker) => bounded(worker.close(true), 2_000, () => new Error('close timed out'))),
-    );
+  /**
+   * Waits until everything that was fetched has ended, and then a moment for what it came to to be stored.
+   *
+   * @returns whether all has ended
+   */
+  async idle(timeoutMs: number): Promise<boolean> {
+    const idle =
+      this.#active === 0 ? Promise.resolve() : new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+    try {
+      await bounded(idle, timeoutMs, () => new Error('still running'));
+    } catch {
+      return false;
+    }
+    // BullMQ's close stays pending when Redis is away (trap 18).
+    if (this.#closing)
+      await bounded(this.#closing, STORE_MS, () => new Error('Redis is away')).catch(() => undefined);
+    return true;
+  }
+
+  /** Ends what closing has not ended. To be called last, before the connections are closed. */
+  async letGo(): Promise<void> {
+    await Promise.all(this.#workers.splice(0).map((worker) => worker.letGo()));
   }
 
   async #run(service: Service, job: Job, token: string): Promise<unknown> {
+    if (this.#closing !== undefined) return apply(job, token, { do: 'give-back' });
     this.#active++;
     try {
       const verdict = await this.#verdict(service, new BullmqDelivery(job, token));
@@ -116,10 +132,6 @@ export class WorkerPool {
       service.onDefect(delivery, error);
       return { do: 'give-back', delayMs: DEFECT_MS };
     });
-  }
-
-  #idle(): Promise<void> {
-    return this.#active === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 }
 
@@ -141,6 +153,14 @@ class InterruptibleWorker extends Worker {
   override close(force?: boolean): Promise<void> {
     this.#closing.abort();
     return super.close(force);
+  }
+
+  /**
+   * Lets go of what a close that cannot end holds on to: the timer that renews locks. BullMQ stops it only after it has
+   * said goodbye to a Redis that is away.
+   */
+  async letGo(): Promise<void> {
+    await this.lockManager.close();
   }
 }
 

@@ -14,7 +14,7 @@ export interface ApplyOptions {
   /** When it may start: a Date, epoch milliseconds, or an ISO 8601 text. Not together with `countdown`. */
   readonly eta?: Date | number | string;
   /**
-   * When it must have been started, else it is revoked: a point in time, or a length of time. A length
+   * When it must have been started, else it fails as expired: a point in time, or a length of time. A length
    * counts from the release of the call, which for a later step of a canvas comes after the one before it.
    */
   readonly expires?: Duration | Date;
@@ -43,7 +43,8 @@ export interface ApplyOptions {
 const MAX_PRIORITY = 2_097_152;
 /** A longer wait than this is a point in time that was given by mistake: `Date.now() + …`. */
 const LONGEST_WAIT_MS = 10 * 365 * 86_400_000;
-const TASK_ID = /^(?!\d+$)[\w-]{1,128}$/;
+/** Ids that callers make, and those that the library makes: an error may name one to publish under again. */
+const TASK_ID = /^(?!\d+$)(?:[\da-z]+~)?[\w-]{1,128}$/;
 
 type Reader<T> = (value: T, path: string, clock: Clock | undefined) => CallOptions;
 type Readers = { readonly [Key in keyof ApplyOptions]-?: Reader<NonNullable<ApplyOptions[Key]>> };

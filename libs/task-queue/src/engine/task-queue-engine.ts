@@ -11,9 +11,10 @@ import { validateCanvas } from '../canvas/canvas-validate.js';
 import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
 import { recoveryName } from '../chords/built-in-recoveries.js';
 import type { EngineLog } from '../execution/engine-log.js';
+import { HookRunner } from '../execution/hook-runner.js';
 import { Revocation, type RevokeOptions } from '../execution/revocation.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
-import { CANVAS_QUEUE, newCanvasId } from '../flow/ids.js';
+import { CANVAS_QUEUE, newCanvasId, rootOf } from '../flow/ids.js';
 import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions, withQueues } from '../options/resolve-options.js';
 import type { QueueOptions } from '../options/task-queue-options.js';
 import { type Clock, type RandomSource, systemClock } from '../primitives/clock.js';
@@ -21,6 +22,7 @@ import type { ResultSource } from '../results/async-result.js';
 import { ErrorRegistry } from '../results/error-registry.js';
 import { TaskReader } from '../results/task-reader.js';
 import { isTerminal } from '../task/task-state.js';
+import type { TaskDefinition } from '../task/task-definition.js';
 import { TaskRegistry } from '../task/task-registry.js';
 import { WorkerRuntime } from './worker-runtime.js';
 
@@ -42,10 +44,12 @@ export class TaskQueueEngine implements ResultSource {
   readonly events: CompletionEvents;
   readonly removal: CanvasRemoval;
   readonly control: ControlChannel;
+  readonly hooks: HookRunner;
   readonly revocation: Revocation;
   readonly worker: WorkerRuntime;
 
   #options: ResolvedTaskQueueOptions;
+  readonly #known = new Map<string, TaskLabel>();
 
   constructor(
     options: ResolvedTaskQueueOptions,
@@ -83,8 +87,15 @@ export class TaskQueueEngine implements ResultSource {
       this.producers,
     );
     this.control = new ControlChannel(this.connections, this.keys, options.publishTimeoutMs);
-    this.revocation = new Revocation(this.ledger, this.reader, this.producers, this.control, (queue) =>
-      this.resultExpiresMs(queue),
+    this.hooks = new HookRunner(this.publisher, this.reader, this.registry, log);
+    this.revocation = new Revocation(
+      this.ledger,
+      this.reader,
+      this.producers,
+      this.control,
+      this.hooks,
+      this.registry,
+      (queue) => this.resultExpiresMs(queue),
     );
     this.worker = new WorkerRuntime(this, onError);
   }
@@ -117,6 +128,7 @@ export class TaskQueueEngine implements ResultSource {
 
   /** Deletes what is stored about a task or canvas that has ended; one that still runs goes when it ends. */
   async forget(id: string): Promise<void> {
+    if (rootOf(id) !== id) return; // a part goes with its canvas
     const snapshot = await this.reader.read(id);
     if (snapshot.state === 'UNKNOWN' || snapshot.queue === undefined) return;
     if (!isTerminal(snapshot.state)) return;
@@ -135,11 +147,20 @@ export class TaskQueueEngine implements ResultSource {
 
   compileContext(): CompileContext {
     return {
-      queueOf: (task) => this.registry.get(task)?.queue ?? DEFAULT_QUEUE,
-      priorityOf: (task) => this.registry.get(task)?.options.priority,
+      queueOf: (task) => this.#labelOf(task)?.queue ?? DEFAULT_QUEUE,
+      priorityOf: (task) => this.#labelOf(task)?.options.priority,
       recovery: recoveryName(this.options.chord.recovery as ChordRecoveryType),
       nowMs: this.clock.wallMs(),
     };
+  }
+
+  /** Learns what tasks say that this application calls, but does not serve. */
+  learn(tasks: Iterable<TaskLabel>): void {
+    for (const task of tasks) this.#known.set(task.name, task);
+  }
+
+  #labelOf(task: string): TaskLabel | undefined {
+    return this.registry.get(task) ?? this.#known.get(task);
   }
 
   resultExpiresMs(queue: string): number {
@@ -154,6 +175,9 @@ export class TaskQueueEngine implements ResultSource {
     this.connections.close();
   }
 }
+
+/** What publishing needs to know of a task. */
+type TaskLabel = Pick<TaskDefinition, 'name' | 'queue' | 'options'>;
 
 const SAME_ERROR_EVERY_MS = 10_000;
 

@@ -10,7 +10,7 @@ import { WorkerPool } from '../broker/worker-pool.js';
 import type { ChordRecovery } from '../chords/chord-recovery.js';
 import { ChordRecoverer } from '../execution/chord-recoverer.js';
 import type { EngineLog } from '../execution/engine-log.js';
-import { HookRunner } from '../execution/hook-runner.js';
+import type { HookRunner } from '../execution/hook-runner.js';
 import { Janitor } from '../execution/janitor.js';
 import { NodeProcessor } from '../execution/node-processor.js';
 import { CallbackRelease } from '../execution/publish-callbacks.js';
@@ -19,7 +19,7 @@ import { RunningAttempts } from '../execution/running-attempts.js';
 import { TaskProcessor } from '../execution/task-processor.js';
 import type { CompileContext } from '../flow/compile-canvas.js';
 import { CANVAS_QUEUE } from '../flow/ids.js';
-import type { ResolvedTaskQueueOptions } from '../options/resolve-options.js';
+import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions } from '../options/resolve-options.js';
 import { TaskRevokedError } from '../errors/task.errors.js';
 import { bounded } from '../primitives/bounded.js';
 import type { Clock, RandomSource } from '../primitives/clock.js';
@@ -38,6 +38,7 @@ export interface WorkerParts {
   readonly ledger: CanvasLedger;
   readonly reader: TaskReader;
   readonly removal: CanvasRemoval;
+  readonly hooks: HookRunner;
   readonly revocation: Revocation;
   readonly control: ControlChannel;
   readonly log: EngineLog;
@@ -120,11 +121,18 @@ export class WorkerRuntime {
     }
     this.#state = 'stopped';
     await this.#janitorStop();
-    await this.#pool?.stopFetching();
-    await this.#drained(this.engine.options.worker.drainTimeoutMs);
+    const pool = this.#pool;
+    if (pool === undefined) return;
+    pool.stopFetching();
+    if (!(await pool.idle(this.engine.options.worker.drainTimeoutMs))) await this.#abort(pool);
+    this.#stopping.abort();
+    await pool.letGo();
+  }
+
+  async #abort(pool: WorkerPool): Promise<void> {
     this.#stopping.abort();
     for (const attempt of this.running.all()) attempt.interrupt({ by: 'shutdown' });
-    await this.#drained(AFTER_ABORT_MS);
+    if (await pool.idle(AFTER_ABORT_MS)) return;
     for (const attempt of this.running.all()) {
       this.engine.log.warn(
         `${attempt.delivery.name} ${attempt.delivery.id} did not end when it was told to; it is given back and ` +
@@ -132,16 +140,16 @@ export class WorkerRuntime {
       );
       attempt.abandon(new Error('the worker was stopped'));
     }
-    await this.#pool?.close();
+    await pool.idle(AFTER_ABORT_MS);
   }
 
   #taskProcessor(): TaskProcessor {
-    const { registry, ledger, reader, options, clock, random, log, publisher } = this.engine;
+    const { registry, ledger, reader, options, clock, random, log, hooks } = this.engine;
     return new TaskProcessor({
       registry,
       ledger,
       reader,
-      hooks: new HookRunner(publisher, reader, registry, log),
+      hooks,
       running: this.running,
       trackCurrentTask: options.worker.currentTask,
       defaults: { softMs: options.defaults.softTimeLimitMs, hardMs: options.defaults.timeLimitMs },
@@ -196,9 +204,13 @@ export class WorkerRuntime {
       await bounded(this.#janitor.stop(), 2_000, () => new Error('timed out')).catch(() => undefined);
   }
 
-  /** Only queues of tasks that this application has: serving another's would fail its tasks as unknown. */
+  /**
+   * Queues that tasks of this application name, and queues that its options declare, to which calls may be routed.
+   * Not `default` as such: without a task there, another application's tasks would be failed as unknown.
+   */
   #queues(): string[] {
-    return [...new Set(this.engine.registry.all().map((task) => task.queue))];
+    const declared = [...this.engine.options.queues.keys()].filter((queue) => queue !== DEFAULT_QUEUE);
+    return [...new Set([...this.engine.registry.all().map((task) => task.queue), ...declared])];
   }
 
   #defect(delivery: Delivery, error: unknown): void {
@@ -229,10 +241,5 @@ export class WorkerRuntime {
       attempt?.interrupt({ by: 'lost-lock' });
       attempt?.abandon(new Error('the lock was lost'));
     }
-  }
-
-  async #drained(timeoutMs: number): Promise<void> {
-    if (this.running.size === 0) return;
-    await bounded(this.running.idle(), timeoutMs, () => new Error('drain timed out')).catch(() => undefined);
   }
 }

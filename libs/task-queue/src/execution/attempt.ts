@@ -125,14 +125,19 @@ export class Attempt {
     });
   }
 
-  async #progress(meta: JsonValue): Promise<void> {
-    if (this.#closed)
-      return this.log.warn(`${this.#label()}: progress of an attempt that is over was refused`);
+  /** What cannot be stored is thrown at once; that Redis is away is no reason for a task to fail. */
+  #progress(meta: JsonValue): Promise<void> {
     const offence = findNonJson(meta, 'progress');
     if (offence) throw new UnserializableArgumentError(this.delivery.name, offence.path, offence.found);
-    if (!(await this.storeProgress(this.delivery, meta))) {
-      this.log.warn(`${this.#label()}: progress of a superseded attempt was refused`);
-    }
+    if (this.#closed) return this.#refused();
+    return this.storeProgress(this.delivery, meta).then(
+      (heard) => (heard ? undefined : this.#refused()),
+      (error: unknown) => this.log.warn(`${this.#label()}: progress could not be stored: ${String(error)}`),
+    );
+  }
+
+  async #refused(): Promise<void> {
+    this.log.warn(`${this.#label()}: progress of an attempt that is over was refused`);
   }
 
   #logger(): TaskLogger {

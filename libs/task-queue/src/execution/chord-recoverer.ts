@@ -16,7 +16,12 @@ import { failureRecord, membersFailedRecord } from './failure-record.js';
 
 /** What follows a header with failed members. */
 export type AfterHeader =
-  | { readonly body: CanvasData; readonly input: InputRef | undefined }
+  | {
+      readonly body: CanvasData;
+      readonly input: InputRef | undefined;
+      readonly strategy: string;
+      readonly failed: number;
+    }
   | { readonly failure: TaskFailure }
   | 'superseded';
 
@@ -42,7 +47,12 @@ export class ChordRecoverer {
     const { next } = decision;
     switch (next.run) {
       case 'callback':
-        return { body: node.body, input: this.#bodyInput(delivery, node, next) };
+        return {
+          body: node.body,
+          input: this.#bodyInput(delivery, node, next),
+          strategy: decision.strategy,
+          failed: decision.failed,
+        };
       case 'fail':
         return {
           failure: { ...failureRecord(delivery, [], undefined, this.clock.wallMs()), error: next.error },

@@ -30,7 +30,7 @@ export class HookRunner {
   ) {}
 
   async publish(
-    task: Delivery,
+    task: Pick<Delivery, 'id' | 'name' | 'queue'>,
     kind: HookKind,
     what: { failure?: TaskFailure; args?: readonly JsonValue[] },
   ): Promise<void> {

@@ -139,9 +139,11 @@ export class NodeProcessor {
       case 'recover': {
         const next = await recoverer.decide(delivery, node);
         if (next === 'superseded') return { do: 'leave' };
-        return 'failure' in next
-          ? this.#fail(delivery, node, next.failure)
-          : this.#add(delivery, node, at, { child: 'body', canvas: next.body }, next.input);
+        if ('failure' in next) return this.#fail(delivery, node, next.failure);
+        this.deps.log.warn(
+          `chord ${delivery.id} is recovered by ${next.strategy}: ${next.failed} members failed`,
+        );
+        return this.#add(delivery, node, at, { child: 'body', canvas: next.body }, next.input);
       }
       case 'add':
         return this.#add(delivery, node, at, step, this.#inputOf(delivery, node, at, step.input));

@@ -5,7 +5,9 @@ import { ResultUnknownError } from '../errors/result.errors.js';
 import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
 import type { TaskReader } from '../results/task-reader.js';
 import { failureOfRevoked } from '../results/task-snapshot.js';
+import type { TaskRegistry } from '../task/task-registry.js';
 import { isTerminal } from '../task/task-state.js';
+import type { HookRunner } from './hook-runner.js';
 
 /** How to revoke. */
 export interface RevokeOptions {
@@ -29,6 +31,8 @@ export class Revocation {
     private readonly reader: TaskReader,
     private readonly producers: Producers,
     private readonly control: ControlChannel,
+    private readonly hooks: HookRunner,
+    private readonly registry: TaskRegistry,
     private readonly resultExpiresMs: (queue: string) => number,
   ) {}
 
@@ -64,10 +68,18 @@ export class Revocation {
   async #revokeTask(queue: string, id: string): Promise<void> {
     const job = await this.producers.queue(queue, id).getJob(id);
     if (job === undefined) return;
-    await this.ledger.writeFailure(id, failureOfRevoked(id, job.name, queue), this.#ttl(id, queue));
+    const failure = failureOfRevoked(id, job.name, queue);
+    await this.ledger.writeFailure(id, failure, this.#ttl(id, queue));
     const removed = await this.producers.queue(queue, id).remove(id);
     // It runs, or has ended in this moment: what it comes to is what counts.
     if (removed === 0) await this.ledger.dropFailure(id);
+    else if (this.#mayHaveHooks(job.name))
+      await this.hooks.publish({ id, name: job.name, queue }, 'revoked', { failure });
+  }
+
+  /** Whether a task has hooks is known only where it is served. */
+  #mayHaveHooks(task: string): boolean {
+    return this.registry.get(task) === undefined || this.registry.hooksOf(task, 'revoked').length > 0;
   }
 
   /** The record of a task that stands alone has its own time; that of a canvas goes with the canvas. */

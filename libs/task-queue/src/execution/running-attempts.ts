@@ -3,7 +3,6 @@ import type { Attempt } from './attempt.js';
 /** The attempts whose handlers run in this process now, by task id. */
 export class RunningAttempts {
   readonly #attempts = new Map<string, Attempt>();
-  #whenEmpty: (() => void)[] = [];
 
   get size(): number {
     return this.#attempts.size;
@@ -16,7 +15,6 @@ export class RunningAttempts {
   delete(attempt: Attempt): void {
     const { id } = attempt.delivery;
     if (this.#attempts.get(id) === attempt) this.#attempts.delete(id);
-    if (this.#attempts.size === 0) this.#whenEmpty.splice(0).forEach((resolve) => resolve());
   }
 
   get(id: string): Attempt | undefined {
@@ -25,12 +23,5 @@ export class RunningAttempts {
 
   all(): Attempt[] {
     return [...this.#attempts.values()];
-  }
-
-  /** Resolves when no handler runs any more. */
-  idle(): Promise<void> {
-    return this.#attempts.size === 0
-      ? Promise.resolve()
-      : new Promise((resolve) => this.#whenEmpty.push(resolve));
   }
 }

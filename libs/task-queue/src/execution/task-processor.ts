@@ -117,7 +117,7 @@ export class TaskProcessor {
     if (
       envelope.expires !== undefined &&
       this.deps.clock.wallMs() > envelope.expires &&
-      delivery.attemptsMade === 0
+      delivery.activations <= 1
     ) {
       return new TaskExpiredError(
         `The task was not started before ${new Date(envelope.expires).toISOString()}.`,
@@ -180,16 +180,20 @@ export class TaskProcessor {
       interruption?.by === 'revoked' || (interruption?.by === 'limit' && isAbort(thrown))
         ? interruption.error
         : thrown;
-    const decision = decideRetry(
-      error,
-      {
+    let decision: RetryDecision;
+    try {
+      const { clock, random } = this.deps;
+      const state = {
         policies: definition.policies,
         made: retriesMade(envelope.retried, attempt.delivery.attemptsMade),
         ...(envelope.maxRetries === undefined ? {} : { maxRetries: envelope.maxRetries }),
-      },
-      this.deps.clock,
-      this.deps.random,
-    );
+      };
+      decision = decideRetry(error, state, clock, random);
+    } catch (broken) {
+      // A backoff of the user's own that throws, a countdown that cannot be read: trying again would not mend it.
+      this.deps.log.error(`${definition.name}: the retry could not be decided: ${String(broken)}`);
+      return { kind: 'failed', error: isControlFlow(error) ? broken : error };
+    }
     return decision.kind === 'retry'
       ? { kind: 'retry', decision, error: decision.error }
       : { kind: 'failed', error: decision.error };

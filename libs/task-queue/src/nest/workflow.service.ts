@@ -56,7 +56,9 @@ export class WorkflowService {
   tasks<T extends object>(type: abstract new (...args: never[]) => T): TasksOf<T> {
     let makers = this.#makers.get(type);
     if (makers === undefined) {
-      makers = createTaskMakers<T>(taskMetadataOf(type), this.#publisher, type.name);
+      const metadata = taskMetadataOf(type);
+      this.engine.learn(metadata.values());
+      makers = createTaskMakers<T>(metadata, this.#publisher, type.name);
       this.#makers.set(type, makers);
     }
     return makers as TasksOf<T>;

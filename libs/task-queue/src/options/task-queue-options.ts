@@ -11,7 +11,7 @@ export type TaskQueueRole = 'producer' | 'worker' | 'both';
 /**
  * Where Redis is:
  *
- * - `{ url }`, a `redis://` or `rediss://` URL, with any option of ioredis beside it (those win);
+ * - `{ url }`, a `redis://` or `rediss://` URL, with any option of ioredis beside it (what the URL says wins);
  * - options of ioredis (Sentinel among them), which must name a `host`, a `path` or `sentinels`;
  * - a client of your own, an ioredis `Redis` or `Cluster`. It is used and duplicated, and never closed.
  */
@@ -21,14 +21,14 @@ export type TaskQueueConnection =
 /** Options of one queue. */
 export interface QueueOptions {
   /**
-   * How many tasks of this queue one worker application runs at the same time, counted over all shards.
+   * How many tasks of this queue one worker application runs at the same time; with several shards, of each.
    *
    * @defaultValue 10
    */
   readonly concurrency?: number;
   /**
-   * How long the results and failures of this queue's tasks can be read after their canvas has ended;
-   * milliseconds or a duration.
+   * How long the results and failures of this queue's tasks can be read, of tasks that stand alone;
+   * milliseconds or a duration. A canvas goes by `defaults.resultExpires`.
    *
    * @defaultValue what `defaults.resultExpires` says
    */
@@ -145,8 +145,8 @@ export interface TaskQueueModuleOptions {
    */
   readonly shards?: number;
   /**
-   * The queues, by name: letters, digits, `_`, `-`, `.`, not beginning with `_`. A worker serves all of them;
-   * `default` is always there.
+   * The queues, by name: letters, digits, `_`, `-`, `.`, not beginning with `_`. A worker serves
+   * these and those that its tasks name; `default`, which is always there, only where a task is in it.
    *
    * @defaultValue one queue, `default`
    */

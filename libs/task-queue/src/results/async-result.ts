@@ -201,7 +201,9 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
     return this.source.revoke(this.id, options);
   }
 
-  /** Deletes everything that is stored about it. A canvas that still runs is not stopped by this. */
+  /**
+   * Deletes everything that is stored about it, once it has ended. A part goes with its canvas, not by itself.
+   */
   forget(): Promise<void> {
     return this.source.forget(this.id);
   }

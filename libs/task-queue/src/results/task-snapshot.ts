@@ -79,6 +79,8 @@ export interface JobFields {
     readonly failures: number;
     readonly pending: number;
     readonly stage: number;
+    /** What the one child of this stage came to, once it has ended. */
+    readonly child?: 'value' | 'failure';
   };
 }
 
@@ -135,6 +137,8 @@ function jobFields(text: (at: number) => string | undefined): JobFields {
             failures: number(16) ?? 0,
             pending: number(17) ?? 0,
             stage: (JSON.parse(text(18) ?? '{"stage":0}') as { stage: number }).stage,
+            ...(text(19) === '1' ? { child: 'value' as const } : {}),
+            ...(text(20) === '1' ? { child: 'failure' as const } : {}),
           },
   }) as JobFields;
 }
@@ -172,9 +176,10 @@ function jobSnapshot(id: string, reply: Extract<TaskReply, { source: 'job' }>): 
     progress: job.progress,
     // BullMQ counts the last attempt as well once a job has ended.
     retries: job.node ? undefined : Math.max(0, job.attemptsMade - (job.finishedOn === undefined ? 0 : 1)),
-    counts: job.node === undefined ? undefined : countsOf(job.node, place),
+    counts: job.node === undefined ? undefined : countsOf(job.node),
     publishedAt: job.timestamp,
-    startedAt: job.processedOn,
+    // BullMQ notes the last activation, which of a node is its end.
+    startedAt: job.node ? undefined : job.processedOn,
     finishedAt: job.finishedOn,
   });
   // A node's recorded failure stands before its job has ended: state first, then callbacks (Celery B064).
@@ -205,13 +210,13 @@ export function nodeOf(data: string): NodeEnvelope | undefined {
 }
 
 /** Members of a group or header, steps of a chain. A chord's body is not one of its members. */
-function countsOf(node: NonNullable<JobFields['node']>, place: string): MemberCounts | undefined {
+function countsOf(node: NonNullable<JobFields['node']>): MemberCounts | undefined {
   const spec = nodeOf(node.data);
   if (spec === undefined) return undefined;
   const size = spec.node === 'task' ? 1 : spec.size;
-  const bodyEnded = spec.node === 'chord' && node.stage > 0 && node.pending === 0;
-  const succeeded = node.values - (bodyEnded && place === 'completed' ? 1 : 0);
-  const failed = node.failures - (bodyEnded && place !== 'completed' ? 1 : 0);
+  const body = spec.node === 'chord' && node.stage > 0 ? node.child : undefined;
+  const succeeded = node.values - (body === 'value' ? 1 : 0);
+  const failed = node.failures - (body === 'failure' ? 1 : 0);
   return { size, succeeded, failed, pending: Math.max(0, size - succeeded - failed) };
 }
 

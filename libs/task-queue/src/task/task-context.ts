@@ -94,7 +94,12 @@ export class TaskContext {
     return this.#init.logger();
   }
 
-  /** Stores progress that handles can read and watch. A superseded attempt cannot store any. */
+  /**
+   * Stores progress that handles can read and watch. A superseded attempt cannot store any; while Redis is away it is
+   * dropped with a warning.
+   *
+   * @throws UnserializableArgumentError when it is no JSON
+   */
   progress(meta: JsonValue): Promise<void> {
     return this.#init.progress(meta);
   }

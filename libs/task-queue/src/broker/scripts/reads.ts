@@ -41,7 +41,8 @@ return {
  * under the hash tag of KEYS.
  * KEYS: queues, record. ARGV: prefix, id, parent node's id or ''.
  * Returns: source, own failure JSON, decision JSON, then by source
- *   'job': queue, place, then name, timestamp, processedOn, finishedOn, returnvalue, failedReason, atm, ats, progress, and of a node: data, values, failures, pending, stage
+ *   'job': queue, place, then name, timestamp, processedOn, finishedOn, returnvalue, failedReason, atm, ats, progress, and of a node: data, values, failures, pending, stage,
+ *   and whether the child of that stage is among the values, among the failures
  *   'value' | 'failed': queue, JSON or reason
  *   'absent' (its node exists, but never heard of it) | 'unknown'
  */
@@ -71,6 +72,11 @@ for _, queue in ipairs(queues) do
       reply[17] = redis.call('HLEN', key .. ':failed')
       reply[18] = redis.call('SCARD', key .. ':dependencies')
       reply[19] = redis.call('HGET', key, 'tq:stage')
+      local child = reply[19] and cjson.decode(reply[19]).key
+      if child then
+        reply[20] = redis.call('HEXISTS', key .. ':processed', child)
+        reply[21] = redis.call('HEXISTS', key .. ':failed', child)
+      end
     end
     return reply
   end
