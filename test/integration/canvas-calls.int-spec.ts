@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { Queue } from 'bullmq';
 import {
   type AsyncResult,
   Ctx,
@@ -21,7 +20,7 @@ import {
   TimeLimitExceededError,
   type WorkflowService,
 } from 'nestjs-task-queue';
-import { Probe, redisUrl, startApp, type StartedApp, until } from '../support/canvas-runner.js';
+import { Probe, startApp, type StartedApp, until } from '../support/canvas-runner.js';
 
 /** What options of a call do, how attempts follow each other, and when hooks run. */
 
