@@ -1,5 +1,6 @@
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
+import type { TaskEnvelope } from '../flow/envelope.js';
 import { childId, parentOf } from '../flow/ids.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { bounded } from '../primitives/bounded.js';
@@ -9,6 +10,7 @@ import type { RedisClient } from './redis-connections.js';
 import {
   DECIDE_ONCE,
   RECORD_FAILURE,
+  SET_DATA,
   SET_PROGRESS,
   SET_STAGE,
   START_EXPIRY,
@@ -199,6 +201,11 @@ export class CanvasLedger {
   /** @returns false when the activation has been superseded */
   async setStage(holder: Holder, stage: Stage): Promise<boolean> {
     return (await this.#run(SET_STAGE, [this.#job(holder)], [holder.token, JSON.stringify(stage)])) === 1;
+  }
+
+  /** Replaces a task's stored data. @returns false when the activation has been superseded */
+  async setData(holder: Holder, data: TaskEnvelope): Promise<boolean> {
+    return (await this.#run(SET_DATA, [this.#job(holder)], [holder.token, JSON.stringify(data)])) === 1;
   }
 
   /** @returns false when the activation has been superseded */

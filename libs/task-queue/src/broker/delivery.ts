@@ -15,8 +15,6 @@ export interface Delivery {
   readonly activations: number;
   /** How often a worker died, or lost its lock, while it ran this job. */
   readonly timesLost: number;
-  /** Replaces the stored data; used to count retries. */
-  updateData(data: unknown): Promise<void>;
   /**
    * Puts the job back to wait for its children.
    *

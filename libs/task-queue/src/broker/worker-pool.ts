@@ -228,9 +228,6 @@ class BullmqDelivery implements Delivery {
   get timesLost(): number {
     return this.job.stalledCounter;
   }
-  updateData(data: unknown): Promise<void> {
-    return this.job.updateData(data);
-  }
   waitForChildren(): Promise<boolean> {
     return this.job.moveToWaitingChildren(this.token);
   }

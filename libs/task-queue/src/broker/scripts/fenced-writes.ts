@@ -16,6 +16,14 @@ redis.call('HSET', KEYS[1], 'tq:stage', ARGV[2])
 return 1`);
 
 /**
+ * Replaces the stored data of a task; used to count retries.
+ * KEYS: job. ARGV: token, data as JSON. Returns 1, or nil when superseded.
+ */
+export const SET_DATA = script(`${FENCE}
+redis.call('HSET', KEYS[1], 'data', ARGV[2])
+return 1`);
+
+/**
  * Records the failure of a task, over that of an attempt before. It counts only once BullMQ has the task as
  * failed, which follows.
  * KEYS: job, record. ARGV: token, id, failure as JSON, time to live in ms or ''. Returns 1, or nil.
