@@ -49,7 +49,11 @@ export class BenchTasks {
 }
 
 /** An application of the library as a user would write it. */
-export function startApp(role: TaskQueueRole, progress: Progress): Promise<INestApplicationContext> {
+export function startApp(
+  role: TaskQueueRole,
+  progress: Progress,
+  currentTask = true,
+): Promise<INestApplicationContext> {
   @Module({
     imports: [
       TaskQueueModule.forRoot({
@@ -57,6 +61,7 @@ export function startApp(role: TaskQueueRole, progress: Progress): Promise<INest
         role,
         queues: { default: { concurrency: CONCURRENCY } },
         publishTimeout: '60s',
+        worker: { currentTask },
       }),
     ],
     providers: [BenchTasks, { provide: Progress, useValue: progress }],

@@ -15,7 +15,8 @@ const { values: options } = parseArgs({
 });
 
 const COMPARISONS: readonly Comparison[] = [
-  noOpTasks(20_000),
+  noOpTasks(20_000, true),
+  noOpTasks(20_000, false),
   wideChord(1_000, 'at most 0.84'),
   wideChord(10_000, 'at most 0.70'),
 ];

@@ -7,9 +7,9 @@ import { type Comparison, REDIS_URL } from './measure.js';
 const CHUNK = 500;
 
 /** Time from the first to the last of `count` no-op tasks that wait in a queue when the worker starts. */
-export function noOpTasks(count: number): Comparison {
+export function noOpTasks(count: number, currentTask: boolean): Comparison {
   return {
-    name: `no-op task, concurrency ${CONCURRENCY}`,
+    name: `no-op task, concurrency ${CONCURRENCY}${currentTask ? '' : ', worker.currentTask off'}`,
     unit: 'task',
     goal: 'at most 1.05 of the time of a raw BullMQ Worker (0.95 of its throughput)',
     units: count,
@@ -43,7 +43,7 @@ export function noOpTasks(count: number): Comparison {
       await producer.close();
       const progress = new Progress();
       const all = progress.reach(count);
-      const worker = await startApp('worker', progress);
+      const worker = await startApp('worker', progress, currentTask);
       await all;
       const ms = performance.now() - progress.started;
       await worker.close();
