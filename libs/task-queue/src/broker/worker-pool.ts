@@ -136,11 +136,22 @@ export class WorkerPool {
 }
 
 /**
- * A BullMQ worker whose waits end when it is closed. BullMQ waits up to 5 s between two tries while Redis is away,
- * and such a timer would keep a closed application alive.
+ * A BullMQ worker with two differences.
+ *
+ * Its waits end when it is closed: BullMQ waits up to 5 s between two tries while Redis is away, and such a timer
+ * would keep a closed application alive. And data that is no JSON reaches the processor, as a text: BullMQ throws
+ * while it fetches such a job, which then stalls for ever, because failing it takes a fetch as well.
  */
 class InterruptibleWorker extends Worker {
   readonly #closing = new AbortController();
+
+  protected override createJob(...[data, id]: Parameters<Worker['createJob']>): Job {
+    try {
+      return super.createJob(data, id);
+    } catch {
+      return super.createJob({ ...data, data: JSON.stringify(data.data) }, id);
+    }
+  }
 
   override async delay(milliseconds = 100, other?: { readonly signal: unknown }): Promise<void> {
     const signal =
