@@ -258,7 +258,11 @@ export class TaskProcessor {
           new TaskRevokedError(`Task ${delivery.id} was revoked.`, { cause: error }),
         );
       }
-      const heard = await untilStored(() => ledger.setData(delivery, { ...envelope, retried }), stopping, log);
+      const heard = await untilStored(
+        () => ledger.setData(delivery, { ...envelope, retried }),
+        stopping,
+        log,
+      );
       if (!heard) return this.#superseded(delivery);
     } catch {
       return { do: 'give-back' };

@@ -143,7 +143,9 @@ export type Envelope = TaskEnvelope | NodeEnvelope | SentinelEnvelope | HookEnve
 export function decodeTask(data: unknown): TaskEnvelope | HookEnvelope {
   const fields = asRecord(data);
   if (fields !== undefined && fields['v'] === 1) {
-    if (Array.isArray(fields['args']) && !('hook' in fields)) return fields as unknown as TaskEnvelope;
+    if (Array.isArray(fields['args']) && !('hook' in fields) && isInput(fields['input'])) {
+      return fields as unknown as TaskEnvelope;
+    }
     if (typeof fields['hook'] === 'string' && typeof fields['taskId'] === 'string')
       return fields as unknown as HookEnvelope;
   }
@@ -151,6 +153,26 @@ export function decodeTask(data: unknown): TaskEnvelope | HookEnvelope {
     `The job's data is not a task of version 1: expected { v: 1, args: […] }, got ${preview(data)}. ` +
       `It was probably added to the queue by another program.`,
   );
+}
+
+/** Whether it can be resolved: one that cannot would be asked for again and again, as if Redis were away. */
+function isInput(input: unknown): boolean {
+  if (input === undefined) return true;
+  const fields = asRecord(input);
+  const members = (node: unknown): boolean =>
+    typeof node === 'string' && Number.isSafeInteger(fields?.['size']);
+  switch (fields?.['from']) {
+    case 'value':
+      return 'value' in fields;
+    case 'child':
+      return typeof fields['node'] === 'string' && typeof fields['key'] === 'string';
+    case 'members':
+      return members(fields['node']);
+    case 'failure':
+      return asRecord(fields['failure']) !== undefined && members(fields['members']);
+    default:
+      return false;
+  }
 }
 
 const NODES = new Set(['task', 'chain', 'group', 'chord', 'sentinel']);
