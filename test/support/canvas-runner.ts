@@ -78,15 +78,17 @@ export interface StartedApp {
 export async function startApp(
   providers: NonNullable<ModuleMetadata['providers']>,
   options: TaskQueueModuleOptions = {},
+  url = redisUrl(),
 ): Promise<StartedApp> {
   const prefix = options.prefix ?? uniquePrefix();
   const module = await Test.createTestingModule({
-    imports: [TaskQueueModule.forRoot({ connection: { url: redisUrl() }, ...options, prefix })],
+    imports: [TaskQueueModule.forRoot({ connection: { url }, ...options, prefix })],
     providers,
   }).compile();
   module.useLogger(false);
   await module.init();
-  const redis = new Redis(redisUrl(), { maxRetriesPerRequest: null });
+  const redis = new Redis(url, { maxRetriesPerRequest: null, disconnectTimeout: 50 });
+  redis.on('error', () => undefined); // tests take Redis away on purpose
   const started: StartedApp = {
     module,
     workflows: module.get(WorkflowService),
@@ -107,10 +109,19 @@ export async function startApp(
     },
     close: async () => {
       await module.close();
+      if (redis.status === 'ready') await removeKeys(redis, `{${prefix}:*`);
       redis.disconnect();
     },
   };
   return started;
+}
+
+/** Removes every key of a pattern: the Redis may belong to somebody who keeps it. */
+export async function removeKeys(redis: Redis, match: string): Promise<void> {
+  for await (const page of redis.scanStream({ match, count: 1_000 })) {
+    const keys = page as string[];
+    if (keys.length > 0) await redis.unlink(...keys);
+  }
 }
 
 async function pendingJobs(

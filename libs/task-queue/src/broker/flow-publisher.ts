@@ -152,6 +152,8 @@ export class FlowPublisher {
     const flow = flowJob(plan, this.keys, open, parent);
     const { publishTimeoutMs } = this.options;
     const timedOut = () => new BrokerUnavailableError(`Redis did not answer within ${publishTimeoutMs} ms.`);
+    // Members of wide nodes go out on the other connection: it has to be there before the node is opened.
+    if (open.length > 0) await this.connections.ready('publish', publishTimeoutMs);
     const done = await this.#fence.run(() =>
       bounded(this.#transact(flow, plan.job.id, client, watched, look), publishTimeoutMs, timedOut),
     );
