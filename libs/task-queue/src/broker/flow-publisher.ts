@@ -128,7 +128,12 @@ export class FlowPublisher {
       if (error instanceof BrokerUnavailableError)
         throw error.taskId === undefined ? withId(error, id) : error;
       if (error instanceof TaskQueueError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
+      // The server has lost its scripts, and BullMQ's transactions do not notice on a connection that stays open
+      // (hole H14): a new one knows that it has to load them.
+      if (reason.includes('NOSCRIPT')) {
+        await Promise.all([this.connections.reopen('publish'), this.connections.reopen('ledger')]);
+      }
       throw new BrokerUnavailableError(`Redis refused the publication of ${id}: ${reason}`, id, {
         cause: error,
       });
@@ -273,6 +278,13 @@ async function boundedByPulse<T>(
       if (pulse.at === seen || !(error instanceof BrokerUnavailableError)) throw error;
     }
   }
+}
+
+/** What Redis said. Of a transaction that was discarded: why, which is what stopped one of its commands. */
+function reasonOf(error: unknown): string {
+  const [first] = (error as { previousErrors?: readonly unknown[] } | undefined)?.previousErrors ?? [];
+  const said = first ?? error;
+  return said instanceof Error ? said.message : String(said);
 }
 
 function withId(error: BrokerUnavailableError, id: string): BrokerUnavailableError {

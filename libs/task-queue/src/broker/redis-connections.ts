@@ -75,6 +75,15 @@ export class RedisConnections {
     return client;
   }
 
+  /** Closes a connection, which then opens itself anew; what is under way on it fails. */
+  async reopen(purpose: ConnectionPurpose): Promise<void> {
+    const client = this.#clients.get(purpose);
+    if (client === undefined || !isReady(client)) return;
+    const closed = new Promise<void>((resolve) => client.once('close', () => resolve()));
+    client.disconnect(true);
+    await closed;
+  }
+
   /** One listener for all who wait: a burst of calls on a cold connection is no leak of listeners. */
   #nextReady(client: RedisClient): Promise<void> {
     let next = this.#waits.get(client);
