@@ -62,7 +62,9 @@ export function decideRetry(
   if (state.policies.some((policy) => policy.never(thrown))) return fail(thrown);
   // A hard limit means that the handler may still be running: only who says so wants another beside it.
   const hardLimit = thrown instanceof TimeLimitExceededError;
-  const index = state.policies.findIndex((policy) => (policy.explicit || !hardLimit) && policy.matches(thrown));
+  const index = state.policies.findIndex(
+    (policy) => (policy.explicit || !hardLimit) && policy.matches(thrown),
+  );
   const policy = state.policies[index];
   if (policy === undefined) return fail(thrown);
   const made = state.made[String(index)] ?? 0;
