@@ -23,6 +23,11 @@ export class CompletionEvents {
     private readonly onError: (error: Error) => void,
   ) {}
 
+  /** Whether the application has been closed: nobody is woken any more. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Listens for one task of a queue. Returns how to stop. */
   listen(queue: string, id: string, wake: Wake): () => void {
     if (this.#closed) return () => undefined;

@@ -254,6 +254,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
         if (snapshot) {
           yield snapshot;
           if (isTerminal(snapshot.state) || snapshot.state === 'UNKNOWN') return;
+          if (reader.events.closed) throw closedWhileWaiting(this.id);
           if (stop === undefined && snapshot.queue !== undefined) {
             stop = reader.events.listen(snapshot.queue, this.id, () => wake());
             continue; // read again: it may have ended before we listened
@@ -272,8 +273,9 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
     try {
       return await this.read();
     } catch (error) {
-      if (error instanceof BrokerUnavailableError) return undefined;
-      throw error;
+      if (!(error instanceof BrokerUnavailableError)) throw error;
+      if (this.source.reader.events.closed) throw closedWhileWaiting(this.id);
+      return undefined;
     }
   }
 
@@ -317,6 +319,13 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
     const members = await this.source.reader.settledOutcomes(node, spec.size);
     return new type(spec.size, failuresOf(members), valuesOf(members));
   }
+}
+
+function closedWhileWaiting(id: string): BrokerUnavailableError {
+  return new BrokerUnavailableError(
+    `The application was closed while somebody waited for ${id}. The task itself goes on.`,
+    id,
+  );
 }
 
 /** The failed members of a node, as a failure record lists them. */
