@@ -88,6 +88,10 @@ export class WorkerProcess {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
+  get exitCode(): number | null {
+    return this.child.exitCode;
+  }
+
   /** What it wrote so far. */
   get output(): string {
     return this.#output.join('');

@@ -14,6 +14,12 @@ interface WorkerOptions {
 
 const { url, prefix, options } = JSON.parse(process.env.WORKER_OPTIONS ?? '{}') as WorkerOptions;
 
+function counts(): Counts {
+  const redis = new Redis(url);
+  redis.on('error', () => undefined);
+  return { redis, prefix };
+}
+
 @Module({
   imports: [
     TaskQueueModule.forRoot({
@@ -23,17 +29,22 @@ const { url, prefix, options } = JSON.parse(process.env.WORKER_OPTIONS ?? '{}') 
       ...options,
     }),
   ],
-  providers: [
-    { provide: COUNTS, useFactory: (): Counts => ({ redis: new Redis(url), prefix }) },
-    CountingTasks,
-  ],
+  providers: [{ provide: COUNTS, useFactory: counts }, CountingTasks],
 })
 class CountingWorkerModule {}
 
 const app = await NestFactory.createApplicationContext(CountingWorkerModule, {
   logger: ['warn', 'error', 'fatal'],
 });
-process.once('SIGTERM', () => void app.close().then(() => process.exit(0)));
+const abandoned = (): never => process.exit(1);
 // A parent that is gone wants nothing any more.
-process.once('disconnect', () => process.exit(1));
+process.once('disconnect', abandoned);
+process.once('SIGTERM', () => {
+  process.off('disconnect', abandoned);
+  // Nothing ends the process but that nothing is left to do.
+  void app.close().then(() => {
+    app.get<Counts>(COUNTS).redis.disconnect();
+    process.disconnect();
+  });
+});
 process.send?.('ready');

@@ -266,11 +266,16 @@ export class CanvasLedger {
   /** Every question has a bound: a command whose answer was lost with its connection never settles by itself. */
   async #ask<T>(question: (client: RedisClient) => Promise<T>): Promise<T> {
     const client = await this.client();
-    return bounded(
-      question(client),
-      this.timeoutMs,
-      () => new BrokerUnavailableError(`Redis did not answer within ${this.timeoutMs} ms.`),
-    );
+    try {
+      return await bounded(
+        question(client),
+        this.timeoutMs,
+        () => new BrokerUnavailableError(`Redis did not answer within ${this.timeoutMs} ms.`),
+      );
+    } catch (error) {
+      if (error instanceof BrokerUnavailableError) throw error;
+      throw new BrokerUnavailableError(`Redis did not answer: ${String(error)}`, undefined, { cause: error });
+    }
   }
 
   #run(script: Parameters<typeof runScript>[1], keys: string[], args: (string | number)[]): Promise<unknown> {

@@ -138,12 +138,31 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
   get(options: GetOptions & { propagate: false }): Promise<Unpropagated>;
   get(options?: GetOptions): Promise<R>;
   async get(options: GetOptions = {}): Promise<R | Unpropagated> {
+    const begin = Date.now();
     const snapshot = await this.waitUntilTerminal(options);
     if (snapshot.state === 'SUCCESS') return snapshot.value as R;
     if (!isTerminal(snapshot.state)) return this.#failEarly(snapshot, options);
-    const error = snapshot.failure ? await this.toError(snapshot.failure) : new ResultUnknownError(this.id);
+    const { failure } = snapshot;
+    const deadline = begin + (timeoutOf(options) ?? Infinity);
+    const error = failure
+      ? await this.#patiently(() => this.toError(failure), deadline, options.signal)
+      : new ResultUnknownError(this.id);
     if (options.propagate === false) return this.unpropagated(error);
     throw error;
+  }
+
+  /** Repeats a read while Redis is away: a caller who waits must not take that for what became of the task. */
+  async #patiently<T>(read: () => Promise<T>, deadline: number, signal: AbortSignal | undefined): Promise<T> {
+    for (let waitMs: number = RECHECK_MS.first; ; waitMs = Math.min(RECHECK_MS.max, waitMs * 2)) {
+      try {
+        return await read();
+      } catch (error) {
+        const isOver = this.source.reader.events.closed || Date.now() + waitMs > deadline;
+        if (!(error instanceof BrokerUnavailableError) || isOver) throw error;
+      }
+      await pause(waitMs, signal);
+      signal?.throwIfAborted();
+    }
   }
 
   /** A member has failed, the others have not ended: the error of what is known by now. */
@@ -281,8 +300,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
 
   protected async waitUntilTerminal(options: GetOptions): Promise<TaskSnapshot> {
     if (insideTask() && options.allowInsideTask !== true) throw new WaitInsideTaskError(this.id);
-    const timeoutMs =
-      options.timeout === Infinity ? undefined : toMilliseconds(options.timeout ?? DEFAULT_TIMEOUT);
+    const timeoutMs = timeoutOf(options);
     const timeout = new AbortController();
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => timeout.abort(), timeoutMs);
     const signal = options.signal ? AbortSignal.any([options.signal, timeout.signal]) : timeout.signal;
@@ -319,6 +337,11 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
     const members = await this.source.reader.settledOutcomes(node, spec.size);
     return new type(spec.size, failuresOf(members), valuesOf(members));
   }
+}
+
+/** Milliseconds; undefined is no limit. */
+function timeoutOf({ timeout }: GetOptions): number | undefined {
+  return timeout === Infinity ? undefined : toMilliseconds(timeout ?? DEFAULT_TIMEOUT);
 }
 
 function closedWhileWaiting(id: string): BrokerUnavailableError {

@@ -1,0 +1,125 @@
+/**
+ * A loopback proxy in front of Redis that cuts connections between two commands, and before or after the answer
+ * to one: what a failing network does, but at the worst moments.
+ */
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+/**
+ * What happens to a command: it passes, it is lost together with its connection, or it is carried out and its
+ * answer is lost together with the connection.
+ */
+export type Fate = 'pass' | 'lose-command' | 'lose-answer';
+
+/** Decides about each command, given as its name in upper case. */
+export type Judge = (command: string) => Fate;
+
+export class CuttingProxy {
+  /** How many connections were cut so far, by fate. */
+  readonly cuts = { 'lose-command': 0, 'lose-answer': 0 };
+  judge: Judge = () => 'pass';
+  readonly #open = new Set<Socket>();
+
+  private constructor(
+    private readonly server: Server,
+    private readonly target: { readonly host: string; readonly port: number },
+  ) {
+    server.on('connection', (client) => this.#serve(client));
+  }
+
+  /** Starts a proxy in front of the Redis of a URL. */
+  static async start(url: string): Promise<CuttingProxy> {
+    const { hostname, port } = new URL(url);
+    const server = createServer({ noDelay: true });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return new CuttingProxy(server, { host: hostname, port: Number(port) });
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  /** Cuts every connection that is open now. */
+  cutAll(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    this.cutAll();
+    await closed;
+  }
+
+  #serve(client: Socket): void {
+    const upstream = connect({ ...this.target, noDelay: true });
+    const commands = new CommandSplitter();
+    const ends = [client, upstream];
+    let isCut = false;
+    for (const socket of ends) {
+      this.#open.add(socket);
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => {
+        this.#open.delete(socket);
+        // A command whose answer is to be lost is on its way yet.
+        if (!isCut) for (const other of ends) other.destroy();
+      });
+    }
+    upstream.on('data', (chunk: Buffer) => {
+      if (!isCut) client.write(chunk);
+    });
+    client.on('data', (chunk: Buffer) => {
+      for (const command of commands.push(chunk)) {
+        if (isCut) return;
+        const fate = this.judge(command.name);
+        if (fate !== 'lose-command') upstream.write(command.bytes);
+        if (fate === 'pass') continue;
+        isCut = true;
+        this.cuts[fate]++;
+        upstream.end();
+        client.destroy();
+      }
+    });
+  }
+}
+
+interface Command {
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+
+/** Cuts a stream of requests into commands: arrays of bulk strings, as every client sends them. */
+class CommandSplitter {
+  #rest: Buffer = Buffer.alloc(0);
+
+  push(chunk: Buffer): Command[] {
+    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    const commands: Command[] = [];
+    for (let next = readCommand(this.#rest); next !== undefined; next = readCommand(this.#rest)) {
+      commands.push(next);
+      this.#rest = this.#rest.subarray(next.bytes.length);
+    }
+    return commands;
+  }
+}
+
+/** The command at the beginning, if it is there in full. */
+function readCommand(buffer: Buffer): Command | undefined {
+  const head = readNumber(buffer, 0);
+  if (head === undefined) return undefined;
+  let at = head.end;
+  let name = '';
+  for (let part = 0; part < head.value; part++) {
+    const length = readNumber(buffer, at);
+    if (length === undefined) return undefined;
+    const end = length.end + length.value;
+    if (buffer.length < end + 2) return undefined;
+    if (part === 0) name = buffer.toString('latin1', length.end, end).toUpperCase();
+    at = end + 2;
+  }
+  return { name, bytes: buffer.subarray(0, at) };
+}
+
+/** The number of a header such as `*3` or `$12`, and where it ends. */
+function readNumber(buffer: Buffer, from: number): { value: number; end: number } | undefined {
+  const end = buffer.indexOf('\r\n', from);
+  return end < 0 ? undefined : { value: Number(buffer.toString('latin1', from + 1, end)), end: end + 2 };
+}
