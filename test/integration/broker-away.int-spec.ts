@@ -259,6 +259,87 @@ describe('Redis in the middle of a run', () => {
   }, 60_000);
 });
 
+describe('at the worst moment', () => {
+  it('the answer to a publication is lost: it is not sent again by itself, and repeating it doubles nothing', async () => {
+    const proxy = await CuttingProxy.start(redisUrl());
+    proxies.push(proxy);
+    const prefix = uniquePrefix('lost');
+    const options = { publishTimeout: PUBLISH_TIMEOUT_MS };
+    const worker = await fixture.boot({ prefix, providers: [Tasks], options });
+    const producer = await fixture.boot({
+      prefix,
+      url: proxy.url,
+      options: { ...options, role: 'producer' },
+    });
+    const { workflows } = producer;
+    const tasks = workflows.tasks(Tasks);
+    // Members that fail at once are gone before the connection is back: a second MULTI would run them again.
+    const chord = workflows
+      .chord(
+        [0, 1, 2].map((index) => tasks.member.s('lost', index, index === 1)),
+        tasks.body.s('lost'),
+      )
+      .linkError(tasks.errback.s('lost'));
+
+    for (const [round, taskId] of [undefined, `${prefix}-own`].entries()) {
+      // Connections are open and scripts are known, so that nothing but the publication is judged.
+      await tasks.single.applyAsync(['warm'], { taskId: `warm-${round}` });
+      let lose = 1;
+      proxy.judge = (command) => (command === 'EXEC' && lose-- > 0 ? 'lose-answer' : 'pass');
+      const error = await chord
+        .applyAsync([], { ...(taskId ? { taskId } : {}) })
+        .then(neverPublished, (thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(BrokerUnavailableError);
+      expect(proxy.cuts['lose-answer']).toBe(round + 1);
+      const id = (error as BrokerUnavailableError).taskId ?? '';
+
+      const again = await untilPublished(() => chord.applyAsync([], { taskId: id }));
+      expect(await again.get({ timeout: 10_000 }).catch((thrown: unknown) => thrown)).toBeInstanceOf(
+        ChordError,
+      );
+      await until(async () => isEmpty(await fixture.unfinished(prefix)), 'nothing is left to run');
+      expect(worker.runs.of<number>('member lost').sort((one, other) => one - other)).toEqual([0, 1, 2]);
+      expect([worker.runs.count('body lost'), worker.runs.count('errback lost')]).toEqual([0, 1]);
+      worker.runs.all.length = 0;
+    }
+  });
+
+  it('a worker is held up between its decision and the deed: what it adds late is refused', async () => {
+    const proxy = await CuttingProxy.start(redisUrl());
+    proxies.push(proxy);
+    const prefix = uniquePrefix('late');
+    const options: TaskQueueModuleOptions = { worker: { lockDuration: 500, stalledInterval: 250 } };
+    const producer = await fixture.boot({ prefix, options: { role: 'producer' } });
+    const tasks = producer.workflows.tasks(Tasks);
+    const late = await fixture.boot({ prefix, url: proxy.url, providers: [Tasks], options });
+    // The first transaction of this worker is the one that adds the body.
+    proxy.judge = (command) => (command === 'MULTI' ? 'hold' : 'pass');
+    const chord = await producer.workflows
+      .chord(
+        [0, 1].map((index) => tasks.member.s('late', index, false)),
+        tasks.body.s('late'),
+      )
+      .applyAsync();
+    await until(() => proxy.holding, 'the body is about to be added');
+    expect(late.runs.count('body late')).toBe(0);
+
+    const other = await fixture.boot({ prefix, providers: [Tasks], options });
+    expect(await chord.get({ timeout: 15_000 })).toEqual([0, 1]);
+    proxy.judge = () => 'pass';
+    proxy.release();
+    // Its transactions go one after the other: when this one is done, the late one has been answered.
+    const after = await late.workflows
+      .tasks(Tasks)
+      .single.applyAsync(['after'], { taskId: `${prefix}-after` });
+    await after.get({ timeout: 10_000 });
+    await until(async () => isEmpty(await fixture.unfinished(prefix)), 'nothing is left to run');
+
+    expect(await addedTo(prefix, 'ends', fixture.redis)).toEqual(new Map([[`${chord.id}.body`, 1]]));
+    expect(late.runs.count('body late') + other.runs.count('body late')).toBe(1);
+    expect(await chord.get({ timeout: 1_000 })).toEqual([0, 1]);
+  });
+});
+
 describe('closing without Redis', () => {
   it.each(['killed', 'frozen'])('takes bounded time while tasks run and callers wait: %s', async (how) => {
     const redis = await privateRedis();
@@ -392,11 +473,7 @@ async function chords(app: TestApp, count: number, size: number): Promise<EndedC
 /** Every chord came to what it must; each body or errback was released once, as the broker's own events say. */
 async function expectRight(app: TestApp, ended: readonly EndedChord[], redis: Redis): Promise<void> {
   await until(async () => isEmpty(await fixture.unfinished(app.prefix, redis)), 'nothing is left');
-  const added = new Map<string, number>();
-  for (const [, fields] of await redis.xrange(`{${app.prefix}:0}:ends:events`, '-', '+')) {
-    const id = fields[fields.indexOf('jobId') + 1] ?? '';
-    if (fields[fields.indexOf('event') + 1] === 'added') added.set(id, (added.get(id) ?? 0) + 1);
-  }
+  const added = await addedTo(app.prefix, 'ends', redis);
   const wrong: unknown[] = [];
   for (const { name, handle, failing, recovers, value, error } of ended) {
     const size = app.runs.of<number>(`member ${name}`).reduce((max, index) => Math.max(max, index + 1), 0);
@@ -416,6 +493,16 @@ async function expectRight(app: TestApp, ended: readonly EndedChord[], redis: Re
     if (told.some((one) => JSON.stringify(one) !== right)) wrong.push([name, told]);
   }
   expect(wrong).toEqual([]);
+}
+
+/** How often each job was added to a queue, as the broker's own events say. */
+async function addedTo(prefix: string, queue: string, redis: Redis): Promise<Map<string, number>> {
+  const added = new Map<string, number>();
+  for (const [, fields] of await redis.xrange(`{${prefix}:0}:${queue}:events`, '-', '+')) {
+    const id = fields[fields.indexOf('jobId') + 1] ?? '';
+    if (fields[fields.indexOf('event') + 1] === 'added') added.set(id, (added.get(id) ?? 0) + 1);
+  }
+  return added;
 }
 
 function membersRun(app: TestApp): number {

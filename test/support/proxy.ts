@@ -1,14 +1,15 @@
 /**
  * A loopback proxy in front of Redis that cuts connections between two commands, and before or after the answer
- * to one: what a failing network does, but at the worst moments.
+ * to one, or stops passing on: what a failing network does, but at the worst moments.
  */
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
 /**
- * What happens to a command: it passes, it is lost together with its connection, or it is carried out and its
- * answer is lost together with the connection.
+ * What happens to a command: it passes; it is lost together with its connection; it is carried out and its answer is
+ * lost together with the connection; or it is held back, and with it everything that the client sends on any
+ * connection, until the proxy is told to release it.
  */
-export type Fate = 'pass' | 'lose-command' | 'lose-answer';
+export type Fate = 'pass' | 'lose-command' | 'lose-answer' | 'hold';
 
 /** Decides about each command, given as its name in upper case. */
 export type Judge = (command: string) => Fate;
@@ -18,6 +19,7 @@ export class CuttingProxy {
   readonly cuts = { 'lose-command': 0, 'lose-answer': 0 };
   judge: Judge = () => 'pass';
   readonly #open = new Set<Socket>();
+  #held: (() => void)[] | undefined;
 
   private constructor(
     private readonly server: Server,
@@ -36,6 +38,18 @@ export class CuttingProxy {
 
   get url(): string {
     return `redis://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  /** Whether commands are being held back. */
+  get holding(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** Passes on what was held back, in the order in which it came. */
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const passOn of held) passOn();
   }
 
   /** Cuts every connection that is open now. */
@@ -69,7 +83,11 @@ export class CuttingProxy {
     client.on('data', (chunk: Buffer) => {
       for (const command of commands.push(chunk)) {
         if (isCut) return;
-        const fate = this.judge(command.name);
+        const fate = this.#held ? 'hold' : this.judge(command.name);
+        if (fate === 'hold') {
+          (this.#held ??= []).push(() => upstream.write(command.bytes));
+          continue;
+        }
         if (fate !== 'lose-command') upstream.write(command.bytes);
         if (fate === 'pass') continue;
         isCut = true;
