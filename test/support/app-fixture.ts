@@ -156,16 +156,18 @@ export class AppFixture {
       prefix,
       ...spec.options,
     };
+    class RunsModule {}
+    Module({ providers: [{ provide: Runs, useValue: runs }], exports: [Runs] })(RunsModule);
     class AppModule {}
     Module({
-      imports: [spec.module?.(options) ?? TaskQueueModule.forRoot(options), ...(spec.imports ?? [])],
-      providers: [{ provide: Runs, useValue: runs }, ...(spec.providers ?? [])],
-      exports: [Runs],
+      imports: [
+        { module: RunsModule, global: true },
+        spec.module?.(options) ?? TaskQueueModule.forRoot(options),
+        ...(spec.imports ?? []),
+      ],
+      providers: spec.providers ?? [],
     })(AppModule);
-    const app = await NestFactory.createApplicationContext(
-      { module: AppModule, global: true },
-      { logger: log, abortOnError: false },
-    );
+    const app = await NestFactory.createApplicationContext(AppModule, { logger: log, abortOnError: false });
     const started = new TestApp(app, prefix, url, runs, log);
     if (spec.unmanaged !== true) this.#apps.push(started);
     if (url === redisUrl()) this.#prefixes.add(prefix);
