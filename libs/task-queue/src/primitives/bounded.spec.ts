@@ -35,14 +35,14 @@ describe('pause', () => {
   afterEach(() => void jest.useRealTimers());
 
   it('waits', async () => {
-    const done = jest.fn();
-    const waiting = pause(500).then(() => done());
+    const ended = jest.fn();
+    const waiting = pause(500).then(() => ended());
     jest.advanceTimersByTime(499);
     await Promise.resolve();
-    expect(done).not.toHaveBeenCalled();
+    expect(ended).not.toHaveBeenCalled();
     jest.advanceTimersByTime(1);
     await waiting;
-    expect(done).toHaveBeenCalled();
+    expect(ended).toHaveBeenCalled();
   });
 
   it('ends early when its signal aborts, and leaves neither timer nor listener', async () => {
