@@ -3,7 +3,9 @@ import {
   CallbackWithSuccesses,
   ChordError,
   currentTask,
+  type GroupError,
   type JsonValue,
+  type Signature,
   Task,
   type TaskFailure,
   type TasksOf,
@@ -134,6 +136,31 @@ it('more failures than a record holds are all there: in the error, for the errba
   const [failure] = service.failures.filter(({ request }) => request.id === group.id);
   expect(failure?.failures).toHaveLength(120);
   expect((await group.settled()).filter(({ status }) => status === 'rejected')).toHaveLength(120);
+});
+
+it('what is stored about nested failures grows with their number, not with the product of their widths', async () => {
+  const width = 12;
+  const groups = (depth: number): Signature<[], number> =>
+    depth === 0
+      ? tasks.member.s(250)
+      : (workflows.group(Array.from({ length: width }, () => groups(depth - 1))) as never);
+  const canvas = await workflows.group([groups(3)]).delay();
+
+  const error = (await canvas.get({ propagate: false }).then(() => canvas.error())) as GroupError;
+
+  const record = await app.redis.hgetall(`{${app.prefix}:0}:_record:${canvas.id}`);
+  const sizes = Object.values(record).map((json) => json.length);
+  const leaf = (record[`f:${canvas.id}.0.0.0.0`] ?? '').length;
+  expect(sizes).toHaveLength(width ** 3 + width ** 2 + width + 2);
+  expect(Math.max(...sizes)).toBeLessThan(leaf * width * 2);
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(leaf * width ** 3 * 3);
+  // Everything is there all the same, one level after the other.
+  const inner = await workflows
+    .groupResult(error.failures[0]?.failure.request.id ?? '')
+    .get()
+    .catch((thrown: unknown) => thrown);
+  expect((inner as GroupError).failures).toHaveLength(width);
+  expect((inner as GroupError).failures[0]?.failure.failures).toHaveLength(width);
 });
 
 it('a wide group in a header, a wide step after a value, and a wide body', async () => {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { CanvasRunner, type Road, until } from '../support/canvas-runner.js';
+import { CanvasRunner, inTurns, type Road, until } from '../support/canvas-runner.js';
 import type { Ref } from '../support/reference/canvas-model.js';
 import { generate } from '../support/reference/generate.js';
 import { render } from '../support/reference/render.js';
@@ -50,7 +50,7 @@ describe('random canvases', () => {
 
     const wrong = await disagreements(runner, ids);
     if (wrong.length > 0) throw new Error(await explain(runner, wrong));
-    await inTurns([...ids.values()], (id) => runner.forget(id));
+    await inTurns([...ids.values()], AT_ONCE, (id) => runner.forget(id));
     expect((await runner.app.keys()).filter((key) => !BOOKKEEPING.test(key))).toEqual([]);
   });
 
@@ -75,7 +75,7 @@ it('cover every shape that a canvas can have', () => {
 /** @returns the id of each canvas that came to an end, by seed */
 async function runAll(runner: CanvasRunner, all: readonly Case[]): Promise<Map<Case, string>> {
   const ids = new Map<Case, string>();
-  await inTurns(all, async (one) => {
+  await inTurns(all, AT_ONCE, async (one) => {
     const id = await runner.run(one.canvas, one.road).catch((error: unknown) => `no end: ${String(error)}`);
     ids.set(one, id);
   });
@@ -89,7 +89,7 @@ interface Disagreement {
 
 async function disagreements(runner: CanvasRunner, ids: ReadonlyMap<Case, string>): Promise<Disagreement[]> {
   const wrong: Disagreement[] = [];
-  await inTurns([...ids], async ([one, id]) => {
+  await inTurns([...ids], AT_ONCE, async ([one, id]) => {
     const seen = id.startsWith('no end') ? id : await runner.seen(id);
     if (!isDeepStrictEqual(seen, CanvasRunner.expected(one.canvas))) wrong.push({ one, seen });
   });
@@ -122,14 +122,4 @@ async function runOne(runner: CanvasRunner, one: Case): Promise<Map<Case, string
     .catch((error: unknown) => `no end: ${String(error)}`);
   await runner.app.quiet().catch(() => undefined);
   return new Map([[one, id]]);
-}
-
-/** Does something with every item, a limited number of them at a time. */
-async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
-  const left = [...items];
-  await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
-      for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
-    }),
-  );
 }

@@ -13,6 +13,7 @@ import {
   ChordError,
   type JsonValue,
   Retry,
+  type SerializedError,
   Task,
   type TaskFailure,
   TaskQueueModule,
@@ -56,6 +57,20 @@ export async function until<T>(
     if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms; seen last: ${show(seen)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** Does something with every item, a limited number of them at a time. */
+export async function inTurns<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<unknown>,
+): Promise<void> {
+  const left = [...items];
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+    }),
+  );
 }
 
 const show = (value: unknown): string =>
@@ -293,10 +308,9 @@ function projectOutcome(record: Record<string, Json>): Json {
   const { status, reason, value } = record;
   if (status === 'fulfilled') return { status, value: value ?? null };
   if (!isFailure(reason)) return record;
-  const leaf = leafOf(reason);
   return {
     status: 'rejected',
-    reason: { name: reason.error.name, message: leaf.error.message, reason: leaf.reason },
+    reason: { name: reason.error.name, message: leafOf(reason.error).message, reason: reason.reason },
   };
 }
 
@@ -304,9 +318,9 @@ function isFailure(value: unknown): value is TaskFailure {
   return typeof value === 'object' && value !== null && 'request' in value && 'error' in value;
 }
 
-function leafOf(failure: TaskFailure): TaskFailure {
-  const first = failure.failures?.[0];
-  return first === undefined ? failure : leafOf(first.failure);
+/** The error of the task that a failure comes down to; the tasks of the reference throw without a cause. */
+function leafOf(error: SerializedError): SerializedError {
+  return error.cause === undefined ? error : leafOf(error.cause);
 }
 
 const RECOVERY_CLASSES: Readonly<Record<Recovery, ChordRecoveryType>> = {

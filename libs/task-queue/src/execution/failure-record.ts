@@ -69,9 +69,18 @@ export function membersFailedRecord(
       failures.length > 0 && failures.every(({ failure }) => failure.reason === 'revoked')
         ? 'revoked'
         : 'error',
-    failures: failures.slice(0, FAILURES_IN_RECORD),
+    failures: failures.slice(0, FAILURES_IN_RECORD).map(withoutMembers),
     failureCount: failures.length,
   };
+}
+
+/**
+ * A member as the record of its node holds it. What failed inside of it stands in its own record, under its id: with
+ * everything in everything, the records of a few nested groups would grow with the product of their widths.
+ */
+function withoutMembers({ index, failure }: MemberFailure): MemberFailure {
+  const { failures: _failures, values: _values, ...own } = failure;
+  return { index, failure: own };
 }
 
 function nameOf(failure: TaskFailure): string {

@@ -49,7 +49,10 @@ export interface TaskFailure {
   readonly reason: FailureReason;
   /** When it was recorded, ISO 8601. */
   readonly at: string;
-  /** For a group or a chord: what its failed members failed with, by index in definition order. */
+  /**
+   * For a group or a chord: what its failed members failed with, by index in definition order. A stored record holds
+   * the first 50; those of members that are composites themselves do not repeat what failed inside of them.
+   */
   readonly failures?: readonly MemberFailure[];
   /** For a group or a chord: what its other members returned, by index in definition order. */
   readonly values?: readonly MemberValue[];
