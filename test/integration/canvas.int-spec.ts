@@ -4,6 +4,7 @@ import {
   type AsyncResult,
   CallbackWithOutcomes,
   CallbackWithSuccesses,
+  type CanvasData,
   ChordError,
   type ChordDecision,
   type ChordOutcome,
@@ -441,7 +442,7 @@ describe('2 a failure climbs out of every nesting', () => {
 
     const failure = await failureOf(canvas);
 
-    expect(innermost(failure).error.message).toBe('boom leaf');
+    expect(innermostMessage(failure)).toBe('boom leaf');
     expect(await canvas.state()).toBe('FAILURE');
     expect(probe.argsOf('show', canvas)).toEqual([]);
   });
@@ -556,6 +557,33 @@ describe('4 values come in definition order, one per node', () => {
     expect(await canvas.get()).toEqual({ shown: [large, ['l', large]] });
     await quiet();
     expect(probe.argsOf('linked', canvas)).toEqual([[{ shown: [large, ['l', large]] }, 'large']]);
+  });
+});
+
+describe('long and deep canvases', () => {
+  it('a chain of 300 steps', async () => {
+    const steps = Array.from({ length: 299 }, () => tasks.add.s(1).toJSON());
+    const canvas = await workflows
+      .fromData({ kind: 'chain', steps: [tasks.add.s(0, 1).toJSON(), ...steps] })
+      .delay();
+
+    expect(await canvas.get({ timeout: '30s' })).toBe(300);
+  });
+
+  it('groups and chords in each other, 40 levels deep, with a value and with a failure', async () => {
+    const nested = (depth: number, leaf: CanvasData): CanvasData =>
+      depth === 0
+        ? leaf
+        : depth % 2 === 0
+          ? { kind: 'group', members: [nested(depth - 1, leaf)] }
+          : { kind: 'chord', header: [nested(depth - 1, leaf)], body: tasks.echo.s().toJSON() };
+    const levels = (depth: number): JsonValue => (depth === 0 ? 'leaf' : [levels(depth - 1)]);
+
+    const good = await workflows.fromData(nested(40, tasks.echo.s('leaf').toJSON())).delay();
+    const bad = await workflows.fromData(nested(40, tasks.fail.s('deep').toJSON())).delay();
+
+    expect(await good.get()).toEqual(levels(40));
+    expect(innermostMessage(await failureOf(bad as AsyncResult<unknown, unknown>))).toBe('boom deep');
   });
 });
 
@@ -1052,11 +1080,6 @@ describe('GroupError and ChordError', () => {
 
 const sorted = (calls: readonly (readonly JsonValue[])[]): string[] =>
   calls.map((call) => JSON.stringify(call)).sort();
-
-function innermost(failure: TaskFailure): TaskFailure {
-  const first = failure.failures?.[0];
-  return first === undefined ? failure : innermost(first.failure);
-}
 
 /** The message at the end of the chain of causes. */
 function innermostMessage({ error }: TaskFailure): string {
