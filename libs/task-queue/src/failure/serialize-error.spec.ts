@@ -1,5 +1,9 @@
-import { NonRetryableError } from '../errors/task.errors.js';
 import { serializeError } from './serialize-error.js';
+
+class Coded extends Error {
+  override readonly name = 'Coded';
+  readonly code = 'NON_RETRYABLE';
+}
 
 class OutOfStock extends Error {
   override readonly name = 'OutOfStock';
@@ -66,11 +70,7 @@ describe('serializeError', () => {
       { cause: { name: 'NonError', message: 'a task threw "why"' } },
     ],
     ['no cause', new Error('x', { cause: null }), { message: 'x' }],
-    [
-      'an error of the library',
-      new NonRetryableError('x'),
-      { name: 'NonRetryableError', code: 'NON_RETRYABLE' },
-    ],
+    ['an error of the library', new Coded('x'), { name: 'Coded', code: 'NON_RETRYABLE' }],
     [
       'what looks like an error',
       { name: 'Odd', message: 'from elsewhere', stack: 's' },
