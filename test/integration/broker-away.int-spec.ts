@@ -18,7 +18,7 @@ import {
   type WorkflowService,
 } from 'nestjs-task-queue';
 import { redisUrl, Runs, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
-import { CuttingProxy, type Fate } from '../support/proxy.js';
+import { CuttingProxy, type Fate, type Judge } from '../support/proxy.js';
 import { WorkerProcess } from '../support/worker-process.js';
 import { PrivateRedis } from '../support/workers/private-redis.js';
 
@@ -304,7 +304,23 @@ describe('at the worst moment', () => {
     }
   });
 
-  it('a worker is held up between its decision and the deed: what it adds late is refused', async () => {
+  /** What is let through before a worker is held up for good, and another one takes its node over. */
+  const moments: readonly [string, () => Judge][] = [
+    ['before it adds the body', () => (command) => (command === 'MULTI' ? 'hold' : 'pass')],
+    [
+      'after it has added the body, before it has noted that',
+      () => {
+        let isAdded = false;
+        return (command) => {
+          if (isAdded) return 'hold';
+          isAdded = command === 'EXEC';
+          return 'pass';
+        };
+      },
+    ],
+  ];
+
+  it.each(moments)('a worker is held up %s: the body is added once', async (_, makeJudge) => {
     const proxy = await CuttingProxy.start(redisUrl());
     proxies.push(proxy);
     const prefix = uniquePrefix('late');
@@ -313,14 +329,14 @@ describe('at the worst moment', () => {
     const tasks = producer.workflows.tasks(Tasks);
     const late = await fixture.boot({ prefix, url: proxy.url, providers: [Tasks], options });
     // The first transaction of this worker is the one that adds the body.
-    proxy.judge = (command) => (command === 'MULTI' ? 'hold' : 'pass');
+    proxy.judge = makeJudge();
     const chord = await producer.workflows
       .chord(
         [0, 1].map((index) => tasks.member.s('late', index, false)),
         tasks.body.s('late'),
       )
       .applyAsync();
-    await until(() => proxy.holding, 'the body is about to be added');
+    await until(() => proxy.holding, 'the worker is held up');
     expect(late.runs.count('body late')).toBe(0);
 
     const other = await fixture.boot({ prefix, providers: [Tasks], options });

@@ -42,10 +42,10 @@ class Tasks {
   }
 
   @Task()
-  async gated(value: number): Promise<number> {
+  async gated(value: number, task: TaskContext): Promise<number> {
     this.runs.record('gated', value);
     await this.gate.passed;
-    this.runs.record('gated ended', value);
+    this.runs.record('gated ended', { value, aborted: task.signal.aborted });
     return value;
   }
 
@@ -162,7 +162,7 @@ describe('the end', () => {
     first.get(Gate).open();
     await closing;
 
-    expect(first.runs.of('gated ended')).toEqual([1, 2]);
+    expect(first.runs.of('gated ended')).toEqual([1, 2].map((value) => ({ value, aborted: false })));
     expect(first.runs.of('gated')).toEqual([1, 2]);
     const second = await fixture.boot({ prefix, providers, options });
     const states = await Promise.all(ids.map((id) => second.workflows.result(id).state()));
