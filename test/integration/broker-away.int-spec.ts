@@ -356,6 +356,45 @@ describe('at the worst moment', () => {
   });
 });
 
+describe('a publication that was given up', () => {
+  it('does nothing late that would undo the fence of another one', async () => {
+    const proxy = await CuttingProxy.start(redisUrl());
+    proxies.push(proxy);
+    const prefix = uniquePrefix('fence');
+    const other = await fixture.boot({ prefix, providers: [Tasks] });
+    const app = await fixture.boot({
+      prefix,
+      url: proxy.url,
+      options: { role: 'producer', publishTimeout: PUBLISH_TIMEOUT_MS },
+    });
+    const publish = (by: TestApp, taskId: string): Promise<AsyncResult<JsonValue[]>> => {
+      const tasks = by.workflows.tasks(Tasks);
+      const header = [0, 1].map((index) => tasks.member.s(taskId, index, false));
+      return by.workflows.chord(header, tasks.body.s(taskId)).applyAsync([], { taskId });
+    };
+    await (await app.workflows.tasks(Tasks).single.applyAsync(['warm'], { taskId: 'warm' })).get();
+
+    proxy.judge = (command) => (command === 'WATCH' ? 'hold' : 'pass');
+    await expect(publish(app, 'first')).rejects.toThrow(BrokerUnavailableError);
+    const second = publish(app, 'second').catch((error: unknown) => error);
+    // From here on every transaction waits for the other application to have published the same first.
+    proxy.judge = (command) => (command === 'MULTI' ? 'hold' : 'pass');
+    proxy.release();
+    await until(() => proxy.holding, 'a transaction is about to be sent');
+    await (await publish(other, 'second')).get({ timeout: 10_000 });
+    proxy.release();
+    await second;
+    proxy.judge = () => 'pass';
+    proxy.release();
+
+    // Whatever came late has been answered before this one is.
+    await untilPublished(() => app.workflows.tasks(Tasks).single.applyAsync(['last'], { taskId: 'last' }));
+    await until(async () => isEmpty(await fixture.unfinished(prefix)), 'nothing is left to run');
+    expect(other.runs.of<number>('member second')).toHaveLength(2);
+    expect(other.runs.count('body second')).toBe(1);
+  });
+});
+
 describe('closing without Redis', () => {
   it.each(['killed', 'frozen'])('takes bounded time while tasks run and callers wait: %s', async (how) => {
     const redis = await privateRedis();

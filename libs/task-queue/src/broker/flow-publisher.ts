@@ -159,9 +159,11 @@ export class FlowPublisher {
     const timedOut = () => new BrokerUnavailableError(`Redis did not answer within ${publishTimeoutMs} ms.`);
     // Members of wide nodes go out on the other connection: it has to be there before the node is opened.
     if (open.length > 0) await this.connections.ready('publish', publishTimeoutMs);
-    const done = await this.#fence.run(() =>
-      bounded(this.#transact(flow, plan.job.id, client, watched, look), publishTimeoutMs, timedOut),
-    );
+    const done = await this.#fence.run(() => {
+      const turn = { isOver: false };
+      const transaction = this.#transact(flow, plan.job.id, client, watched, look, turn);
+      return bounded(transaction, publishTimeoutMs, timedOut).finally(() => (turn.isOver = true));
+    });
     if (done === 'published') await this.#fillAll(open, pulse);
     return done;
   }
@@ -172,11 +174,14 @@ export class FlowPublisher {
     client: RedisClient,
     watched: string,
     look: () => Promise<'free' | 'exists' | 'superseded'>,
+    turn: { readonly isOver: boolean },
   ): Promise<Publication> {
     for (let tries = 1; ; tries++) {
       await client.watch(watched);
       try {
         const found = await look();
+        // Given up, and somebody else's turn: EXEC and UNWATCH would take down the fence that he has put up by now.
+        if (turn.isOver) throw new BrokerUnavailableError('Redis answered too late.', id);
         if (found !== 'free') {
           await client.unwatch();
           return found;
@@ -184,6 +189,7 @@ export class FlowPublisher {
         await this.producers.flow(id, 'ledger').add(flow);
         return 'published';
       } catch (error) {
+        if (turn.isOver) throw error;
         // BullMQ stumbles over the null that EXEC gives when the watched key has changed.
         if (error instanceof TypeError && tries < FENCED_TRIES) continue;
         await client.unwatch().catch(() => undefined);
