@@ -108,7 +108,17 @@ describe('held by the library', () => {
     work = new Queue('work', { connection, prefix: `{${app.prefix}:0}` });
     nodes = new Queue('_canvas', { connection, prefix: `{${app.prefix}:0}` });
   });
-  afterEach(() => jest.restoreAllMocks());
+  const closing: (() => Promise<unknown>)[] = [];
+  /** Another application, closed after the test. */
+  const start: typeof startApp = async (...given) => {
+    const started = await startApp(...given);
+    closing.push(() => started.close());
+    return started;
+  };
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    for (const close of closing.splice(0).reverse()) await close();
+  });
   afterAll(async () => {
     await Promise.all([work.close(), nodes.close()]);
     await app.close();
@@ -305,7 +315,7 @@ describe('held by the library', () => {
   });
 
   it('H12: a task that was fetched by a worker which then died is run by another', async () => {
-    const producer = await startApp([Probe], { role: 'producer' });
+    const producer = await start([Probe], { role: 'producer' });
     const task = await producer.workflows.signature('Tasks.echo', ['alive'], { queue: 'work' }).delay();
     const dying = new Worker('work', null, {
       connection: { url: redisUrl(), maxRetriesPerRequest: null },
@@ -316,14 +326,12 @@ describe('held by the library', () => {
     expect((await dying.getNextJob('about to die'))?.id).toBe(task.id);
     await dying.close(true);
 
-    const worker = await startApp([Probe, Tasks], {
+    await start([Probe, Tasks], {
       prefix: producer.prefix,
       worker: { lockDuration: 200, stalledInterval: 50 },
     });
 
     expect(await task.get({ timeout: '10s' })).toBe('alive');
-    await worker.close();
-    await producer.close();
   });
 
   it('H16: nothing is added to a node in the name of an activation that does not hold it any more', async () => {
@@ -392,12 +400,10 @@ describe('held by the library', () => {
     await expect(
       workflows.group([workflows.signature<JsonValue, []>('Tasks.echo', [1])]).delay(),
     ).rejects.toMatchObject({ code: 'BROKER_UNAVAILABLE' });
-    // What it opened to try is closed again, or the process would not end.
-    await closed.module.get(TaskQueueEngine).close();
   });
 
   it('trap 19: a task that a shutdown cuts off is given back at once, and does not wait for its lock', async () => {
-    const first = await startApp([Probe, Tasks], {
+    const first = await start([Probe, Tasks], {
       queues: { work: {} },
       worker: { drainTimeout: 0, lockDuration: '30s' },
     });
@@ -410,17 +416,15 @@ describe('held by the library', () => {
     await first.module.get(TaskQueueEngine).worker.stop();
 
     expect(await task.state()).toBe('PENDING');
-    const second = await startApp([Probe, Tasks], { prefix: first.prefix });
+    const second = await start([Probe, Tasks], { prefix: first.prefix });
     second.module.get(Probe).open('never');
     expect(await second.workflows.result(task.id).get({ timeout: '10s' })).toBe('again');
-    await second.close();
-    await first.close();
   });
 
   it('traps 21, 29: a result is there for those who come late, and for those whom no event reaches', async () => {
     const chord = await app.workflows.chord([tasks.echo.s(1)], tasks.behind.si('trap 29', 'late')).delay();
-    const producer = await startApp([], { prefix: app.prefix, role: 'producer' });
-    await producer.module.get(TaskQueueEngine).events.close();
+    const producer = await start([], { prefix: app.prefix, role: 'producer' });
+    jest.spyOn(producer.module.get(TaskQueueEngine).events, 'listen').mockReturnValue(() => undefined);
     const waiting = producer.workflows.result(chord.id).get({ timeout: '15s' });
     await until(
       () => probe.argsOf('behind', chord),
@@ -431,7 +435,6 @@ describe('held by the library', () => {
 
     expect(await waiting).toEqual(await chord.get());
     expect(await producer.workflows.result(`${chord.id}.0`).get()).toBe(1);
-    await producer.close();
   });
 
   it('trap 28: a node that is cut off after its errback was released ends, and releases it once', async () => {
@@ -459,7 +462,7 @@ describe('held by the library', () => {
   });
 
   it('trap 31: nothing runs before the application is ready', async () => {
-    const producer = await startApp([], { role: 'producer' });
+    const producer = await start([], { role: 'producer' });
     const task = await producer.workflows.signature('Tasks.echo', ['early'], { queue: 'work' }).delay();
     const ready: string[] = [];
 
@@ -470,11 +473,9 @@ describe('held by the library', () => {
         for (let asked = 0; asked < 50; asked++) ready.push(await task.state());
       }
     }
-    const worker = await startApp([Probe, Tasks, SlowStart], { prefix: producer.prefix });
+    await start([Probe, Tasks, SlowStart], { prefix: producer.prefix });
 
     expect(new Set(ready)).toEqual(new Set(['PENDING']));
     expect(await task.get()).toBe('early');
-    await worker.close();
-    await producer.close();
   });
 });
