@@ -13,10 +13,11 @@ const order = [
   'chords',
   'flow',
   'options',
-  'broker',
+  'backend',
   'results',
   'execution',
   'engine',
+  'broker',
   'workflows',
   'nest',
   // Entry points of their own: parts that not every application wants.

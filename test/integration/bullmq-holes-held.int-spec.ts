@@ -10,6 +10,7 @@ import {
   type TaskFailure,
   type TasksOf,
 } from 'nestjs-task-queue';
+import type { RedisBackend } from '../../libs/task-queue/src/broker/redis-backend.js';
 import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 import { Probe, redisUrl, startApp, type StartedApp, until } from '../support/canvas-runner.js';
 
@@ -355,7 +356,7 @@ describe('held by the library', () => {
 
   it('S1: a producer that stops in the middle of a wide header leaves a chord that ends', async () => {
     const taskId = 'half-published';
-    const queue = engine.producers.queue('work', taskId);
+    const queue = (engine.backend as RedisBackend).producers.queue('work', taskId);
     const addBulk = queue.addBulk.bind(queue);
     jest
       .spyOn(queue, 'addBulk')

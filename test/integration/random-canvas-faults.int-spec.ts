@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { RedisBackend } from '../../libs/task-queue/src/broker/redis-backend.js';
 import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 import { CanvasRunner, inTurns } from '../support/canvas-runner.js';
 import { generate } from '../support/reference/generate.js';
@@ -65,7 +66,8 @@ describe('random canvases whose nodes are cut off', () => {
 
 /** Lets calls that nodes make fail now and then. @returns how many faults of each kind there were so far */
 function injectFaults(runner: CanvasRunner): Record<Fault, number> {
-  const { ledger, publisher, keys } = runner.app.module.get(TaskQueueEngine);
+  const { ledger, publisher, backend } = runner.app.module.get(TaskQueueEngine);
+  const { keys } = backend as RedisBackend;
   const random = mulberry32(FIRST_SEED);
   const counts: Record<Fault, number> = { before: 0, after: 0, stolen: 0 };
 

@@ -1,3 +1,5 @@
+import type { JobRef } from '../backend/job-ref.js';
+import type { ChildRecord, Holder, Ledger, MemberRecord, NodeRecord, Stage } from '../backend/ledger.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
@@ -5,7 +7,7 @@ import { childId, parentOf } from '../flow/ids.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { bounded } from '../primitives/bounded.js';
 import type { JsonValue } from '../primitives/json.js';
-import { idInKey, memberIndex, type RedisKeys } from './redis-keys.js';
+import { idInKey, jobInKey, memberIndex, type RedisKeys } from './redis-keys.js';
 import type { RedisClient } from './redis-connections.js';
 import {
   DECIDE_ONCE,
@@ -18,63 +20,11 @@ import {
 import { READ_CHILD, READ_NODE } from './scripts/reads.js';
 import { runScript } from './scripts/script.js';
 
-/** How far a node has come. `adding` means that a crash may have come between the note and the deed. */
-export interface Stage {
-  readonly stage: number;
-  readonly state: 'adding' | 'added';
-  /** The key of the one child of this stage, where there is one. */
-  readonly key?: string;
-  /** The key of the stage before, from which a step whose adding was cut short begins again. */
-  readonly before?: string;
-}
-
-/** What a node's job sees when it is released. */
-export interface NodeRecord {
-  readonly stage: Stage | undefined;
-  readonly values: number;
-  readonly failures: number;
-  readonly pending: number;
-  /** The producer died while it published the members. */
-  readonly dispatchCut: boolean;
-  /** The node has been settled as failed before a crash. */
-  readonly failure: TaskFailure | undefined;
-  readonly decision: ChordDecisionRecord | undefined;
-  /** The node, or one above it, has been revoked. */
-  readonly revoked: boolean;
-}
-
-/** What one child of a node came to. */
-export type ChildRecord =
-  | { readonly end: 'succeeded'; readonly value: JsonValue }
-  | { readonly end: 'failed'; readonly reason: string }
-  | { readonly end: 'pending' }
-  | { readonly end: 'missing' };
-
-/** What one member came to, by its index. */
-export type MemberRecord =
-  | { readonly index: number; readonly id: string; readonly value: JsonValue }
-  | {
-      readonly index: number;
-      readonly id: string;
-      readonly reason: string;
-      readonly failure: TaskFailure | undefined;
-    };
-
-/** Identifies the activation in whose name something is written. */
-export interface Holder {
-  readonly id: string;
-  readonly queue: string;
-  readonly token: string;
-}
-
 const SCAN_COUNT = 1_000;
 const PROGRESS_EVENTS_KEPT = 10_000;
 
-/**
- * What we keep beside BullMQ's own records: stages, failures, decisions, expiry. BullMQ holds what was released
- * and what each child returned; this holds why something failed and what was decided.
- */
-export class CanvasLedger {
+/** What we keep beside BullMQ's own records, in Redis: stages, failures, decisions, expiry. */
+export class CanvasLedger implements Ledger {
   constructor(
     private readonly keys: RedisKeys,
     private readonly client: () => Promise<RedisClient>,
@@ -101,20 +51,19 @@ export class CanvasLedger {
     };
   }
 
-  async readChild(node: string, key: string): Promise<ChildRecord> {
-    const reply = await this.#run(READ_CHILD, [this.keys.node(node)], [key]);
+  async readChild(child: JobRef): Promise<ChildRecord> {
+    const node = this.keys.node(parentOf(child.id) ?? '');
+    const reply = await this.#run(READ_CHILD, [node], [this.keys.job(child.queue, child.id)]);
     const [value, reason, pending] = reply as [string | null, string | null, number];
     if (value !== null) return { end: 'succeeded', value: JSON.parse(value) as JsonValue };
     if (reason !== null) return { end: 'failed', reason };
     return { end: pending === 1 ? 'pending' : 'missing' };
   }
 
-  /** The failure that was recorded for a task or node of a canvas. */
   async readFailure(id: string): Promise<TaskFailure | undefined> {
     return parse<TaskFailure>(await this.#ask((client) => client.hget(this.keys.record(id), `f:${id}`)));
   }
 
-  /** The failures that were recorded for several tasks of one canvas, in their order. */
   async readFailures(ids: readonly string[]): Promise<(TaskFailure | undefined)[]> {
     const [first] = ids;
     if (first === undefined) return [];
@@ -123,12 +72,10 @@ export class CanvasLedger {
     return records.map((record) => parse<TaskFailure>(record));
   }
 
-  /** Notes that a task or node is revoked, and with it everything below it. */
   async markRevoked(id: string, ttlMs: number | undefined): Promise<void> {
     await this.#writeRecord(id, revocationField(id), '1', ttlMs);
   }
 
-  /** Whether a task, or a node above it, is revoked. */
   async isRevoked(id: string): Promise<boolean> {
     const marks = await this.#ask((client) =>
       client.hmget(this.keys.record(id), ...lineOf(id).map(revocationField)),
@@ -136,7 +83,6 @@ export class CanvasLedger {
     return marks.some((mark) => mark !== null);
   }
 
-  /** Records a failure in nobody's name: of a task that is taken out of its queue. */
   async writeFailure(id: string, failure: TaskFailure, ttlMs: number | undefined): Promise<void> {
     await this.#writeRecord(id, `f:${id}`, JSON.stringify(failure), ttlMs);
   }
@@ -149,27 +95,21 @@ export class CanvasLedger {
     });
   }
 
-  /** Takes a failure back that did not come about. */
   async dropFailure(id: string): Promise<void> {
     await this.#ask((client) => client.hdel(this.keys.record(id), `f:${id}`));
   }
 
-  /** The keys of a node's children that are not terminal yet, page by page. */
-  async *pendingChildren(node: string): AsyncGenerator<string[]> {
+  async *pendingChildren(node: string): AsyncGenerator<JobRef[]> {
     let cursor = '0';
     do {
       const [next, keys] = await this.#ask((client) =>
         client.sscan(`${this.keys.node(node)}:dependencies`, cursor, 'COUNT', SCAN_COUNT),
       );
-      yield keys;
+      yield keys.map(jobInKey);
       cursor = next;
     } while (cursor !== '0');
   }
 
-  /**
-   * Everything that the members of a node came to, page by page, in no order. A member that was removed by
-   * hand is in neither list, so it is not here: whoever reads compares with the size (hole H1).
-   */
   async *members(node: string): AsyncGenerator<MemberRecord[]> {
     const key = this.keys.node(node);
     for await (const page of this.#scan(`${key}:processed`)) {
@@ -198,33 +138,27 @@ export class CanvasLedger {
     }
   }
 
-  /** @returns false when the activation has been superseded */
   async setStage(holder: Holder, stage: Stage): Promise<boolean> {
     return (await this.#run(SET_STAGE, [this.#job(holder)], [holder.token, JSON.stringify(stage)])) === 1;
   }
 
-  /** Replaces a task's stored data. @returns false when the activation has been superseded */
   async setData(holder: Holder, data: TaskEnvelope): Promise<boolean> {
     return (await this.#run(SET_DATA, [this.#job(holder)], [holder.token, JSON.stringify(data)])) === 1;
   }
 
-  /** @returns false when the activation has been superseded */
   async recordFailure(holder: Holder, failure: TaskFailure, ttlMs: number | undefined): Promise<boolean> {
     const args = [holder.token, holder.id, JSON.stringify(failure), ttlMs ?? ''];
     return (await this.#run(RECORD_FAILURE, [this.#job(holder), this.keys.record(holder.id)], args)) === 1;
   }
 
-  /** Settles a node as failed. What was written first stands. @returns undefined when superseded */
   async settleFailure(holder: Holder, failure: TaskFailure): Promise<TaskFailure | undefined> {
     return parse<TaskFailure>(await this.#decideOnce(holder, `f:${holder.id}`, failure));
   }
 
-  /** Keeps what a chord's recovery decided. What was written first stands. @returns undefined when superseded */
   async decideOnce(holder: Holder, decision: ChordDecisionRecord): Promise<ChordDecisionRecord | undefined> {
     return parse<ChordDecisionRecord>(await this.#decideOnce(holder, `r:${holder.id}`, decision));
   }
 
-  /** Starts the clock of a canvas whose root has ended. @returns false when superseded */
   async startExpiry(holder: Holder, nowMs: number, ttlMs: number): Promise<boolean> {
     const keys = [
       this.#job(holder),
@@ -234,7 +168,6 @@ export class CanvasLedger {
     return (await this.#run(START_EXPIRY, keys, [holder.token, holder.id, nowMs + ttlMs, ttlMs])) === 1;
   }
 
-  /** @returns false when the activation has been superseded */
   async setProgress(holder: Holder, progress: JsonValue): Promise<boolean> {
     const events = `${this.keys.prefixOf(holder.id)}:${holder.queue}:events`;
     const args = [holder.token, holder.id, JSON.stringify(progress), PROGRESS_EVENTS_KEPT];

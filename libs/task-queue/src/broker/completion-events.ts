@@ -1,10 +1,8 @@
 import { QueueEvents } from 'bullmq';
+import type { TaskEvents, Wake } from '../backend/task-events.js';
 import { bounded } from '../primitives/bounded.js';
 import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
-
-/** Called when something about a task may have changed. It says nothing about what: whoever waits reads again. */
-export type Wake = () => void;
 
 /**
  * Wakes those who wait for tasks. All waiters of one queue share one connection, opened with the first and
@@ -13,7 +11,7 @@ export type Wake = () => void;
  * Events only wake: they can be trimmed, missed while disconnected or come before the waiter listens (trap 21),
  * so nobody may depend on one.
  */
-export class CompletionEvents {
+export class CompletionEvents implements TaskEvents {
   readonly #streams = new Map<string, { events: QueueEvents; waiters: Map<string, Set<Wake>> }>();
   #closed = false;
 
@@ -23,12 +21,10 @@ export class CompletionEvents {
     private readonly onError: (error: Error) => void,
   ) {}
 
-  /** Whether the application has been closed: nobody is woken any more. */
   get closed(): boolean {
     return this.#closed;
   }
 
-  /** Listens for one task of a queue. Returns how to stop. */
   listen(queue: string, id: string, wake: Wake): () => void {
     if (this.#closed) return () => undefined;
     const stream = this.#stream(queue, id);

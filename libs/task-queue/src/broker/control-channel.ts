@@ -1,18 +1,9 @@
+import type { Control, ControlMessage } from '../backend/control.js';
 import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
 
-/** What workers tell each other. */
-export interface ControlMessage {
-  readonly revoke: string;
-  /** End what is running as well. */
-  readonly terminate: boolean;
-}
-
-/**
- * Tells workers at once what concerns what they run now. A message that is missed (a worker was reconnecting) loses
- * nothing that is promised: what waits is revoked in the store, and the store is asked before a task is tried again.
- */
-export class ControlChannel {
+/** Tells workers of revocations on a channel of Redis; one that is reconnecting misses what is said meanwhile. */
+export class ControlChannel implements Control {
   constructor(
     private readonly connections: RedisConnections,
     private readonly keys: RedisKeys,

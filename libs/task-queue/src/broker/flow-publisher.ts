@@ -1,10 +1,11 @@
 import type { FlowJob } from 'bullmq';
+import type { Holder } from '../backend/ledger.js';
+import type { Publication, Publisher } from '../backend/publisher.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
 import type { FlowPlan } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
-import type { Holder } from './canvas-ledger.js';
 import {
   childOptions,
   DISPATCH_LEASE_MS,
@@ -24,15 +25,6 @@ export interface PublisherOptions {
   readonly publishTimeoutMs: number;
 }
 
-/** What became of a publication. */
-export type Publication =
-  /** It was carried out now. */
-  | 'published'
-  /** A canvas of this id exists; nothing was added. */
-  | 'exists'
-  /** The activation in whose name it was made has been superseded; nothing was added. */
-  | 'superseded';
-
 /** Members per chunk: larger ones gain nothing and block Redis and the event loop longer. */
 const CHUNK = 500;
 const ANNOUNCE_EVERY_MS = 60_000;
@@ -50,7 +42,7 @@ const FENCED_TRIES = 10;
  *   WATCH: the transaction takes place only while the node's lock is still held, respectively while no job of
  *   that id exists. A worker that was paused or cut off between its decision and the deed changes nothing.
  */
-export class FlowPublisher {
+export class FlowPublisher implements Publisher {
   /** When a queue was put into the set of queues last. */
   readonly #announced = new Map<string, number>();
   readonly #fence = new Mutex();
@@ -62,11 +54,6 @@ export class FlowPublisher {
     private readonly options: PublisherOptions,
   ) {}
 
-  /**
-   * Publishes a new canvas, whose id nobody else uses.
-   *
-   * @throws BrokerUnavailableError within the publish timeout; the publication may have happened
-   */
   publish(plan: FlowPlan): Promise<Publication> {
     return this.#guard(plan.job.id, async (pulse) => {
       const client = await this.connections.ready('publish', this.options.publishTimeoutMs);
@@ -83,7 +70,6 @@ export class FlowPublisher {
     });
   }
 
-  /** Publishes a canvas unless one of its id exists: for ids that callers chose, and for released callbacks. */
   publishOnce(plan: FlowPlan): Promise<Publication> {
     return this.#guard(plan.job.id, async (pulse) => {
       const client = await this.connections.ready('ledger', this.options.publishTimeoutMs);
@@ -95,7 +81,6 @@ export class FlowPublisher {
     });
   }
 
-  /** Adds a child to a running node, as long as the node's activation holds its lock. */
   publishUnder(holder: Holder, plan: FlowPlan): Promise<Publication> {
     return this.#guard(plan.job.id, async (pulse) => {
       const client = await this.connections.ready('ledger', this.options.publishTimeoutMs);

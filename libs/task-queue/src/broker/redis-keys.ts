@@ -1,4 +1,5 @@
-import { CANVAS_QUEUE, parentOf, rootOf, shardOf } from '../flow/ids.js';
+import type { JobRef } from '../backend/job-ref.js';
+import { CANVAS_QUEUE, rootOf, shardOf } from '../flow/ids.js';
 
 /**
  * Every key name of ours, and the parts of BullMQ's that we read. All keys of one canvas carry the hash tag of
@@ -53,17 +54,17 @@ export class RedisKeys {
   get control(): string {
     return `${this.shardPrefix(0)}:_control`;
   }
-
-  /** The node that a task's value goes to, or undefined for one that stands alone. */
-  parentNode(id: string): string | undefined {
-    const parent = parentOf(id);
-    return parent === undefined ? undefined : this.node(parent);
-  }
 }
 
 /** The id in a BullMQ job key: the part after the last colon. Ids of ours hold none. */
 export function idInKey(key: string): string {
   return key.slice(key.lastIndexOf(':') + 1);
+}
+
+/** The job that a BullMQ job key names: its last two parts. */
+export function jobInKey(key: string): JobRef {
+  const [queue = '', id = ''] = key.split(':').slice(-2);
+  return { queue, id };
 }
 
 /** The index of a member, or NaN for a child that has a name (`body`, `sentinel`). */

@@ -1,19 +1,9 @@
 import { type Job, UnrecoverableError, WaitingChildrenError, WaitingError, Worker } from 'bullmq';
+import type { Delivery, Verdict } from '../backend/delivery.js';
+import type { Service, Workers } from '../backend/workers.js';
 import { bounded, pause } from '../primitives/bounded.js';
-import type { Delivery, Processor, Verdict } from './delivery.js';
 import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
-
-/** How one queue is served. */
-export interface Service {
-  readonly queue: string;
-  readonly concurrency: number;
-  readonly process: Processor;
-  /** Called with the ids of jobs whose lock could not be renewed: somebody else may be running them now. */
-  readonly onLost: (ids: readonly string[]) => void;
-  /** Called when a processor threw instead of giving a verdict; the job is given back. */
-  readonly onDefect: (delivery: Delivery, error: unknown) => void;
-}
 
 export interface WorkerPoolOptions {
   readonly lockDurationMs: number;
@@ -38,7 +28,7 @@ const STORE_MS = 1_000;
 const GIVE_BACK_MS = 2_000;
 
 /** The BullMQ workers of one application: one per queue and shard. */
-export class WorkerPool {
+export class WorkerPool implements Workers {
   readonly #workers: InterruptibleWorker[] = [];
   /** Set when nothing more may begin; resolves when BullMQ has stored what the last job came to. */
   #closing: Promise<unknown> | undefined;
@@ -52,7 +42,6 @@ export class WorkerPool {
     private readonly onError: (error: Error, queue: string) => void,
   ) {}
 
-  /** Starts to serve a queue. */
   serve(service: Service): void {
     for (let shard = 0; shard < this.keys.shards; shard++) {
       const worker = new InterruptibleWorker(
@@ -83,19 +72,10 @@ export class WorkerPool {
     return this.#workers;
   }
 
-  /**
-   * Fetches nothing more; what runs goes on, and keeps its locks. What was on its way already is given back without
-   * having begun.
-   */
   stopFetching(): void {
     this.#closing ??= Promise.allSettled(this.#workers.map((worker) => worker.close()));
   }
 
-  /**
-   * Waits until everything that was fetched has ended, and then a moment for what it came to to be stored.
-   *
-   * @returns whether all has ended
-   */
   async idle(timeoutMs: number): Promise<boolean> {
     const idle =
       this.#active === 0 ? Promise.resolve() : new Promise<void>((resolve) => this.#whenIdle.push(resolve));
@@ -110,7 +90,6 @@ export class WorkerPool {
     return true;
   }
 
-  /** Ends what closing has not ended. To be called last, before the connections are closed. */
   async letGo(): Promise<void> {
     await Promise.all(this.#workers.splice(0).map((worker) => worker.letGo()));
   }

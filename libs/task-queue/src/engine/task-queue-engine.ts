@@ -1,11 +1,8 @@
-import { CanvasLedger } from '../broker/canvas-ledger.js';
-import { CanvasRemoval } from '../broker/canvas-removal.js';
-import { CompletionEvents } from '../broker/completion-events.js';
-import { ControlChannel } from '../broker/control-channel.js';
-import { FlowPublisher } from '../broker/flow-publisher.js';
-import { Producers } from '../broker/producers.js';
-import { type ConnectionPurpose, RedisConnections } from '../broker/redis-connections.js';
-import { RedisKeys } from '../broker/redis-keys.js';
+import type { Backend, BackendFactory } from '../backend/backend.js';
+import type { Control } from '../backend/control.js';
+import type { Ledger } from '../backend/ledger.js';
+import type { Publisher } from '../backend/publisher.js';
+import type { TaskEvents } from '../backend/task-events.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import { validateCanvas } from '../canvas/canvas-validate.js';
 import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
@@ -35,15 +32,13 @@ export class TaskQueueEngine implements ResultSource {
   /** Recovery strategies of the application, by class name. Filled by discovery. */
   readonly strategies = new Map<string, ChordRecovery>();
   readonly errors: ErrorRegistry;
-  readonly keys: RedisKeys;
-  readonly connections: RedisConnections;
-  readonly producers: Producers;
-  readonly publisher: FlowPublisher;
-  readonly ledger: CanvasLedger;
+  /** Where everything is kept. The ports beside it are parts of it. */
+  readonly backend: Backend;
+  readonly publisher: Publisher;
+  readonly ledger: Ledger;
   readonly reader: TaskReader;
-  readonly events: CompletionEvents;
-  readonly removal: CanvasRemoval;
-  readonly control: ControlChannel;
+  readonly events: TaskEvents;
+  readonly control: Control;
   readonly hooks: HookRunner;
   readonly revocation: Revocation;
   readonly worker: WorkerRuntime;
@@ -54,50 +49,30 @@ export class TaskQueueEngine implements ResultSource {
   constructor(
     options: ResolvedTaskQueueOptions,
     readonly log: EngineLog,
+    createBackend: BackendFactory,
     readonly clock: Clock = systemClock,
     readonly random: RandomSource = Math.random,
   ) {
     this.#options = options;
     this.errors = new ErrorRegistry(options.errors);
-    const onError = throttled(log);
-    this.keys = new RedisKeys(options.prefix, options.shards);
-    this.connections = new RedisConnections(options.connection, (error, purpose: ConnectionPurpose) =>
-      onError(error, `connection for ${purpose}`),
-    );
-    this.producers = new Producers(this.connections, this.keys, (error) => onError(error, 'publishing'));
-    this.publisher = new FlowPublisher(this.connections, this.keys, this.producers, {
-      publishTimeoutMs: options.publishTimeoutMs,
-    });
-    this.ledger = new CanvasLedger(
-      this.keys,
-      () => this.connections.ready('ledger', options.publishTimeoutMs),
-      options.publishTimeoutMs,
-    );
-    this.events = new CompletionEvents(this.connections, this.keys, (error) => onError(error, 'events'));
-    this.reader = new TaskReader(
-      this.connections,
-      this.keys,
-      this.ledger,
-      this.events,
-      options.publishTimeoutMs,
-    );
-    this.removal = new CanvasRemoval(
-      () => this.connections.ready('publish', options.publishTimeoutMs),
-      this.keys,
-      this.producers,
-    );
-    this.control = new ControlChannel(this.connections, this.keys, options.publishTimeoutMs);
+    const onTrouble = throttled(log);
+    this.backend = createBackend(options, onTrouble);
+    this.publisher = this.backend.publisher;
+    this.ledger = this.backend.ledger;
+    this.events = this.backend.events;
+    this.control = this.backend.control;
+    this.reader = new TaskReader(this.backend.jobs, this.ledger, this.events);
     this.hooks = new HookRunner(this.publisher, this.reader, this.registry, log);
     this.revocation = new Revocation(
       this.ledger,
       this.reader,
-      this.producers,
+      this.backend.jobs,
       this.control,
       this.hooks,
       this.registry,
       (queue) => this.resultExpiresMs(queue),
     );
-    this.worker = new WorkerRuntime(this, onError);
+    this.worker = new WorkerRuntime(this, onTrouble);
   }
 
   get options(): ResolvedTaskQueueOptions {
@@ -132,12 +107,8 @@ export class TaskQueueEngine implements ResultSource {
     const snapshot = await this.reader.read(id);
     if (snapshot.state === 'UNKNOWN' || snapshot.queue === undefined) return;
     if (!isTerminal(snapshot.state)) return;
-    if (snapshot.queue === CANVAS_QUEUE) {
-      await this.removal.removeCanvas(id);
-      await this.connections.get('publish').zrem(this.keys.expiry(this.keys.prefixOf(id)), id);
-    } else {
-      await this.removal.removeTask(snapshot.queue, id);
-    }
+    if (snapshot.queue === CANVAS_QUEUE) await this.backend.jobs.removeCanvas(id);
+    else await this.backend.jobs.removeTask({ queue: snapshot.queue, id });
   }
 
   /** @returns whether there was anything left to revoke */
@@ -170,9 +141,7 @@ export class TaskQueueEngine implements ResultSource {
   /** Ends everything, in order: workers give back what they cannot finish, then waiters, then connections. */
   async close(): Promise<void> {
     await this.worker.stop();
-    await this.events.close();
-    await this.producers.close();
-    this.connections.close();
+    await this.backend.close();
   }
 }
 

@@ -1,17 +1,13 @@
-import type { CanvasLedger } from '../broker/canvas-ledger.js';
-import type { CanvasRemoval } from '../broker/canvas-removal.js';
-import type { Delivery } from '../broker/delivery.js';
-import type { ControlChannel, ControlMessage } from '../broker/control-channel.js';
-import type { FlowPublisher } from '../broker/flow-publisher.js';
-import type { Producers } from '../broker/producers.js';
-import type { RedisConnections } from '../broker/redis-connections.js';
-import type { RedisKeys } from '../broker/redis-keys.js';
-import { WorkerPool } from '../broker/worker-pool.js';
+import type { Backend, Janitor, OnTrouble } from '../backend/backend.js';
+import type { Control, ControlMessage } from '../backend/control.js';
+import type { Delivery } from '../backend/delivery.js';
+import type { Ledger } from '../backend/ledger.js';
+import type { Publisher } from '../backend/publisher.js';
+import type { Workers } from '../backend/workers.js';
 import type { ChordRecovery } from '../chords/chord-recovery.js';
 import { ChordRecoverer } from '../execution/chord-recoverer.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import type { HookRunner } from '../execution/hook-runner.js';
-import { Janitor } from '../execution/janitor.js';
 import { NodeProcessor } from '../execution/node-processor.js';
 import { CallbackRelease } from '../execution/publish-callbacks.js';
 import type { Revocation } from '../execution/revocation.js';
@@ -31,16 +27,13 @@ export interface WorkerParts {
   readonly options: ResolvedTaskQueueOptions;
   readonly registry: TaskRegistry;
   readonly strategies: ReadonlyMap<string, ChordRecovery>;
-  readonly keys: RedisKeys;
-  readonly connections: RedisConnections;
-  readonly producers: Producers;
-  readonly publisher: FlowPublisher;
-  readonly ledger: CanvasLedger;
+  readonly backend: Backend;
+  readonly publisher: Publisher;
+  readonly ledger: Ledger;
   readonly reader: TaskReader;
-  readonly removal: CanvasRemoval;
   readonly hooks: HookRunner;
   readonly revocation: Revocation;
-  readonly control: ControlChannel;
+  readonly control: Control;
   readonly log: EngineLog;
   readonly clock: Clock;
   readonly random: RandomSource;
@@ -64,13 +57,13 @@ const AFTER_ABORT_MS = 1_000;
 export class WorkerRuntime {
   readonly running = new RunningAttempts();
   readonly #stopping = new AbortController();
-  #pool: WorkerPool | undefined;
+  #pool: Workers | undefined;
   #janitor: Janitor | undefined;
   #state: 'idle' | 'serving' | 'stopped' = 'idle';
 
   constructor(
     private readonly engine: WorkerParts,
-    private readonly onError: (error: Error, where: string) => void,
+    private readonly onTrouble: OnTrouble,
   ) {}
 
   get serving(): boolean {
@@ -82,10 +75,8 @@ export class WorkerRuntime {
     if (this.#state !== 'idle') return;
     this.#state = 'serving';
     const { engine } = this;
-    const { options, keys, connections } = engine;
-    const pool = new WorkerPool(connections, keys, options.worker, (error, queue) =>
-      this.onError(error, `worker of queue ${queue}`),
-    );
+    const { options } = engine;
+    const pool = engine.backend.workers(options.worker);
     this.#pool = pool;
     const tasks = this.#taskProcessor();
     const nodes = this.#nodeProcessor();
@@ -109,7 +100,7 @@ export class WorkerRuntime {
     this.#janitor = this.#startJanitor();
     this.engine.control.listen(
       (message) => this.#revoke(message),
-      (error) => this.onError(error, 'subscription to revocations'),
+      (error) => this.onTrouble(error, 'subscription to revocations'),
     );
   }
 
@@ -129,7 +120,7 @@ export class WorkerRuntime {
     await pool.letGo();
   }
 
-  async #abort(pool: WorkerPool): Promise<void> {
+  async #abort(pool: Workers): Promise<void> {
     this.#stopping.abort();
     for (const attempt of this.running.all()) attempt.interrupt({ by: 'shutdown' });
     if (await pool.idle(AFTER_ABORT_MS)) return;
@@ -163,13 +154,12 @@ export class WorkerRuntime {
   }
 
   #nodeProcessor(): NodeProcessor {
-    const { ledger, reader, publisher, keys, clock, log, strategies, options, revocation } = this.engine;
+    const { ledger, reader, publisher, clock, log, strategies, options, revocation } = this.engine;
     const context = () => this.engine.compileContext();
     return new NodeProcessor({
       ledger,
       reader,
       publisher,
-      keys,
       callbacks: new CallbackRelease(publisher, context),
       recoverer: new ChordRecoverer(ledger, reader, strategies, clock),
       revocation,
@@ -181,20 +171,13 @@ export class WorkerRuntime {
   }
 
   #startJanitor(): Janitor {
-    const { connections, keys, producers, removal, clock, log, options } = this.engine;
-    const queues = new Map(this.#queues().map((queue) => [queue, this.engine.resultExpiresMs(queue)]));
-    const janitor = new Janitor(
-      {
-        client: () => connections.ready('publish', options.publishTimeoutMs),
-        keys,
-        producers,
-        removal,
-        queues,
-        clock,
-        log,
-      },
-      Math.min(options.defaults.resultExpiresMs, ...queues.values()),
-    );
+    const { backend, clock, log, options } = this.engine;
+    const janitor = backend.janitor({
+      ages: new Map(this.#queues().map((queue) => [queue, this.engine.resultExpiresMs(queue)])),
+      canvasAgeMs: options.defaults.resultExpiresMs,
+      clock,
+      onTrouble: (error) => log.debug(`Expired results stay a while longer: ${String(error)}`),
+    });
     janitor.start();
     return janitor;
   }

@@ -1,6 +1,6 @@
 import type { EngineLog } from './engine-log.js';
-import type { Holder } from '../broker/canvas-ledger.js';
-import type { Delivery } from '../broker/delivery.js';
+import type { Holder } from '../backend/ledger.js';
+import type { Delivery } from '../backend/delivery.js';
 import { SoftTimeLimitExceededError, TimeLimitExceededError } from '../errors/task.errors.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';

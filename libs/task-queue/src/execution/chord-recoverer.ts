@@ -1,5 +1,5 @@
-import type { CanvasLedger, NodeRecord } from '../broker/canvas-ledger.js';
-import type { Delivery } from '../broker/delivery.js';
+import type { Ledger, NodeRecord } from '../backend/ledger.js';
+import type { Delivery } from '../backend/delivery.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import { BUILT_IN_RECOVERIES } from '../chords/built-in-recoveries.js';
 import type { ChordDecision, ChordOutcome, ChordRecovery } from '../chords/chord-recovery.js';
@@ -31,7 +31,7 @@ const STRATEGY_TIMEOUT_MS = 60_000;
 /** Asks a chord's recovery strategy, once, and says what its answer means for the chord. */
 export class ChordRecoverer {
   constructor(
-    private readonly ledger: CanvasLedger,
+    private readonly ledger: Ledger,
     private readonly reader: TaskReader,
     /** Strategies of the application, by class name. */
     private readonly strategies: ReadonlyMap<string, ChordRecovery>,

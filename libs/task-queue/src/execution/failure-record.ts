@@ -1,4 +1,4 @@
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../backend/delivery.js';
 import type { MemberOutcome } from '../chords/chord-recovery.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
 import { serializeError } from '../failure/serialize-error.js';

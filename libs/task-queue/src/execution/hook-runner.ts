@@ -1,5 +1,5 @@
-import type { Delivery, Verdict } from '../broker/delivery.js';
-import type { FlowPublisher } from '../broker/flow-publisher.js';
+import type { Delivery, Verdict } from '../backend/delivery.js';
+import type { Publisher } from '../backend/publisher.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { HookEnvelope } from '../flow/envelope.js';
 import { releasedId } from '../flow/ids.js';
@@ -23,7 +23,7 @@ const INDEX: Readonly<Record<HookKind, number>> = { failure: 0, success: 1, retr
  */
 export class HookRunner {
   constructor(
-    private readonly publisher: FlowPublisher,
+    private readonly publisher: Publisher,
     private readonly reader: TaskReader,
     private readonly registry: TaskRegistry,
     private readonly log: EngineLog,

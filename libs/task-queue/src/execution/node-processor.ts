@@ -1,7 +1,7 @@
-import type { CanvasLedger, ChildRecord, NodeRecord, Stage } from '../broker/canvas-ledger.js';
-import type { Delivery, Verdict } from '../broker/delivery.js';
-import type { FlowPublisher } from '../broker/flow-publisher.js';
-import type { RedisKeys } from '../broker/redis-keys.js';
+import type { Ledger, ChildRecord, NodeRecord, Stage } from '../backend/ledger.js';
+import type { JobRef } from '../backend/job-ref.js';
+import type { Delivery, Verdict } from '../backend/delivery.js';
+import type { Publisher } from '../backend/publisher.js';
 import type { ChordRecoverer } from './chord-recoverer.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { advanceNode, type ChildEnd, type NodeStep } from '../flow/advance-node.js';
@@ -20,10 +20,9 @@ import { shown } from './task-processor.js';
 
 /** What the execution of composite nodes needs. */
 export interface NodeProcessorDeps {
-  readonly ledger: CanvasLedger;
+  readonly ledger: Ledger;
   readonly reader: TaskReader;
-  readonly publisher: FlowPublisher;
-  readonly keys: RedisKeys;
+  readonly publisher: Publisher;
   readonly callbacks: CallbackRelease;
   readonly recoverer: ChordRecoverer;
   readonly revocation: Revocation;
@@ -75,7 +74,7 @@ export class NodeProcessor {
     const at = await this.#whereAt(delivery, node, record);
     const step = advanceNode(node, {
       stage: at.stage,
-      child: endOf(at.child),
+      child: endOf(at.end),
       succeeded: record.values,
       failed: record.failures,
     });
@@ -92,19 +91,19 @@ export class NodeProcessor {
 
   /** The stage that counts: one whose child was announced but never added has not begun. */
   async #whereAt(delivery: Delivery, node: NodeEnvelope, record: NodeRecord): Promise<Position> {
-    const { ledger, keys } = this.deps;
+    const { ledger } = this.deps;
     const noted = record.stage;
     if (noted !== undefined) {
-      const child = noted.key === undefined ? undefined : await ledger.readChild(delivery.id, noted.key);
-      if (noted.state === 'added' || (child !== undefined && child.end !== 'missing')) {
-        return { stage: noted.stage, key: noted.key, child };
+      const end = noted.child === undefined ? undefined : await ledger.readChild(noted.child);
+      if (noted.state === 'added' || (end !== undefined && end.end !== 'missing')) {
+        return { stage: noted.stage, child: noted.child, end };
       }
     }
     const stage = noted === undefined ? 0 : noted.stage - 1;
     const first =
-      node.firstQueue === undefined ? undefined : keys.job(node.firstQueue, childId(delivery.id, 0));
-    const key = stage === 0 ? first : noted?.before;
-    return { stage, key, child: key === undefined ? undefined : await ledger.readChild(delivery.id, key) };
+      node.firstQueue === undefined ? undefined : { queue: node.firstQueue, id: childId(delivery.id, 0) };
+    const child = stage === 0 ? first : noted?.before;
+    return { stage, child, end: child === undefined ? undefined : await ledger.readChild(child) };
   }
 
   async #carryOut(
@@ -116,12 +115,12 @@ export class NodeProcessor {
     const { reader, clock, recoverer } = this.deps;
     switch (step.do) {
       case 'settle-child':
-        return at.child?.end === 'succeeded'
-          ? this.#succeed(delivery, node, at.child.value)
+        return at.end?.end === 'succeeded'
+          ? this.#succeed(delivery, node, at.end.value)
           : this.#fail(
               delivery,
               node,
-              await this.#childFailure(delivery, childId(delivery.id, step.child), at.child),
+              await this.#childFailure(delivery, childId(delivery.id, step.child), at.end),
             );
       case 'settle-list': {
         const members = await reader.settledOutcomes(delivery.id, sizeOf(node));
@@ -157,12 +156,12 @@ export class NodeProcessor {
     { child, canvas }: Pick<Extract<NodeStep, { do: 'add' }>, 'child' | 'canvas'>,
     input: InputRef | undefined,
   ): Promise<Verdict | 'again'> {
-    const { ledger, publisher, keys, context } = this.deps;
+    const { ledger, publisher, context } = this.deps;
     const plan = compileChild(canvas, childId(delivery.id, child), context(), input, node.inherit);
     const stage: Omit<Stage, 'state'> = {
       stage: at.stage + 1,
-      key: keys.job(plan.job.queue, plan.job.id),
-      ...(at.key === undefined ? {} : { before: at.key }),
+      child: { queue: plan.job.queue, id: plan.job.id },
+      ...(at.child === undefined ? {} : { before: at.child }),
     };
     if (!(await ledger.setStage(delivery, { ...stage, state: 'adding' }))) return { do: 'leave' };
     if ((await publisher.publishUnder(delivery, plan)) === 'superseded') return { do: 'leave' };
@@ -219,11 +218,11 @@ export class NodeProcessor {
   ): InputRef | undefined {
     if (input.of === 'members')
       return { from: 'members', node: delivery.id, size: sizeOf(node), as: input.as };
-    if (at.child?.end !== 'succeeded' || at.key === undefined) return undefined;
-    const { value } = at.child;
+    if (at.end?.end !== 'succeeded' || at.child === undefined) return undefined;
+    const { value } = at.end;
     return JSON.stringify(value).length <= INLINE_CHARACTERS
       ? { from: 'value', value }
-      : { from: 'child', node: delivery.id, key: at.key };
+      : { from: 'child', ...at.child };
   }
 
   /** Redis went away, or there is a defect of ours: the node is taken up again, and nothing is lost. */
@@ -241,8 +240,8 @@ export class NodeProcessor {
 /** Where a node stands: its stage, and what became of that stage's one child. */
 interface Position {
   readonly stage: number;
-  readonly key: string | undefined;
-  readonly child: ChildRecord | undefined;
+  readonly child: JobRef | undefined;
+  readonly end: ChildRecord | undefined;
 }
 
 function endOf(child: ChildRecord | undefined): ChildEnd {

@@ -1,4 +1,4 @@
-import type { FlowPublisher } from '../broker/flow-publisher.js';
+import type { Publisher } from '../backend/publisher.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
@@ -12,7 +12,7 @@ import type { JsonValue } from '../primitives/json.js';
  */
 export class CallbackRelease {
   constructor(
-    private readonly publisher: FlowPublisher,
+    private readonly publisher: Publisher,
     private readonly context: () => CompileContext,
   ) {}
 

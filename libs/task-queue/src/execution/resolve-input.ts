@@ -1,4 +1,4 @@
-import type { CanvasLedger } from '../broker/canvas-ledger.js';
+import type { Ledger } from '../backend/ledger.js';
 import { settledOutcome } from '../chords/built-in-recoveries.js';
 import type { MemberOutcome } from '../chords/chord-recovery.js';
 import type { TaskFailure } from '../failure/task-failure.js';
@@ -8,16 +8,12 @@ import { failuresOf, valuesOf } from '../results/async-result.js';
 import type { TaskReader } from '../results/task-reader.js';
 
 /** Reads the value that stands in front of a task's stored arguments. */
-export async function resolveInput(
-  input: InputRef,
-  ledger: CanvasLedger,
-  reader: TaskReader,
-): Promise<JsonValue> {
+export async function resolveInput(input: InputRef, ledger: Ledger, reader: TaskReader): Promise<JsonValue> {
   switch (input.from) {
     case 'value':
       return input.value;
     case 'child': {
-      const child = await ledger.readChild(input.node, input.key);
+      const child = await ledger.readChild({ queue: input.queue, id: input.id });
       // The step was added because this value was there; it leaves with its canvas, so it is there still.
       return child.end === 'succeeded' ? child.value : null;
     }

@@ -1,6 +1,7 @@
-import type { CanvasLedger } from '../broker/canvas-ledger.js';
-import type { ControlChannel } from '../broker/control-channel.js';
-import type { Producers } from '../broker/producers.js';
+import type { Ledger } from '../backend/ledger.js';
+import type { Control } from '../backend/control.js';
+import type { JobRef } from '../backend/job-ref.js';
+import type { JobStore } from '../backend/job-store.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
 import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
 import type { TaskReader } from '../results/task-reader.js';
@@ -27,10 +28,10 @@ export interface RevokeOptions {
  */
 export class Revocation {
   constructor(
-    private readonly ledger: CanvasLedger,
+    private readonly ledger: Ledger,
     private readonly reader: TaskReader,
-    private readonly producers: Producers,
-    private readonly control: ControlChannel,
+    private readonly jobs: JobStore,
+    private readonly control: Control,
     private readonly hooks: HookRunner,
     private readonly registry: TaskRegistry,
     private readonly resultExpiresMs: (queue: string) => number,
@@ -47,7 +48,7 @@ export class Revocation {
     const { queue = CANVAS_QUEUE } = snapshot;
     await this.ledger.markRevoked(id, this.#ttl(id, queue));
     if (queue === CANVAS_QUEUE) await this.revokeBelow(id, { terminate });
-    else await this.#revokeTask(queue, id);
+    else await this.#revokeTask({ queue, id });
     await this.control.send({ revoke: id, terminate });
     return true;
   }
@@ -55,26 +56,23 @@ export class Revocation {
   /** Takes everything below a node out of its queues that has not begun. */
   async revokeBelow(node: string, options: Required<RevokeOptions>): Promise<void> {
     for await (const page of this.ledger.pendingChildren(node)) {
-      for (const key of page) {
-        const [queue, id] = key.split(':').slice(-2);
-        if (queue === undefined || id === undefined || id.endsWith('.sentinel')) continue;
-        if (queue === CANVAS_QUEUE) await this.revokeBelow(id, options);
-        else await this.#revokeTask(queue, id);
+      for (const child of page) {
+        if (child.id.endsWith('.sentinel')) continue;
+        if (child.queue === CANVAS_QUEUE) await this.revokeBelow(child.id, options);
+        else await this.#revokeTask(child);
       }
     }
   }
 
   /** The record first: a task that is out of its queue without one would count as removed by hand. */
-  async #revokeTask(queue: string, id: string): Promise<void> {
-    const job = await this.producers.queue(queue, id).getJob(id);
-    if (job === undefined) return;
-    const failure = failureOfRevoked(id, job.name, queue);
+  async #revokeTask({ queue, id }: JobRef): Promise<void> {
+    const name = await this.jobs.nameOf({ queue, id });
+    if (name === undefined) return;
+    const failure = failureOfRevoked(id, name, queue);
     await this.ledger.writeFailure(id, failure, this.#ttl(id, queue));
-    const removed = await this.producers.queue(queue, id).remove(id);
     // It runs, or has ended in this moment: what it comes to is what counts.
-    if (removed === 0) await this.ledger.dropFailure(id);
-    else if (this.#mayHaveHooks(job.name))
-      await this.hooks.publish({ id, name: job.name, queue }, 'revoked', { failure });
+    if (!(await this.jobs.withdraw({ queue, id }))) await this.ledger.dropFailure(id);
+    else if (this.#mayHaveHooks(name)) await this.hooks.publish({ id, name, queue }, 'revoked', { failure });
   }
 
   /** Whether a task has hooks is known only where it is served. */

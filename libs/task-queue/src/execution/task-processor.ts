@@ -1,5 +1,5 @@
-import type { CanvasLedger, Holder } from '../broker/canvas-ledger.js';
-import type { Delivery, Verdict } from '../broker/delivery.js';
+import type { Ledger, Holder } from '../backend/ledger.js';
+import type { Delivery, Verdict } from '../backend/delivery.js';
 import { isControlFlow, IgnoreResult } from '../errors/control-flow.js';
 import {
   TaskExpiredError,
@@ -28,7 +28,7 @@ import { untilStored } from './until-stored.js';
 /** What the execution of tasks needs. */
 export interface TaskProcessorDeps {
   readonly registry: TaskRegistry;
-  readonly ledger: CanvasLedger;
+  readonly ledger: Ledger;
   readonly reader: TaskReader;
   readonly hooks: HookRunner;
   readonly running: RunningAttempts;

@@ -13,8 +13,8 @@ import type { HookKind } from '../task/task-definition.js';
 export type InputRef =
   /** Small values travel with the task. */
   | { readonly from: 'value'; readonly value: JsonValue }
-  /** The value of one child of a node, by the key under which the node's hash holds it. */
-  | { readonly from: 'child'; readonly node: string; readonly key: string }
+  /** The value of one child of a node, which the node holds. */
+  | { readonly from: 'child'; readonly queue: string; readonly id: string }
   /** What all members of a node came to: read when the task runs, never copied. */
   | { readonly from: 'members'; readonly node: string; readonly size: number; readonly as: MembersForm }
   /** A failure, together with what all members of a node came to. */
@@ -165,7 +165,7 @@ function isInput(input: unknown): boolean {
     case 'value':
       return 'value' in fields;
     case 'child':
-      return typeof fields['node'] === 'string' && typeof fields['key'] === 'string';
+      return typeof fields['queue'] === 'string' && typeof fields['id'] === 'string';
     case 'members':
       return members(fields['node']);
     case 'failure':

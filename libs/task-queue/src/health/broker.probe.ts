@@ -1,5 +1,4 @@
 import type { TaskQueueEngine } from '../engine/task-queue-engine.js';
-import { bounded } from '../primitives/bounded.js';
 
 /** What a probe found: a plain verdict, usable without terminus and without HTTP. */
 export type Verdict =
@@ -13,9 +12,7 @@ export type Verdict =
 export async function probeBroker(engine: TaskQueueEngine, timeoutMs: number): Promise<Verdict> {
   const started = performance.now();
   try {
-    const client = await engine.connections.ready('publish', timeoutMs);
-    const left = Math.max(1, timeoutMs - (performance.now() - started));
-    await bounded(client.ping(), left, () => new Error(`Redis did not answer within ${timeoutMs} ms`));
+    await engine.backend.ping(timeoutMs);
   } catch (error) {
     return { status: 'down', reason: error instanceof Error ? error.message : String(error) };
   }

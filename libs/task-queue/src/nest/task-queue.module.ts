@@ -1,5 +1,6 @@
 import { type DynamicModule, Inject, Logger, Module, type OnModuleInit, type Provider } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
+import { redisBackend } from '../broker/redis-backend.js';
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { resolveOptions } from '../options/resolve-options.js';
@@ -35,7 +36,10 @@ export class TaskQueueModule {
   static forRoot(options: TaskQueueModuleOptions = {}): DynamicModule {
     const resolved = resolveOptions(options);
     return rootModule([
-      { provide: TaskQueueEngine, useFactory: () => new TaskQueueEngine(resolved, new Logger('TaskQueue')) },
+      {
+        provide: TaskQueueEngine,
+        useFactory: () => new TaskQueueEngine(resolved, new Logger('TaskQueue'), redisBackend),
+      },
     ]);
   }
 
@@ -45,7 +49,7 @@ export class TaskQueueModule {
       provide: TaskQueueEngine,
       inject: [OPTIONS],
       useFactory: (given: TaskQueueModuleOptions) =>
-        new TaskQueueEngine(resolveOptions(given), new Logger('TaskQueue')),
+        new TaskQueueEngine(resolveOptions(given), new Logger('TaskQueue'), redisBackend),
     };
     return {
       ...rootModule([...optionsProviders(options), engine]),

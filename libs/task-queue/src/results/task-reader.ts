@@ -1,39 +1,30 @@
-import type { CanvasLedger, MemberRecord } from '../broker/canvas-ledger.js';
-import type { CompletionEvents } from '../broker/completion-events.js';
-import type { RedisConnections } from '../broker/redis-connections.js';
-import type { RedisKeys } from '../broker/redis-keys.js';
-import { READ_TASK } from '../broker/scripts/reads.js';
-import { runScript } from '../broker/scripts/script.js';
+import type { JobStore } from '../backend/job-store.js';
+import type { Ledger, MemberRecord } from '../backend/ledger.js';
+import type { TaskEvents } from '../backend/task-events.js';
 import type { MemberOutcome } from '../chords/chord-recovery.js';
-import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { hasChild, type NodeEnvelope } from '../flow/envelope.js';
 import { childId, parentOf } from '../flow/ids.js';
-import { bounded } from '../primitives/bounded.js';
 import {
   failureFromReason,
   failureOfMissing,
   failedSnapshot,
   failureOfSkipped,
   nodeOf,
-  parseReply,
   snapshotOf,
-  type TaskReply,
   type TaskSnapshot,
 } from './task-snapshot.js';
 
 /** Reads what became of tasks and canvases, by id alone, from any process. */
 export class TaskReader {
   constructor(
-    private readonly connections: RedisConnections,
-    private readonly keys: RedisKeys,
-    private readonly ledger: CanvasLedger,
-    readonly events: CompletionEvents,
-    private readonly timeoutMs: number,
+    private readonly jobs: JobStore,
+    private readonly ledger: Ledger,
+    readonly events: TaskEvents,
   ) {}
 
-  /** @throws BrokerUnavailableError when Redis does not answer in time */
+  /** @throws BrokerUnavailableError when the store does not answer in time */
   async read(id: string): Promise<TaskSnapshot> {
-    const reply = await this.#reply(id);
+    const reply = await this.jobs.look(id);
     switch (reply.source) {
       case 'job':
       case 'value':
@@ -48,7 +39,7 @@ export class TaskReader {
 
   /** A node's own description, or undefined when the id is no composite or has expired. */
   async node(id: string): Promise<NodeEnvelope | undefined> {
-    const reply = await this.#reply(id);
+    const reply = await this.jobs.look(id);
     return reply.source === 'job' && reply.job.node ? nodeOf(reply.job.node.data) : undefined;
   }
 
@@ -80,25 +71,6 @@ export class TaskReader {
       members[index] = { status: 'rejected', index, taskId, failure };
     });
     return members;
-  }
-
-  async #reply(id: string): Promise<TaskReply> {
-    const prefix = this.keys.prefixOf(id);
-    const client = await this.connections.ready('publish', this.timeoutMs);
-    const flat = await bounded(
-      runScript(
-        client,
-        READ_TASK,
-        [this.keys.queues(prefix), this.keys.record(id)],
-        [prefix, id, parentOf(id) ?? ''],
-      ),
-      this.timeoutMs,
-      () => new BrokerUnavailableError(`Redis did not answer within ${this.timeoutMs} ms.`, id),
-    ).catch((error: unknown) => {
-      if (error instanceof BrokerUnavailableError) throw error;
-      throw new BrokerUnavailableError(`Redis could not be read: ${String(error)}`, id, { cause: error });
-    });
-    return parseReply(flat as (string | number | null)[]);
   }
 
   /** A task that nothing is stored about: not there yet, skipped or removed, as its node says. */

@@ -1,3 +1,4 @@
+import type { JobFields, TaskReply } from '../backend/task-reply.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
 import { decodeNode, type NodeEnvelope } from '../flow/envelope.js';
@@ -38,109 +39,6 @@ export interface TaskSnapshot {
   readonly publishedAt?: number;
   readonly startedAt?: number;
   readonly finishedAt?: number;
-}
-
-/** What the script READ_TASK answered, with names. */
-export type TaskReply =
-  | { readonly source: 'unknown' | 'absent'; readonly record?: TaskFailure }
-  | {
-      readonly source: 'value';
-      readonly queue: string;
-      readonly json: string;
-      readonly decision?: ChordDecisionRecord;
-    }
-  | {
-      readonly source: 'failed';
-      readonly queue: string;
-      readonly reason: string;
-      readonly record?: TaskFailure;
-    }
-  | {
-      readonly source: 'job';
-      readonly queue: string;
-      readonly place: string;
-      readonly record?: TaskFailure;
-      readonly decision?: ChordDecisionRecord;
-      readonly job: JobFields;
-    };
-
-export interface JobFields {
-  readonly name: string;
-  readonly timestamp?: number;
-  readonly processedOn?: number;
-  readonly finishedOn?: number;
-  readonly returnvalue?: string;
-  readonly failedReason?: string;
-  readonly attemptsMade: number;
-  readonly progress?: JsonValue;
-  readonly node?: {
-    readonly data: string;
-    readonly values: number;
-    readonly failures: number;
-    readonly pending: number;
-    readonly stage: number;
-    /** What the one child of this stage came to, once it has ended. */
-    readonly child?: 'value' | 'failure';
-  };
-}
-
-/** Reads the flat list that Redis answered. */
-export function parseReply(flat: readonly (string | number | null)[]): TaskReply {
-  const [, failureJson, decisionJson] = flat;
-  const source = flat[0] as TaskReply['source'];
-  const record = typeof failureJson === 'string' ? { record: JSON.parse(failureJson) as TaskFailure } : {};
-  const decision =
-    typeof decisionJson === 'string' ? { decision: JSON.parse(decisionJson) as ChordDecisionRecord } : {};
-  const text = (at: number): string | undefined => {
-    const value = flat[at];
-    return value === null || value === undefined ? undefined : String(value);
-  };
-  switch (source) {
-    case 'job':
-      return {
-        source,
-        queue: text(3) ?? '',
-        place: text(4) ?? '',
-        ...record,
-        ...decision,
-        job: jobFields(text),
-      };
-    case 'value':
-      return { source, queue: text(3) ?? '', json: text(4) ?? 'null', ...decision };
-    case 'failed':
-      return { source, queue: text(3) ?? '', reason: text(4) ?? '', ...record };
-    case 'absent':
-      return { source, ...record };
-    case 'unknown':
-      return { source: 'unknown', ...record };
-  }
-}
-
-function jobFields(text: (at: number) => string | undefined): JobFields {
-  const number = (at: number): number | undefined => (text(at) === undefined ? undefined : Number(text(at)));
-  const data = text(14);
-  return defined({
-    name: text(5) ?? '',
-    timestamp: number(6),
-    processedOn: number(7),
-    finishedOn: number(8),
-    returnvalue: text(9),
-    failedReason: text(10),
-    attemptsMade: number(11) ?? 0,
-    progress: parseProgress(text(13)),
-    node:
-      data === undefined
-        ? undefined
-        : {
-            data,
-            values: number(15) ?? 0,
-            failures: number(16) ?? 0,
-            pending: number(17) ?? 0,
-            stage: (JSON.parse(text(18) ?? '{"stage":0}') as { stage: number }).stage,
-            ...(text(19) === '1' ? { child: 'value' as const } : {}),
-            ...(text(20) === '1' ? { child: 'failure' as const } : {}),
-          },
-  }) as JobFields;
 }
 
 /** What a reply says about a task that has a job, or whose node remembers it. */
@@ -298,11 +196,6 @@ function failureOf(
     reason,
     at: new Date().toISOString(),
   };
-}
-
-function parseProgress(json: string | undefined): JsonValue | undefined {
-  if (json === undefined || json === '0') return undefined;
-  return JSON.parse(json) as JsonValue;
 }
 
 function defined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {

@@ -72,10 +72,11 @@ for _, queue in ipairs(queues) do
       reply[17] = redis.call('HLEN', key .. ':failed')
       reply[18] = redis.call('SCARD', key .. ':dependencies')
       reply[19] = redis.call('HGET', key, 'tq:stage')
-      local child = reply[19] and cjson.decode(reply[19]).key
+      local child = reply[19] and cjson.decode(reply[19]).child
       if child then
-        reply[20] = redis.call('HEXISTS', key .. ':processed', child)
-        reply[21] = redis.call('HEXISTS', key .. ':failed', child)
+        local field = prefix .. ':' .. child.queue .. ':' .. child.id
+        reply[20] = redis.call('HEXISTS', key .. ':processed', field)
+        reply[21] = redis.call('HEXISTS', key .. ':failed', field)
       end
     end
     return reply

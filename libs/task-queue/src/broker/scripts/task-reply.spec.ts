@@ -1,15 +1,15 @@
-import type { ChordDecisionRecord } from '../chords/decision-record.js';
-import type { TaskFailure } from '../failure/task-failure.js';
-import type { NodeEnvelope } from '../flow/envelope.js';
+import type { ChordDecisionRecord } from '../../chords/decision-record.js';
+import type { TaskFailure } from '../../failure/task-failure.js';
+import type { NodeEnvelope } from '../../flow/envelope.js';
 import {
   failureFromReason,
   failureOfMissing,
   failureOfRevoked,
   failureOfSkipped,
-  parseReply,
   snapshotOf,
   type TaskSnapshot,
-} from './task-snapshot.js';
+} from '../../results/task-snapshot.js';
+import { parseReply } from './task-reply.js';
 
 const ID = '0~abc.1';
 const failure: TaskFailure = {

@@ -1,0 +1,50 @@
+import type { ResolvedTaskQueueOptions, ResolvedWorkerOptions } from '../options/resolve-options.js';
+import type { Clock } from '../primitives/clock.js';
+import type { Control } from './control.js';
+import type { JobStore } from './job-store.js';
+import type { Ledger } from './ledger.js';
+import type { Publisher } from './publisher.js';
+import type { TaskEvents } from './task-events.js';
+import type { Workers } from './workers.js';
+
+/**
+ * Where queues, results and marks are kept. An engine knows it by these ports alone, in ids; keys, scripts and
+ * connections are the affair of who implements them.
+ */
+export interface Backend {
+  readonly ledger: Ledger;
+  readonly publisher: Publisher;
+  readonly jobs: JobStore;
+  readonly events: TaskEvents;
+  readonly control: Control;
+  /** What serves queues, for one run of this application's worker. */
+  workers(tuning: ResolvedWorkerOptions): Workers;
+  /** What removes results whose time has come, while this application's worker runs. */
+  janitor(duty: JanitorDuty): Janitor;
+  /** Resolves when the store has answered. @throws when it does not in time */
+  ping(timeoutMs: number): Promise<void>;
+  /** Wakes those who wait, then ends everything that is open. */
+  close(): Promise<void>;
+}
+
+/** What a janitor looks after. */
+export interface JanitorDuty {
+  /** Queues that this application serves, with the age at which their results go. */
+  readonly ages: ReadonlyMap<string, number>;
+  /** The age at which canvases go. */
+  readonly canvasAgeMs: number;
+  readonly clock: Clock;
+  readonly onTrouble: (error: unknown) => void;
+}
+
+/** Removes results whose time has come. */
+export interface Janitor {
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** What somebody is told about trouble with the store, and where it was. */
+export type OnTrouble = (error: Error, where: string) => void;
+
+/** Makes the backend of one engine. @throws InvalidOptionsError when the options do not say where it is */
+export type BackendFactory = (options: ResolvedTaskQueueOptions, onTrouble: OnTrouble) => Backend;

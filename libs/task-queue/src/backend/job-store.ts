@@ -1,0 +1,24 @@
+import type { JobRef } from './job-ref.js';
+import type { TaskReply } from './task-reply.js';
+
+/** The jobs of all queues, for those who look at one from outside or take one away. */
+export interface JobStore {
+  /**
+   * What became of a task or node, by its id alone.
+   *
+   * @throws BrokerUnavailableError when the store does not answer in time
+   */
+  look(id: string): Promise<TaskReply>;
+  /** The name of a job; undefined when there is none. */
+  nameOf(job: JobRef): Promise<string | undefined>;
+  /**
+   * Takes a job out of its queue before it runs (again); its node hears of it in the same moment.
+   *
+   * @returns false when there is none, or it runs
+   */
+  withdraw(job: JobRef): Promise<boolean>;
+  /** Removes everything that is stored about a canvas that has ended. */
+  removeCanvas(id: string): Promise<void>;
+  /** Removes a task that stands alone. */
+  removeTask(job: JobRef): Promise<void>;
+}

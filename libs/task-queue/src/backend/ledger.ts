@@ -1,0 +1,97 @@
+import type { ChordDecisionRecord } from '../chords/decision-record.js';
+import type { TaskFailure } from '../failure/task-failure.js';
+import type { TaskEnvelope } from '../flow/envelope.js';
+import type { JsonValue } from '../primitives/json.js';
+import type { JobRef } from './job-ref.js';
+
+/** How far a node has come. `adding` means that a crash may have come between the note and the deed. */
+export interface Stage {
+  readonly stage: number;
+  readonly state: 'adding' | 'added';
+  /** The one child of this stage, where there is one. */
+  readonly child?: JobRef;
+  /** The child of the stage before, from which a step whose adding was cut short begins again. */
+  readonly before?: JobRef;
+}
+
+/** What a node's job sees when it is released. */
+export interface NodeRecord {
+  readonly stage: Stage | undefined;
+  readonly values: number;
+  readonly failures: number;
+  readonly pending: number;
+  /** The producer died while it published the members. */
+  readonly dispatchCut: boolean;
+  /** The node has been settled as failed before a crash. */
+  readonly failure: TaskFailure | undefined;
+  readonly decision: ChordDecisionRecord | undefined;
+  /** The node, or one above it, has been revoked. */
+  readonly revoked: boolean;
+}
+
+/** What one child of a node came to. */
+export type ChildRecord =
+  | { readonly end: 'succeeded'; readonly value: JsonValue }
+  | { readonly end: 'failed'; readonly reason: string }
+  | { readonly end: 'pending' }
+  | { readonly end: 'missing' };
+
+/** What one member came to, by its index. */
+export type MemberRecord =
+  | { readonly index: number; readonly id: string; readonly value: JsonValue }
+  | {
+      readonly index: number;
+      readonly id: string;
+      readonly reason: string;
+      readonly failure: TaskFailure | undefined;
+    };
+
+/** Identifies the activation in whose name something is written. */
+export interface Holder extends JobRef {
+  readonly token: string;
+}
+
+/**
+ * What is kept beside the jobs themselves: stages, failures, decisions. The queues hold what was released and what
+ * each child returned; this holds why something failed and what was decided.
+ *
+ * What is written in the name of an activation is refused once that activation has been superseded.
+ */
+export interface Ledger {
+  readNode(id: string): Promise<NodeRecord>;
+  /** What became of a child, as its node knows it. */
+  readChild(child: JobRef): Promise<ChildRecord>;
+  /** The failure that was recorded for a task or node of a canvas. */
+  readFailure(id: string): Promise<TaskFailure | undefined>;
+  /** The failures that were recorded for several tasks of one canvas, in their order. */
+  readFailures(ids: readonly string[]): Promise<(TaskFailure | undefined)[]>;
+  /** Notes that a task or node is revoked, and with it everything below it. */
+  markRevoked(id: string, ttlMs: number | undefined): Promise<void>;
+  /** Whether a task, or a node above it, is revoked. */
+  isRevoked(id: string): Promise<boolean>;
+  /** Records a failure in nobody's name: of a task that is taken out of its queue. */
+  writeFailure(id: string, failure: TaskFailure, ttlMs: number | undefined): Promise<void>;
+  /** Takes a failure back that did not come about. */
+  dropFailure(id: string): Promise<void>;
+  /** A node's children that are not terminal yet, page by page. */
+  pendingChildren(node: string): AsyncIterable<JobRef[]>;
+  /**
+   * Everything that the members of a node came to, page by page, in no order. A member that was removed by hand is not
+   * here: whoever reads compares with the size (hole H1).
+   */
+  members(node: string): AsyncIterable<MemberRecord[]>;
+  /** @returns false when the activation has been superseded */
+  setStage(holder: Holder, stage: Stage): Promise<boolean>;
+  /** Replaces a task's stored data. @returns false when the activation has been superseded */
+  setData(holder: Holder, data: TaskEnvelope): Promise<boolean>;
+  /** @returns false when the activation has been superseded */
+  recordFailure(holder: Holder, failure: TaskFailure, ttlMs: number | undefined): Promise<boolean>;
+  /** Settles a node as failed. What was written first stands. @returns undefined when superseded */
+  settleFailure(holder: Holder, failure: TaskFailure): Promise<TaskFailure | undefined>;
+  /** Keeps what a chord's recovery decided. What was written first stands. @returns undefined when superseded */
+  decideOnce(holder: Holder, decision: ChordDecisionRecord): Promise<ChordDecisionRecord | undefined>;
+  /** Starts the clock of a canvas whose root has ended. @returns false when superseded */
+  startExpiry(holder: Holder, nowMs: number, ttlMs: number): Promise<boolean>;
+  /** @returns false when the activation has been superseded */
+  setProgress(holder: Holder, progress: JsonValue): Promise<boolean>;
+}

@@ -1,0 +1,48 @@
+import type { ChordDecisionRecord } from '../chords/decision-record.js';
+import type { TaskFailure } from '../failure/task-failure.js';
+import type { JsonValue } from '../primitives/json.js';
+
+/** What a store says about a task or node. */
+export type TaskReply =
+  | { readonly source: 'unknown' | 'absent'; readonly record?: TaskFailure }
+  | {
+      readonly source: 'value';
+      readonly queue: string;
+      readonly json: string;
+      readonly decision?: ChordDecisionRecord;
+    }
+  | {
+      readonly source: 'failed';
+      readonly queue: string;
+      readonly reason: string;
+      readonly record?: TaskFailure;
+    }
+  | {
+      readonly source: 'job';
+      readonly queue: string;
+      readonly place: string;
+      readonly record?: TaskFailure;
+      readonly decision?: ChordDecisionRecord;
+      readonly job: JobFields;
+    };
+
+/** The fields of a job. JSON texts are as they are stored. */
+export interface JobFields {
+  readonly name: string;
+  readonly timestamp?: number;
+  readonly processedOn?: number;
+  readonly finishedOn?: number;
+  readonly returnvalue?: string;
+  readonly failedReason?: string;
+  readonly attemptsMade: number;
+  readonly progress?: JsonValue;
+  readonly node?: {
+    readonly data: string;
+    readonly values: number;
+    readonly failures: number;
+    readonly pending: number;
+    readonly stage: number;
+    /** What the one child of this stage came to, once it has ended. */
+    readonly child?: 'value' | 'failure';
+  };
+}

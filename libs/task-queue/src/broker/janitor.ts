@@ -1,0 +1,77 @@
+import type { Janitor, JanitorDuty } from '../backend/backend.js';
+import { pause } from '../primitives/bounded.js';
+import type { Producers } from './producers.js';
+import type { RedisClient } from './redis-connections.js';
+import type { RedisJobs } from './redis-jobs.js';
+import type { RedisKeys } from './redis-keys.js';
+
+/** What a janitor works with. */
+export interface JanitorTools {
+  readonly client: () => Promise<RedisClient>;
+  readonly keys: RedisKeys;
+  readonly producers: Producers;
+  readonly jobs: RedisJobs;
+}
+
+const INTERVAL_MS = { min: 1_000, max: 30_000 } as const;
+const PAGE = 500;
+
+/**
+ * Removes results whose time has come, in rounds. Every worker application runs one; two that meet do the same work
+ * twice and harm nothing.
+ */
+export class RedisJanitor implements Janitor {
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(
+    private readonly tools: JanitorTools,
+    private readonly duty: JanitorDuty,
+  ) {}
+
+  start(): void {
+    const shortestMs = Math.min(this.duty.canvasAgeMs, ...this.duty.ages.values());
+    this.#running = this.#loop(Math.min(INTERVAL_MS.max, Math.max(INTERVAL_MS.min, shortestMs / 2)));
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  /** One round over everything that has expired by now. */
+  async runOnce(): Promise<void> {
+    const { keys } = this.tools;
+    for (let shard = 0; shard < keys.shards; shard++) {
+      await this.#canvases(keys.shardPrefix(shard));
+      for (const [queue, ageMs] of this.duty.ages) await this.#tasks(queue, shard, ageMs);
+    }
+  }
+
+  async #canvases(prefix: string): Promise<void> {
+    const { client, keys, jobs } = this.tools;
+    const expiry = keys.expiry(prefix);
+    for (;;) {
+      const nowMs = this.duty.clock.wallMs();
+      const due = await (await client()).zrangebyscore(expiry, '-inf', nowMs, 'LIMIT', 0, PAGE);
+      if (due.length === 0 || this.#stop.signal.aborted) return;
+      for (const id of due) await jobs.removeCanvas(id);
+    }
+  }
+
+  /** Tasks that stand alone. BullMQ drops old ones when another one ends; on a quiet queue nobody would. */
+  async #tasks(queue: string, shard: number, ageMs: number): Promise<void> {
+    const bull = this.tools.producers.queue(queue, `${shard.toString(36)}~`);
+    for (const set of ['completed', 'failed'] as const) {
+      while ((await bull.clean(ageMs, PAGE, set)).length === PAGE && !this.#stop.signal.aborted);
+    }
+  }
+
+  async #loop(intervalMs: number): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await pause(intervalMs, this.#stop.signal);
+      if (this.#stop.signal.aborted) return;
+      await this.runOnce().catch(this.duty.onTrouble);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import type { Backend, Janitor, JanitorDuty, OnTrouble } from '../backend/backend.js';
+import type { Workers } from '../backend/workers.js';
+import type { ResolvedTaskQueueOptions, ResolvedWorkerOptions } from '../options/resolve-options.js';
+import { bounded } from '../primitives/bounded.js';
+import { CanvasLedger } from './canvas-ledger.js';
+import { CompletionEvents } from './completion-events.js';
+import { ControlChannel } from './control-channel.js';
+import { FlowPublisher } from './flow-publisher.js';
+import { RedisJanitor } from './janitor.js';
+import { Producers } from './producers.js';
+import { type ConnectionPurpose, RedisConnections } from './redis-connections.js';
+import { RedisJobs } from './redis-jobs.js';
+import { RedisKeys } from './redis-keys.js';
+import { WorkerPool } from './worker-pool.js';
+
+/** Queues of BullMQ and records beside them, in Redis. */
+export class RedisBackend implements Backend {
+  readonly keys: RedisKeys;
+  readonly connections: RedisConnections;
+  readonly producers: Producers;
+  readonly ledger: CanvasLedger;
+  readonly publisher: FlowPublisher;
+  readonly jobs: RedisJobs;
+  readonly events: CompletionEvents;
+  readonly control: ControlChannel;
+
+  constructor(
+    private readonly options: ResolvedTaskQueueOptions,
+    private readonly onTrouble: OnTrouble,
+  ) {
+    const { publishTimeoutMs } = options;
+    this.keys = new RedisKeys(options.prefix, options.shards);
+    this.connections = new RedisConnections(options.connection, (error, purpose: ConnectionPurpose) =>
+      onTrouble(error, `connection for ${purpose}`),
+    );
+    this.producers = new Producers(this.connections, this.keys, (error) => onTrouble(error, 'publishing'));
+    this.publisher = new FlowPublisher(this.connections, this.keys, this.producers, { publishTimeoutMs });
+    const ready = (purpose: ConnectionPurpose) => () => this.connections.ready(purpose, publishTimeoutMs);
+    this.ledger = new CanvasLedger(this.keys, ready('ledger'), publishTimeoutMs);
+    this.jobs = new RedisJobs(ready('publish'), this.keys, this.producers, publishTimeoutMs);
+    this.events = new CompletionEvents(this.connections, this.keys, (error) => onTrouble(error, 'events'));
+    this.control = new ControlChannel(this.connections, this.keys, publishTimeoutMs);
+  }
+
+  workers(tuning: ResolvedWorkerOptions): Workers {
+    return new WorkerPool(this.connections, this.keys, tuning, (error, queue) =>
+      this.onTrouble(error, `worker of queue ${queue}`),
+    );
+  }
+
+  janitor(duty: JanitorDuty): Janitor {
+    const { keys, producers, jobs } = this;
+    const client = () => this.connections.ready('publish', this.options.publishTimeoutMs);
+    return new RedisJanitor({ client, keys, producers, jobs }, duty);
+  }
+
+  /** Over the connection that publications use: no socket is opened for it. */
+  async ping(timeoutMs: number): Promise<void> {
+    const started = performance.now();
+    const client = await this.connections.ready('publish', timeoutMs);
+    const left = Math.max(1, timeoutMs - (performance.now() - started));
+    await bounded(client.ping(), left, () => new Error(`Redis did not answer within ${timeoutMs} ms`));
+  }
+
+  async close(): Promise<void> {
+    await this.events.close();
+    await this.producers.close();
+    this.connections.close();
+  }
+}
+
+/** Makes the backend of a production engine. */
+export function redisBackend(options: ResolvedTaskQueueOptions, onTrouble: OnTrouble): RedisBackend {
+  return new RedisBackend(options, onTrouble);
+}

@@ -1,0 +1,88 @@
+import type { JobRef } from '../backend/job-ref.js';
+import type { JobStore } from '../backend/job-store.js';
+import type { TaskReply } from '../backend/task-reply.js';
+import { BrokerUnavailableError } from '../errors/publish.errors.js';
+import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
+import { bounded } from '../primitives/bounded.js';
+import type { Producers } from './producers.js';
+import type { RedisClient } from './redis-connections.js';
+import { idInKey, type RedisKeys } from './redis-keys.js';
+import { READ_TASK } from './scripts/reads.js';
+import { runScript } from './scripts/script.js';
+import { parseReply } from './scripts/task-reply.js';
+
+const SCAN_COUNT = 1_000;
+
+/** BullMQ's jobs, looked at from outside, and taken away. */
+export class RedisJobs implements JobStore {
+  constructor(
+    private readonly client: () => Promise<RedisClient>,
+    private readonly keys: RedisKeys,
+    private readonly producers: Producers,
+    private readonly timeoutMs: number,
+  ) {}
+
+  async look(id: string): Promise<TaskReply> {
+    const prefix = this.keys.prefixOf(id);
+    const client = await this.client();
+    const flat = await bounded(
+      runScript(
+        client,
+        READ_TASK,
+        [this.keys.queues(prefix), this.keys.record(id)],
+        [prefix, id, parentOf(id) ?? ''],
+      ),
+      this.timeoutMs,
+      () => new BrokerUnavailableError(`Redis did not answer within ${this.timeoutMs} ms.`, id),
+    ).catch((error: unknown) => {
+      if (error instanceof BrokerUnavailableError) throw error;
+      throw new BrokerUnavailableError(`Redis could not be read: ${String(error)}`, id, { cause: error });
+    });
+    return parseReply(flat as (string | number | null)[]);
+  }
+
+  async nameOf({ queue, id }: JobRef): Promise<string | undefined> {
+    return (await this.producers.queue(queue, id).getJob(id))?.name;
+  }
+
+  async withdraw({ queue, id }: JobRef): Promise<boolean> {
+    return (await this.producers.queue(queue, id).remove(id)) > 0;
+  }
+
+  /**
+   * Its nodes with what their children returned, and its record. Tasks have left before, their values live in the
+   * nodes.
+   *
+   * It walks down page by page instead of asking BullMQ to remove a tree at once, which blocks Redis for as long as
+   * the tree is wide (hole H17). Being cut off in the middle is harmless: what is left is found again from the root,
+   * which goes last.
+   */
+  async removeCanvas(id: string): Promise<void> {
+    await this.#removeNode(id);
+    const client = await this.client();
+    await client.del(this.keys.record(id));
+    await client.zrem(this.keys.expiry(this.keys.prefixOf(id)), id);
+  }
+
+  async removeTask({ queue, id }: JobRef): Promise<void> {
+    await this.producers.queue(queue, id).remove(id);
+    if (rootOf(id) === id) await (await this.client()).del(this.keys.record(id));
+  }
+
+  async #removeNode(id: string): Promise<void> {
+    const key = this.keys.node(id);
+    const nodePrefix = `${this.keys.prefixOf(id)}:${CANVAS_QUEUE}:`;
+    for (const hash of [`${key}:processed`, `${key}:failed`]) {
+      let cursor = '0';
+      do {
+        const [next, flat] = await (await this.client()).hscan(hash, cursor, 'COUNT', SCAN_COUNT);
+        for (let at = 0; at < flat.length; at += 2) {
+          const child = flat[at] ?? '';
+          if (child.startsWith(nodePrefix)) await this.#removeNode(idInKey(child));
+        }
+        cursor = next;
+      } while (cursor !== '0');
+    }
+    await this.producers.queue(CANVAS_QUEUE, id).remove(id, { removeChildren: false });
+  }
+}
