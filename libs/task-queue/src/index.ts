@@ -61,13 +61,14 @@ export type {
 export { OnFailure, OnRetry, OnRevoked, OnSuccess } from './nest/decorators/hook.decorators.js';
 export { Arg, Ctx } from './nest/decorators/param.decorators.js';
 export { Retry } from './nest/decorators/retry.decorator.js';
-export { Task } from './nest/decorators/task.decorator.js';
+export { Task, Tasks } from './nest/decorators/task.decorator.js';
 export {
   type HookRequest,
   TASK_CONTEXT_TYPE,
   type TaskContextType,
   type TaskRequest,
 } from './nest/discovery/task-request.js';
+export { getWorkflowServiceToken, InjectWorkflows } from './nest/injection.js';
 export { TaskQueueModule } from './nest/task-queue.module.js';
 export { WorkflowService } from './nest/workflow.service.js';
 export type {
@@ -96,7 +97,7 @@ export type { BackoffOptions, CustomBackoff } from './retry/backoff.js';
 export type { ErrorMatcher, RetryOptions } from './retry/retry-policy.js';
 export { currentTask, TaskContext, type TaskLogger, type WorkflowPosition } from './task/task-context.js';
 export type { TaskRetry, TaskSuccess } from './task/task-definition.js';
-export type { TaskOptions } from './task/task-options.js';
+export type { TaskOptions, TasksOptions } from './task/task-options.js';
 export { isTerminal, type TaskState, type TerminalState } from './task/task-state.js';
 export type { AnyCanvas, CanvasLike, Follower } from './workflows/canvas-types.js';
 export { Chain } from './workflows/chain.js';

@@ -19,16 +19,18 @@ import type { ResultSource } from '../results/async-result.js';
 import { ErrorRegistry } from '../results/error-registry.js';
 import { TaskReader } from '../results/task-reader.js';
 import { isTerminal } from '../task/task-state.js';
-import type { TaskDefinition } from '../task/task-definition.js';
 import { TaskRegistry } from '../task/task-registry.js';
+import { TaskDirectory } from './task-directory.js';
 import { WorkerRuntime } from './worker-runtime.js';
 
 /**
- * Everything that one `forRoot` is made of, wired by hand: the library without Nest. One module has one
+ * Everything that one `forRoot` is made of, wired by hand: the library without Nest. Each registration has its own
  * engine; there is no state outside of it, so two apps in one process do not meet.
  */
 export class TaskQueueEngine implements ResultSource {
   readonly registry = new TaskRegistry();
+  /** What is known of tasks, also of those that other registrations of the application have. */
+  readonly directory: TaskDirectory;
   /** Recovery strategies of the application, by class name. Filled by discovery. */
   readonly strategies = new Map<string, ChordRecovery>();
   readonly errors: ErrorRegistry;
@@ -44,7 +46,6 @@ export class TaskQueueEngine implements ResultSource {
   readonly worker: WorkerRuntime;
 
   #options: ResolvedTaskQueueOptions;
-  readonly #known = new Map<string, TaskLabel>();
 
   constructor(
     options: ResolvedTaskQueueOptions,
@@ -54,6 +55,7 @@ export class TaskQueueEngine implements ResultSource {
     readonly random: RandomSource = Math.random,
   ) {
     this.#options = options;
+    this.directory = new TaskDirectory(options.name, this.registry);
     this.errors = new ErrorRegistry(options.errors);
     const onTrouble = throttled(log);
     this.backend = createBackend(options, onTrouble);
@@ -93,6 +95,7 @@ export class TaskQueueEngine implements ResultSource {
    */
   async publish(canvas: CanvasData): Promise<string> {
     validateCanvas(canvas);
+    this.directory.refuseForeign(canvas);
     const chosen = canvas.options?.taskId;
     const id = chosen ?? newCanvasId(this.options.shards, this.random);
     const plan = compileCanvas(canvas, id, this.compileContext());
@@ -118,20 +121,11 @@ export class TaskQueueEngine implements ResultSource {
 
   compileContext(): CompileContext {
     return {
-      queueOf: (task) => this.#labelOf(task)?.queue ?? DEFAULT_QUEUE,
-      priorityOf: (task) => this.#labelOf(task)?.options.priority,
+      queueOf: (task) => this.directory.labelOf(task)?.queue ?? DEFAULT_QUEUE,
+      priorityOf: (task) => this.directory.labelOf(task)?.options.priority,
       recovery: recoveryName(this.options.chord.recovery as ChordRecoveryType),
       nowMs: this.clock.wallMs(),
     };
-  }
-
-  /** Learns what tasks say that this application calls, but does not serve. */
-  learn(tasks: Iterable<TaskLabel>): void {
-    for (const task of tasks) this.#known.set(task.name, task);
-  }
-
-  #labelOf(task: string): TaskLabel | undefined {
-    return this.registry.get(task) ?? this.#known.get(task);
   }
 
   resultExpiresMs(queue: string): number {
@@ -144,9 +138,6 @@ export class TaskQueueEngine implements ResultSource {
     await this.backend.close();
   }
 }
-
-/** What publishing needs to know of a task. */
-type TaskLabel = Pick<TaskDefinition, 'name' | 'queue' | 'options'>;
 
 const SAME_ERROR_EVERY_MS = 10_000;
 

@@ -1,14 +1,13 @@
-import {
-  type BeforeApplicationShutdown,
-  Inject,
-  Injectable,
-  type OnApplicationBootstrap,
-  type OnApplicationShutdown,
-  type OnModuleInit,
+import type {
+  BeforeApplicationShutdown,
+  OnApplicationBootstrap,
+  OnApplicationShutdown,
+  OnModuleInit,
 } from '@nestjs/common';
-import { TaskQueueEngine } from '../engine/task-queue-engine.js';
-import { RecoveryExplorer } from './discovery/recovery.explorer.js';
-import { TaskExplorer } from './discovery/task.explorer.js';
+import type { TaskQueueEngine } from '../engine/task-queue-engine.js';
+import type { RecoveryExplorer } from './discovery/recovery.explorer.js';
+import type { Registrations } from './discovery/registrations.js';
+import type { TaskExplorer } from './discovery/task.explorer.js';
 
 /**
  * When what happens:
@@ -18,18 +17,27 @@ import { TaskExplorer } from './discovery/task.explorer.js';
  * - `beforeApplicationShutdown`: nothing more is fetched, what runs is drained and may still publish;
  * - `onApplicationShutdown`: connections close.
  */
-@Injectable()
 export class TaskQueueLifecycle
   implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
 {
+  /** Those of all registrations of the application. */
+  #engines: readonly TaskQueueEngine[];
+
   constructor(
-    @Inject(TaskQueueEngine) private readonly engine: TaskQueueEngine,
+    private readonly engine: TaskQueueEngine,
+    private readonly registrations: Registrations,
     private readonly tasks: TaskExplorer,
     private readonly recoveries: RecoveryExplorer,
-  ) {}
+  ) {
+    this.#engines = [engine];
+  }
 
   onModuleInit(): void {
-    this.tasks.explore(this.engine.registry);
+    const { directory, registry } = this.engine;
+    const all = this.registrations.explore();
+    this.#engines = [...all.values()];
+    directory.others = this.#engines.map((engine) => engine.directory).filter((other) => other !== directory);
+    this.tasks.explore(registry, directory.name, [...all.keys()]);
     for (const [name, strategy] of this.recoveries.explore()) this.engine.strategies.set(name, strategy);
   }
 
@@ -38,7 +46,8 @@ export class TaskQueueLifecycle
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await this.engine.worker.stop();
+    // All of them at once: Nest asks one module after the other, and their drain times would add up.
+    await Promise.all(this.#engines.map((engine) => engine.worker.stop()));
   }
 
   async onApplicationShutdown(): Promise<void> {

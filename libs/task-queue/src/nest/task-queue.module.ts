@@ -3,7 +3,12 @@ import { DiscoveryModule } from '@nestjs/core';
 import { redisBackend } from '../broker/redis-backend.js';
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
-import { resolveOptions } from '../options/resolve-options.js';
+import {
+  DEFAULT_CONNECTION,
+  readConnectionName,
+  type ResolvedTaskQueueOptions,
+  resolveOptions,
+} from '../options/resolve-options.js';
 import type {
   QueueOptions,
   TaskQueueModuleAsyncOptions,
@@ -12,7 +17,9 @@ import type {
 } from '../options/task-queue-options.js';
 import { HandlerFactory } from './discovery/handler.factory.js';
 import { RecoveryExplorer } from './discovery/recovery.explorer.js';
+import { Registrations } from './discovery/registrations.js';
 import { TaskExplorer } from './discovery/task.explorer.js';
+import { getTaskQueueEngineToken, getWorkflowServiceToken } from './injection.js';
 import { TaskQueueLifecycle } from './task-queue.lifecycle.js';
 import { WorkflowService } from './workflow.service.js';
 
@@ -29,68 +36,106 @@ const OPTIONS = 'TASK_QUEUE:OPTIONS';
  *
  * The module is global: `WorkflowService` can be injected everywhere, and the `@Task` methods of every provider
  * in every module are served.
+ *
+ * It may stand several times in an application, under names: each registration has its own connection, options, workers
+ * and `WorkflowService`, which `@InjectWorkflows(name)` injects.
  */
 @Module({})
 export class TaskQueueModule {
   /** @throws InvalidOptionsError at once when an option cannot be read */
   static forRoot(options: TaskQueueModuleOptions = {}): DynamicModule {
     const resolved = resolveOptions(options);
-    return rootModule([
-      {
-        provide: TaskQueueEngine,
-        useFactory: () => new TaskQueueEngine(resolved, new Logger('TaskQueue'), redisBackend),
-      },
-    ]);
+    return rootModule(resolved.name, { inject: [], useFactory: () => resolved });
   }
 
-  /** The same, with options that come from other providers. An option that cannot be read stops the start. */
+  /**
+   * The same, with options that come from other providers. An option that cannot be read stops the start.
+   *
+   * @throws InvalidOptionsError at once when `name` cannot be one, or nothing makes the options
+   */
   static forRootAsync(options: TaskQueueModuleAsyncOptions): DynamicModule {
-    const engine: Provider = {
-      provide: TaskQueueEngine,
-      inject: [OPTIONS],
-      useFactory: (given: TaskQueueModuleOptions) =>
-        new TaskQueueEngine(resolveOptions(given), new Logger('TaskQueue'), redisBackend),
+    const name = readConnectionName('name', options.name ?? DEFAULT_CONNECTION);
+    const resolve = (given: TaskQueueModuleOptions): ResolvedTaskQueueOptions => {
+      const resolved = resolveOptions(given);
+      if (given.name === undefined || resolved.name === name) return { ...resolved, name };
+      throw new InvalidOptionsError('name', `${JSON.stringify(name)}, as forRootAsync says`, given.name);
     };
+    const module = rootModule(name, { inject: [OPTIONS], useFactory: resolve });
     return {
-      ...rootModule([...optionsProviders(options), engine]),
-      imports: [DiscoveryModule, ...(options.imports ?? [])],
+      ...module,
+      imports: [...(module.imports ?? []), ...(options.imports ?? [])],
+      providers: [...optionsProviders(options), ...(module.providers ?? [])],
     };
   }
 
   /**
    * Adds queues from a feature module.
    *
-   * @throws InvalidOptionsError when the application starts and an option cannot be read, or two modules give
-   *   one queue different options
+   * @param options.connection the name of the registration that gets them; by default the one without a name, or the
+   *   only one
+   * @throws InvalidOptionsError when the application starts and an option cannot be read, two modules give one queue
+   *   different options, or there is no such registration
    */
-  static forFeature(queues: Readonly<Record<string, QueueOptions>>): DynamicModule {
+  static forFeature(
+    queues: Readonly<Record<string, QueueOptions>>,
+    options: { readonly connection?: string } = {},
+  ): DynamicModule {
+    const { connection } = options;
     // A class of its own for each call: Nest would take two modules of one class for the same.
-    @Module({})
+    @Module({ imports: [DiscoveryModule], providers: [Registrations] })
     class TaskQueueFeatureModule implements OnModuleInit {
-      constructor(@Inject(TaskQueueEngine) private readonly engine: TaskQueueEngine) {}
+      constructor(@Inject(Registrations) private readonly registrations: Registrations) {}
 
       onModuleInit(): void {
-        this.engine.addQueues(queues);
+        this.registrations.choose(connection).addQueues(queues);
       }
     }
     return { module: TaskQueueFeatureModule };
   }
 }
 
-function rootModule(providers: Provider[]): DynamicModule {
+/** Where the read options of a registration come from. */
+interface OptionsSource {
+  readonly inject: string[];
+  readonly useFactory: (given: TaskQueueModuleOptions) => ResolvedTaskQueueOptions;
+}
+
+/**
+ * Only what has the registration's name is seen outside of the module, so that registrations do not meet: what they
+ * share a class for, each has for itself.
+ */
+function rootModule(name: string, { inject, useFactory }: OptionsSource): DynamicModule {
+  const engineToken = getTaskQueueEngineToken(name);
+  const workflowsToken = getWorkflowServiceToken(name);
+  const logger = name === DEFAULT_CONNECTION ? 'TaskQueue' : `TaskQueue:${name}`;
   return {
     module: TaskQueueModule,
     global: true,
     imports: [DiscoveryModule],
     providers: [
-      ...providers,
+      {
+        provide: engineToken,
+        inject,
+        useFactory: (given: TaskQueueModuleOptions) =>
+          new TaskQueueEngine(useFactory(given), new Logger(logger), redisBackend),
+      },
+      {
+        provide: workflowsToken,
+        inject: [engineToken],
+        useFactory: (engine: TaskQueueEngine) => new WorkflowService(engine),
+      },
       HandlerFactory,
+      Registrations,
       TaskExplorer,
       RecoveryExplorer,
-      TaskQueueLifecycle,
-      WorkflowService,
+      {
+        provide: TaskQueueLifecycle,
+        inject: [engineToken, Registrations, TaskExplorer, RecoveryExplorer],
+        useFactory: (...parts: ConstructorParameters<typeof TaskQueueLifecycle>) =>
+          new TaskQueueLifecycle(...parts),
+      },
     ],
-    exports: [WorkflowService, TaskQueueEngine],
+    exports: [workflowsToken, engineToken],
   };
 }
 

@@ -3,7 +3,11 @@ import type { CanvasData, GroupData } from '../canvas/canvas-data.js';
 import { makeSignature } from '../canvas/signature.js';
 import type { ChordRecoveryType } from '../chords/chord-recovery.js';
 import type { ErrbackOnly } from '../chords/built-in-recoveries.js';
+import type { TaskDirectory } from '../engine/task-directory.js';
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
+import { InvalidTaskError } from '../errors/configuration.errors.js';
+import { didYouMean } from '../options/did-you-mean.js';
+import { DEFAULT_CONNECTION } from '../options/resolve-options.js';
 import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
 import { AsyncResult } from '../results/async-result.js';
@@ -24,7 +28,7 @@ import { CanvasPublisher } from '../workflows/port.js';
 import { createSignature, type Signature } from '../workflows/signature.js';
 import { createTaskMakers } from '../workflows/task-makers.js';
 import type { TasksOf } from '../workflows/task-types.js';
-import { type TaskClass, taskMetadataOf } from './decorators/metadata.js';
+import { type TaskClass, type TaskMetadata, taskMetadataOf } from './decorators/metadata.js';
 
 /**
  * What applications inject: makes signatures and canvases, publishes them, and gives handles on what became
@@ -52,16 +56,33 @@ export class WorkflowService {
   /**
    * The tasks of a class by method name. The class need not be a provider here: a producer that only imports it
    * can call its tasks, which a worker somewhere else serves.
+   *
+   * @throws InvalidTaskError when all of them belong to another registration
    */
   tasks<T extends object>(type: abstract new (...args: never[]) => T): TasksOf<T> {
     let makers = this.#makers.get(type);
     if (makers === undefined) {
-      const metadata = taskMetadataOf(type);
-      this.engine.learn(metadata.values());
-      makers = createTaskMakers<T>(metadata, this.#publisher, type.name);
+      const { own, elsewhere } = this.#byHome(type);
+      this.engine.directory.learn(own.values());
+      makers = createTaskMakers<T>(own, this.#publisher, type.name, elsewhere);
       this.#makers.set(type, makers);
     }
     return makers as TasksOf<T>;
+  }
+
+  /** The tasks of a class that belong to this registration, and why the others do not. */
+  #byHome(type: TaskClass): { own: Map<string, TaskMetadata>; elsewhere: Map<string, string> } {
+    const { directory } = this.engine;
+    const own = new Map<string, TaskMetadata>();
+    const elsewhere = new Map<string, string>();
+    for (const [method, task] of taskMetadataOf(type)) {
+      const home = directory.homeOf(task);
+      if (home === directory.name) own.set(method, task);
+      else elsewhere.set(method, wrongService(`${type.name}.${method}`, home, directory));
+    }
+    const [first] = elsewhere.values();
+    if (own.size === 0 && first !== undefined) throw new InvalidTaskError(first);
+    return { own, elsewhere };
   }
 
   /** A call of a task that this application does not know by class: one of another service. */
@@ -114,6 +135,15 @@ export class WorkflowService {
   groupResult<R = JsonValue>(id: string): GroupResult<R> {
     return new GroupResult<R>(id, this.engine);
   }
+}
+
+/** What to do about a task that belongs to another registration than the one it is asked of. */
+function wrongService(what: string, home: string, { name, others }: TaskDirectory): string {
+  const names = [name, ...others.map((other) => other.name)];
+  const remedy = names.includes(home)
+    ? `Ask the service of that one, which ${home === DEFAULT_CONNECTION ? '@InjectWorkflows()' : `@InjectWorkflows('${home}')`} injects.`
+    : `This application has no TaskQueueModule.forRoot of that name${didYouMean(home, names)}.`;
+  return `${what} belongs to the connection "${home}", and this is the WorkflowService of "${name}". ${remedy}`;
 }
 
 /** Publishes canvases through an engine. */

@@ -31,6 +31,8 @@ export interface ResolvedWorkerOptions {
 
 /** Options of the module after they were read: every default in its place, every duration in milliseconds. */
 export interface ResolvedTaskQueueOptions {
+  /** `default` where the registration has no name. */
+  readonly name: string;
   readonly connection: ResolvedConnection;
   readonly role: TaskQueueRole;
   readonly prefix: string;
@@ -49,6 +51,9 @@ export interface ResolvedTaskQueueOptions {
   readonly errors: readonly ErrorClass[];
   readonly worker: ResolvedWorkerOptions;
 }
+
+/** The name of the registration that has none. */
+export const DEFAULT_CONNECTION = 'default';
 
 /** The queue of a task that names none. */
 export const DEFAULT_QUEUE = 'default';
@@ -71,6 +76,7 @@ const DEFAULTS = {
 
 const ROLES: readonly TaskQueueRole[] = ['producer', 'worker', 'both'];
 const MODULE_KEYS = [
+  'name',
   'connection',
   'role',
   'prefix',
@@ -106,6 +112,7 @@ export function resolveOptions(
   const given = readObject('', options as TaskQueueModuleOptions, MODULE_KEYS);
   const defaults = resolveDefaults(given.defaults);
   return deepFreeze({
+    name: readConnectionName('name', given.name ?? DEFAULT_CONNECTION),
     connection: resolveConnection(given.connection, env),
     role: readRole(given.role ?? DEFAULTS.role),
     prefix: readPrefix(given.prefix ?? DEFAULTS.prefix),
@@ -200,6 +207,16 @@ export function assertQueueName(path: string, name: unknown): asserts name is st
     'a queue name of 1 to 128 letters, digits, "_", "-" or ".", not beginning with "_"',
     name,
   );
+}
+
+/**
+ * Reads the name of a registration, wherever one is given.
+ *
+ * @throws InvalidOptionsError when it cannot be one
+ */
+export function readConnectionName(path: string, name: unknown): string {
+  if (typeof name === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(name)) return name;
+  throw new InvalidOptionsError(path, 'a name of 1 to 64 letters, digits, "_", "-" or "."', name);
 }
 
 function resolveWorker(given: WorkerTuning | undefined): ResolvedWorkerOptions {

@@ -120,6 +120,13 @@ export interface WorkerTuning {
 /** Options of `TaskQueueModule.forRoot`. An option that cannot be read is refused with an InvalidOptionsError. */
 export interface TaskQueueModuleOptions {
   /**
+   * Which of several registrations this is, for `@InjectWorkflows(name)` and `@Task({ connection: name })`. Letters,
+   * digits, `_`, `-`, `.`; each name once in an application. `forRootAsync` takes it beside its factory.
+   *
+   * @defaultValue 'default', whose `WorkflowService` is injected by its class
+   */
+  readonly name?: string;
+  /**
    * Where Redis is.
    *
    * @defaultValue the URL in the environment variable REDIS_URL. With neither, the application does not start.
@@ -184,6 +191,12 @@ export interface TaskQueueOptionsFactory {
 
 /** Options of `TaskQueueModule.forRootAsync`. Exactly one of the three `use…` is given. */
 export interface TaskQueueModuleAsyncOptions {
+  /**
+   * As in `forRoot`. Here, and not in the options that are made: what is injected hangs on it.
+   *
+   * @defaultValue 'default'
+   */
+  readonly name?: string;
   /** Modules that export what `inject`, `useClass` or `useExisting` needs. */
   readonly imports?: ImportedModule[];
   /** Tokens whose values `useFactory` gets, in this order. */

@@ -4,8 +4,14 @@ import type { Duration } from '../primitives/duration.js';
 export interface TaskOptions {
   /** Unique in the app. @defaultValue `ClassName.methodName` */
   readonly name?: string;
-  /** @defaultValue 'default' */
+  /** @defaultValue what `@Tasks` on the class says, else 'default' */
   readonly queue?: string;
+  /**
+   * The name of the registration that it belongs to, where an application has several.
+   *
+   * @defaultValue what `@Tasks` on the class says, else the registration without a name, else the only one
+   */
+  readonly connection?: string;
   /** Aborts `task.signal` with a SoftTimeLimitExceededError. The task may catch it, clean up and return. */
   readonly softTimeLimit?: Duration;
   /** Ends the attempt with a TimeLimitExceededError, whatever the handler still does. */
@@ -15,6 +21,9 @@ export interface TaskOptions {
   /** 1 (first) to 2,097,152 (last); tasks without a priority come before all of them. */
   readonly priority?: number;
 }
+
+/** Options of `@Tasks`. What `@Task` on a method says wins. */
+export type TasksOptions = Pick<TaskOptions, 'queue' | 'connection'>;
 
 /** Options of a task after they were read: no strings, no undefined defaults left. */
 export interface ResolvedTaskOptions {

@@ -18,11 +18,13 @@ export interface TaskLabel {
  *
  * @param tasks the class's task methods
  * @param source the class's name, for the message
+ * @param elsewhere task methods of the class that cannot be called here, and why
  */
 export function createTaskMakers<T>(
   tasks: ReadonlyMap<string, TaskLabel>,
   publisher: CanvasPublisher,
   source = 'This class',
+  elsewhere: ReadonlyMap<string, string> = new Map(),
 ): TasksOf<T> {
   const makers: Record<string, TaskMaker<unknown[], unknown>> = {};
   for (const [method, label] of tasks) makers[method] = createTaskMaker(publisher, label);
@@ -31,6 +33,8 @@ export function createTaskMakers<T>(
       if (key in target || typeof key === 'symbol' || ASKED_OF_ANY_OBJECT.has(key)) {
         return Reflect.get(target, key);
       }
+      const reason = elsewhere.get(key);
+      if (reason !== undefined) throw new InvalidTaskError(reason);
       throw new InvalidTaskError(
         `${source} has no task method "${key}". ` +
           (tasks.size === 0

@@ -15,17 +15,24 @@ import type { ParameterPlan } from './parameter-plan.js';
 const TASK = 'nestjs-task-queue:task';
 const RETRY = 'nestjs-task-queue:retry';
 const HOOKS = 'nestjs-task-queue:hooks';
+/** On the class: what its tasks have in common. */
+const COMMON = 'nestjs-task-queue:common';
 /** On the class: whether there is anything to find, so that the scan can pass over all other providers. */
 const MARKER = 'nestjs-task-queue:declares';
 
 /** A class whose providers may hold task methods. */
 export type TaskClass<T extends object = object> = abstract new (...args: never[]) => T;
 
+/** Where tasks go: the queue, and the registration whose queue it is. */
+export interface TaskPlace {
+  readonly queue: string | undefined;
+  readonly connection: string | undefined;
+}
+
 /** What `@Task` says about a method, before the concrete class is known. */
-export interface TaskDeclaration {
+export interface TaskDeclaration extends TaskPlace {
   /** A name of the task's own; otherwise it follows from the concrete class. */
   readonly name: string | undefined;
-  readonly queue: string | undefined;
   readonly options: ResolvedTaskOptions;
   readonly parameters: ParameterPlan;
 }
@@ -40,6 +47,8 @@ export interface HookDeclaration {
 export interface TaskMetadata {
   readonly name: string;
   readonly queue: string;
+  /** The registration that it says it belongs to. */
+  readonly connection: string | undefined;
   readonly options: ResolvedTaskOptions;
 }
 
@@ -59,6 +68,20 @@ export function declareHook(prototype: object, method: string, hook: HookDeclara
   const below = (Reflect.getOwnMetadata(HOOKS, prototype, method) ?? []) as HookDeclaration[];
   Reflect.defineMetadata(HOOKS, [hook, ...below], prototype, method);
   Reflect.defineMetadata(MARKER, true, prototype.constructor);
+}
+
+/** What the tasks of a class, and of those that extend it, have in common. */
+export function declareCommon(type: object, common: TaskPlace): void {
+  const inherited = commonOf(type);
+  Reflect.defineMetadata(
+    COMMON,
+    { queue: common.queue ?? inherited.queue, connection: common.connection ?? inherited.connection },
+    type,
+  );
+}
+
+function commonOf(type: object): Partial<TaskPlace> {
+  return (Reflect.getMetadata(COMMON, type) ?? {}) as Partial<TaskPlace>;
 }
 
 /** Whether a class, or one that it extends, has a decorator of ours on one of its methods. */
@@ -95,9 +118,11 @@ export function hookDeclarationsOf(type: TaskClass, method: string): readonly Ho
 
 /** What a class's task is called, and where it goes, after its declaration is put together with the class. */
 export function toTaskMetadata(type: TaskClass, method: string, declaration: TaskDeclaration): TaskMetadata {
+  const common = commonOf(type);
   return {
     name: declaration.name ?? `${type.name}.${method}`,
-    queue: declaration.queue ?? DEFAULT_QUEUE,
+    queue: declaration.queue ?? common.queue ?? DEFAULT_QUEUE,
+    connection: declaration.connection ?? common.connection,
     options: declaration.options,
   };
 }

@@ -2,6 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { DuplicateTaskError, InvalidTaskError } from '../../errors/configuration.errors.js';
 import { didYouMean } from '../../options/did-you-mean.js';
+import { DEFAULT_CONNECTION } from '../../options/resolve-options.js';
+import type { TaskDefinition } from '../../task/task-definition.js';
 import type { TaskRegistry } from '../../task/task-registry.js';
 import {
   hasDeclarations,
@@ -10,12 +12,26 @@ import {
   type TaskClass,
   type TaskDeclaration,
   taskDeclarationOf,
+  type TaskMetadata,
   taskMetadataOf,
   toTaskMetadata,
 } from '../decorators/metadata.js';
 import { compilePolicies } from './compile-policies.js';
 import { HandlerFactory } from './handler.factory.js';
+import { chooseRegistration } from './registrations.js';
 import { classOf, TaskProvider } from './task-provider.js';
+
+/** A task method of a provider. */
+interface FoundTask {
+  readonly provider: TaskProvider;
+  readonly method: string;
+  /** `ClassName.methodName`, for messages. */
+  readonly source: string;
+  readonly declaration: TaskDeclaration;
+  readonly metadata: TaskMetadata;
+  /** The name of the registration that it belongs to. */
+  readonly connection: string;
+}
 
 /** Finds the task methods and hooks of all providers of all modules. */
 @Injectable()
@@ -27,18 +43,27 @@ export class TaskExplorer {
   ) {}
 
   /**
-   * Fills a registry. To be called once, when all modules are there: in `onModuleInit` or later.
+   * Fills the registry of one registration with the tasks that belong to it, and their hooks. To be called once,
+   * when all modules are there: in `onModuleInit` or later.
    *
-   * @throws DuplicateTaskError when two methods have the same name, or one class is provided twice
+   * @param names the names of all registrations of the application
+   * @throws DuplicateTaskError when two methods have the same name, or one class is provided twice; also when they
+   *   belong to different registrations, because hooks, logs and failures say no more of a task than its name
    * @throws InvalidTaskError when a task or a hook cannot be served as it is declared
    */
-  explore(registry: TaskRegistry): void {
+  explore(
+    registry: TaskRegistry,
+    name: string = DEFAULT_CONNECTION,
+    names: readonly string[] = [DEFAULT_CONNECTION],
+  ): void {
     this.#refuseControllers();
     const providers = this.#providers();
-    const owners = new Map<string, TaskProvider>();
-    for (const provider of providers) this.#addTasks(provider, registry, owners);
+    const tasks = new Map<string, FoundTask>();
+    for (const provider of providers) this.#findTasks(provider, names, tasks);
+    const own = new Map([...tasks].filter(([, task]) => task.connection === name));
+    for (const task of own.values()) registry.add(this.#definition(task));
     // Hooks come second: they may name tasks of any class.
-    for (const provider of providers) this.#addHooks(provider, registry);
+    for (const provider of providers) this.#addHooks(provider, tasks, own, registry);
   }
 
   #providers(): TaskProvider[] {
@@ -58,39 +83,51 @@ export class TaskExplorer {
     return found;
   }
 
-  #addTasks(provider: TaskProvider, registry: TaskRegistry, owners: Map<string, TaskProvider>): void {
+  #findTasks(provider: TaskProvider, names: readonly string[], tasks: Map<string, FoundTask>): void {
     const { type } = provider;
     for (const method of this.#methodsOf(type)) {
       const source = `${type.name}.${method}`;
       const declaration = taskDeclarationOf(type, method);
-      const retries = retryOptionsOf(type, method);
       if (declaration === undefined) {
-        if (retries.length > 0) throw new InvalidTaskError(`${source} has @Retry, but no @Task.`);
-        continue;
+        if (retryOptionsOf(type, method).length === 0) continue;
+        throw new InvalidTaskError(`${source} has @Retry, but no @Task.`);
       }
-      const { name, queue, options } = toTaskMetadata(type, method, declaration);
-      refuseSecond(name, owners.get(name), provider, registry.get(name)?.source, source);
-      registry.add({
-        name,
-        queue,
-        source,
-        options,
-        policies: compilePolicies(source, retries),
-        invoke: this.handlers.createTask(provider, method, servedPlan(source, declaration)),
-      });
-      owners.set(name, provider);
+      const metadata = toTaskMetadata(type, method, declaration);
+      const connection = connectionOf(source, metadata, names);
+      const found = { provider, method, source, declaration, metadata, connection };
+      refuseSecond(tasks.get(metadata.name), found);
+      tasks.set(metadata.name, found);
     }
   }
 
-  #addHooks(provider: TaskProvider, registry: TaskRegistry): void {
+  #definition({ provider, method, source, declaration, metadata }: FoundTask): TaskDefinition {
+    const { name, queue, options } = metadata;
+    return {
+      name,
+      queue,
+      source,
+      options,
+      policies: compilePolicies(source, retryOptionsOf(provider.type, method)),
+      invoke: this.handlers.createTask(provider, method, servedPlan(source, declaration)),
+    };
+  }
+
+  #addHooks(
+    provider: TaskProvider,
+    tasks: ReadonlyMap<string, FoundTask>,
+    own: ReadonlyMap<string, FoundTask>,
+    registry: TaskRegistry,
+  ): void {
     const { type } = provider;
     for (const method of this.#methodsOf(type)) {
       const source = `${type.name}.${method}`;
-      for (const { kind, tasks } of hookDeclarationsOf(type, method)) {
+      for (const { kind, tasks: named } of hookDeclarationsOf(type, method)) {
+        const hooked = hookedTasks(source, type, named, tasks).filter((task) => own.has(task));
+        if (hooked.length === 0) continue;
         registry.addHook({
           kind,
           source,
-          tasks: hookedTasks(source, type, tasks, registry),
+          tasks: hooked,
           invoke: this.handlers.createHook(provider, method, kind),
         });
       }
@@ -120,45 +157,48 @@ function servedPlan(source: string, { parameters }: TaskDeclaration) {
   );
 }
 
+/** @throws InvalidTaskError when it cannot be told to which registration a task belongs */
+function connectionOf(source: string, { connection }: TaskMetadata, names: readonly string[]): string {
+  const choice = chooseRegistration(connection, names);
+  if ('name' in choice) return choice.name;
+  throw new InvalidTaskError(
+    `${source}: ${choice.problem}. Say with @Task({ connection: '…' }), or for all tasks of its class with ` +
+      `@Tasks({ connection: '…' }), to which registration it belongs.`,
+  );
+}
+
 /** Full names of the tasks that a hook is for. A method of the class wins over a task of the same name. */
 function hookedTasks(
   source: string,
   type: TaskClass,
-  tasks: readonly string[],
-  registry: TaskRegistry,
+  named: readonly string[],
+  tasks: ReadonlyMap<string, FoundTask>,
 ): string[] {
   const own = taskMetadataOf(type);
-  if (tasks.length === 0) {
+  if (named.length === 0) {
     if (own.size > 0) return [...own.values()].map((task) => task.name);
     throw new InvalidTaskError(`${source} is a hook of a class without tasks: name the tasks it is for.`);
   }
-  const names = tasks.map((task) => {
-    const name = own.get(task)?.name ?? registry.get(task)?.name;
+  const names = named.map((task) => {
+    const name = own.get(task)?.name ?? tasks.get(task)?.metadata.name;
     if (name !== undefined) return name;
-    const known = [...own.keys(), ...registry.all().map((definition) => definition.name)];
     throw new InvalidTaskError(
       `${source} is a hook of ${JSON.stringify(task)}, which is neither a task method of ${type.name} ` +
-        `nor the name of a task of this application${didYouMean(task, known)}.`,
+        `nor the name of a task of this application${didYouMean(task, [...own.keys(), ...tasks.keys()])}.`,
     );
   });
   return [...new Set(names)];
 }
 
-function refuseSecond(
-  name: string,
-  first: TaskProvider | undefined,
-  second: TaskProvider,
-  firstSource: string | undefined,
-  secondSource: string,
-): void {
-  if (first === undefined || firstSource === undefined) return;
+function refuseSecond(first: FoundTask | undefined, second: FoundTask): void {
+  if (first === undefined) return;
   const hint =
-    first.type === second.type
+    first.provider.type === second.provider.type
       ? ' (it is the same class: provide it in one module, and export it from there)'
       : '';
   throw new DuplicateTaskError(
-    name,
-    `${firstSource} in ${first.module}`,
-    `${secondSource} in ${second.module}${hint}`,
+    second.metadata.name,
+    `${first.source} in ${first.provider.module}`,
+    `${second.source} in ${second.provider.module}${hint}`,
   );
 }

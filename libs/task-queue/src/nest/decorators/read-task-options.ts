@@ -1,0 +1,86 @@
+import { InvalidOptionsError, InvalidTaskError } from '../../errors/configuration.errors.js';
+import { readDuration, readInteger, readObject } from '../../options/option-readers.js';
+import { assertQueueName, readConnectionName } from '../../options/resolve-options.js';
+import type { Duration } from '../../primitives/duration.js';
+import type { TaskOptions, TasksOptions } from '../../task/task-options.js';
+import type { TaskDeclaration, TaskPlace } from './metadata.js';
+
+const PLACE_KEYS: readonly (keyof TasksOptions)[] = ['queue', 'connection'];
+const TASK_KEYS: readonly (keyof TaskOptions)[] = [
+  'name',
+  ...PLACE_KEYS,
+  'softTimeLimit',
+  'timeLimit',
+  'ignoreResult',
+  'priority',
+];
+/** The lowest priority that the queue can hold. */
+const LAST_PRIORITY = 2_097_152;
+
+/**
+ * Reads the options of `@Task` on a method.
+ *
+ * @throws InvalidTaskError naming the method, for the first option that cannot be read
+ */
+export function readTaskOptions(source: string, given: TaskOptions): Omit<TaskDeclaration, 'parameters'> {
+  return naming(`@Task of ${source}`, () => {
+    const { name, ignoreResult, priority, ...others } = readObject('', given, TASK_KEYS);
+    if (name !== undefined) assertTaskName(name);
+    if (ignoreResult !== undefined && typeof ignoreResult !== 'boolean') {
+      throw new InvalidOptionsError('ignoreResult', 'true or false', ignoreResult);
+    }
+    return {
+      name,
+      ...readPlace(others),
+      options: {
+        ...readLimits(others.softTimeLimit, others.timeLimit),
+        ignoreResult: ignoreResult ?? false,
+        ...(priority === undefined ? {} : { priority: readInteger('priority', priority, 1, LAST_PRIORITY) }),
+      },
+    };
+  });
+}
+
+/**
+ * Reads the options of `@Tasks` on a class.
+ *
+ * @throws InvalidTaskError naming the class, for the first option that cannot be read
+ */
+export function readTasksOptions(source: string, given: TasksOptions): TaskPlace {
+  return naming(`@Tasks of ${source}`, () => readPlace(readObject('', given, PLACE_KEYS)));
+}
+
+function naming<T>(where: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof InvalidOptionsError)) throw error;
+    throw new InvalidTaskError(`${where}: ${error.message}`, { cause: error });
+  }
+}
+
+function readPlace({ queue, connection }: TasksOptions): TaskPlace {
+  if (queue !== undefined) assertQueueName('queue', queue);
+  if (connection !== undefined) readConnectionName('connection', connection);
+  return { queue, connection };
+}
+
+function readLimits(
+  soft: Duration | undefined,
+  hard: Duration | undefined,
+): { softTimeLimitMs?: number; timeLimitMs?: number } {
+  const softTimeLimitMs = soft === undefined ? undefined : readDuration('softTimeLimit', soft);
+  const timeLimitMs = hard === undefined ? undefined : readDuration('timeLimit', hard);
+  if (softTimeLimitMs !== undefined && timeLimitMs !== undefined && softTimeLimitMs >= timeLimitMs) {
+    throw new InvalidOptionsError('softTimeLimit', `less than timeLimit (${timeLimitMs} ms)`, soft);
+  }
+  return {
+    ...(softTimeLimitMs === undefined ? {} : { softTimeLimitMs }),
+    ...(timeLimitMs === undefined ? {} : { timeLimitMs }),
+  };
+}
+
+function assertTaskName(name: unknown): void {
+  if (typeof name === 'string' && /^\S{1,200}$/.test(name)) return;
+  throw new InvalidOptionsError('name', '1 to 200 characters without spaces', name);
+}
