@@ -7,4 +7,6 @@ export interface TaskEvents {
   readonly closed: boolean;
   /** Listens for one task of a queue. Returns how to stop. */
   listen(queue: string, id: string, wake: Wake): () => void;
+  /** Wakes all who wait, for the last time, and ends what was open for them. Closing twice is the same. */
+  close(): Promise<void>;
 }

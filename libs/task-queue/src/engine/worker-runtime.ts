@@ -60,6 +60,7 @@ export class WorkerRuntime {
   #pool: Workers | undefined;
   #janitor: Janitor | undefined;
   #state: 'idle' | 'serving' | 'stopped' = 'idle';
+  #ending: Promise<void> | undefined;
 
   constructor(
     private readonly engine: WorkerParts,
@@ -104,17 +105,18 @@ export class WorkerRuntime {
     );
   }
 
-  /** Stops in bounded time, also when Redis is away. */
-  async stop(): Promise<void> {
-    if (this.#state !== 'serving') {
-      this.#state = 'stopped';
-      return;
-    }
+  /** Stops in bounded time, also when Redis is away. Whoever says it again waits for the same end. */
+  stop(): Promise<void> {
+    return (this.#ending ??= this.#end());
+  }
+
+  async #end(): Promise<void> {
     this.#state = 'stopped';
-    await this.#janitorStop();
-    const pool = this.#pool;
-    if (pool === undefined) return;
-    pool.stopFetching();
+    this.#pool?.stopFetching();
+    await Promise.all([this.#pool && this.#drain(this.#pool), this.#janitorStop()]);
+  }
+
+  async #drain(pool: Workers): Promise<void> {
     if (!(await pool.idle(this.engine.options.worker.drainTimeoutMs))) await this.#abort(pool);
     this.#stopping.abort();
     await pool.letGo();

@@ -21,10 +21,12 @@ import { Registrations } from './discovery/registrations.js';
 import { TaskExplorer } from './discovery/task.explorer.js';
 import { getTaskQueueEngineToken, getWorkflowServiceToken } from './injection.js';
 import { TaskQueueLifecycle } from './task-queue.lifecycle.js';
+import { WorkerLifecycle, WorkerLifecycleModule } from './worker.lifecycle.js';
 import { WorkflowService } from './workflow.service.js';
 
 /** Token of the options as the user wrote them. */
 const OPTIONS = 'TASK_QUEUE:OPTIONS';
+const MODULES = [DiscoveryModule, WorkerLifecycleModule];
 
 /**
  * Adds task queues to an application.
@@ -111,7 +113,7 @@ function rootModule(name: string, { inject, useFactory }: OptionsSource): Dynami
   return {
     module: TaskQueueModule,
     global: true,
-    imports: [DiscoveryModule],
+    imports: MODULES,
     providers: [
       {
         provide: engineToken,
@@ -130,7 +132,7 @@ function rootModule(name: string, { inject, useFactory }: OptionsSource): Dynami
       RecoveryExplorer,
       {
         provide: TaskQueueLifecycle,
-        inject: [engineToken, Registrations, TaskExplorer, RecoveryExplorer],
+        inject: [engineToken, Registrations, TaskExplorer, RecoveryExplorer, WorkerLifecycle],
         useFactory: (...parts: ConstructorParameters<typeof TaskQueueLifecycle>) =>
           new TaskQueueLifecycle(...parts),
       },
