@@ -104,6 +104,12 @@ module.exports = {
       { path: fromNpm('@nestjs/terminus') },
     ),
     rule(
+      'microservices-in-microservice',
+      '@nestjs/microservices is optional: only the entry point microservice/ may need it.',
+      { path: library, pathNot: inside(['microservice']) },
+      { path: fromNpm('@nestjs/microservices') },
+    ),
+    rule(
       'library-declares-its-packages',
       'What the library imports stands in libs/task-queue/package.json.',
       { path: library, pathNot: testFile },

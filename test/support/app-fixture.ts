@@ -99,13 +99,15 @@ export class LogLines implements LoggerService {
 }
 
 /** What an application is made of. */
-export interface AppSpec extends Pick<ModuleMetadata, 'providers' | 'imports'> {
+export interface AppSpec extends Pick<ModuleMetadata, 'providers' | 'imports' | 'controllers'> {
   /** Over connection and prefix, which the fixture gives. */
   readonly options?: TaskQueueModuleOptions;
   readonly prefix?: string;
   readonly url?: string;
   /** Instead of `forRoot`; gets the options that it would have got. */
   readonly module?: (options: TaskQueueModuleOptions) => NonNullable<ModuleMetadata['imports']>[number];
+  /** Instead of an application context. */
+  readonly create?: (module: Type, log: LogLines) => Promise<INestApplicationContext>;
   /** Is left to the test: neither closed nor asked for its connections at its end. */
   readonly unmanaged?: boolean;
 }
@@ -166,8 +168,12 @@ export class AppFixture {
         ...(spec.imports ?? []),
       ],
       providers: spec.providers ?? [],
+      controllers: spec.controllers ?? [],
     })(AppModule);
-    const app = await NestFactory.createApplicationContext(AppModule, { logger: log, abortOnError: false });
+    const create =
+      spec.create ??
+      ((module: Type) => NestFactory.createApplicationContext(module, { logger: log, abortOnError: false }));
+    const app = await create(AppModule, log);
     const started = new TestApp(app, prefix, url, runs, log);
     if (spec.unmanaged !== true) this.#apps.push(started);
     if (url === redisUrl()) this.#prefixes.add(prefix);

@@ -23,6 +23,7 @@ export class RedisBackend implements Backend {
   readonly jobs: RedisJobs;
   readonly events: CompletionEvents;
   readonly control: ControlChannel;
+  #pool: WorkerPool | undefined;
 
   constructor(
     private readonly options: ResolvedTaskQueueOptions,
@@ -42,10 +43,15 @@ export class RedisBackend implements Backend {
     this.control = new ControlChannel(this.connections, this.keys, publishTimeoutMs);
   }
 
+  /** The workers of BullMQ, for those who watch them; none before the start. */
+  get bullmqWorkers(): WorkerPool['workers'] {
+    return this.#pool?.workers ?? [];
+  }
+
   workers(tuning: ResolvedWorkerOptions): Workers {
-    return new WorkerPool(this.connections, this.keys, tuning, (error, queue) =>
+    return (this.#pool = new WorkerPool(this.connections, this.keys, tuning, (error, queue) =>
       this.onTrouble(error, `worker of queue ${queue}`),
-    );
+    ));
   }
 
   janitor(duty: JanitorDuty): Janitor {

@@ -48,7 +48,7 @@ const AFTER_ABORT_MS = 1_000;
  * The worker half of an engine.
  *
  * ```
- * idle ──start──→ serving ──stop──→ draining ──all done or drain time over──→ aborting ──→ stopped
+ * idle ──start, and not held──→ serving ──stop──→ draining ──all done or drain time over──→ aborting ──→ stopped
  * ```
  *
  * draining: nothing more is fetched, what runs goes on and may publish.
@@ -61,6 +61,7 @@ export class WorkerRuntime {
   #janitor: Janitor | undefined;
   #state: 'idle' | 'serving' | 'stopped' = 'idle';
   #ending: Promise<void> | undefined;
+  #start: 'free' | 'held' | 'due' = 'free';
 
   constructor(
     private readonly engine: WorkerParts,
@@ -71,9 +72,30 @@ export class WorkerRuntime {
     return this.#state === 'serving';
   }
 
+  /** Whether it was told to stop; it does not start again. */
+  get stopped(): boolean {
+    return this.#state === 'stopped';
+  }
+
+  /** From now on a start waits for `release()`. A worker that has started goes on. */
+  hold(): void {
+    if (this.#start === 'free') this.#start = 'held';
+  }
+
+  /** Whoever held it is ready: it starts, if it was told to in the meantime, or else as soon as it is. */
+  release(): void {
+    const due = this.#start === 'due';
+    this.#start = 'free';
+    if (due) this.start();
+  }
+
   /** Begins to serve the queues of all registered tasks, and the queue of composite nodes. */
   start(): void {
     if (this.#state !== 'idle') return;
+    if (this.#start !== 'free') {
+      this.#start = 'due';
+      return;
+    }
     this.#state = 'serving';
     const { engine } = this;
     const { options } = engine;

@@ -9,7 +9,8 @@ import type { WorkerLifecycle } from './worker.lifecycle.js';
  * When what happens, from the first to the last:
  *
  * - `onModuleInit`, before that of other modules: tasks are found, so that a mistake in a declaration stops the start;
- * - `onApplicationBootstrap`, after all others: workers start ({@link WorkerLifecycle});
+ * - `onApplicationBootstrap`, after all others: workers start ({@link WorkerLifecycle}), those of a microservice once
+ *   that listens as well;
  * - `onModuleDestroy`, before all others: nothing more is fetched, what runs is drained and may still publish;
  * - `beforeApplicationShutdown`: who waits for a result is told, so that no HTTP request keeps the server open;
  * - `onApplicationShutdown`, after that of other modules: connections close.

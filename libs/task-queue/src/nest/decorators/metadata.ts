@@ -80,7 +80,8 @@ export function declareCommon(type: object, common: TaskPlace): void {
   );
 }
 
-function commonOf(type: object): Partial<TaskPlace> {
+/** What `@Tasks` says about a class, or about one that it extends. */
+export function commonOf(type: object): Partial<TaskPlace> {
   return (Reflect.getMetadata(COMMON, type) ?? {}) as Partial<TaskPlace>;
 }
 

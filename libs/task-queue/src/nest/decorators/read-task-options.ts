@@ -18,12 +18,16 @@ const TASK_KEYS: readonly (keyof TaskOptions)[] = [
 const LAST_PRIORITY = 2_097_152;
 
 /**
- * Reads the options of `@Task` on a method.
+ * Reads the options of `@Task` on a method, or of another decorator that makes a task of it.
  *
  * @throws InvalidTaskError naming the method, for the first option that cannot be read
  */
-export function readTaskOptions(source: string, given: TaskOptions): Omit<TaskDeclaration, 'parameters'> {
-  return naming(`@Task of ${source}`, () => {
+export function readTaskOptions(
+  source: string,
+  given: TaskOptions,
+  decorator = '@Task',
+): Omit<TaskDeclaration, 'parameters'> {
+  return naming(`${decorator} of ${source}`, () => {
     const { name, ignoreResult, priority, ...others } = readObject('', given, TASK_KEYS);
     if (name !== undefined) assertTaskName(name);
     if (ignoreResult !== undefined && typeof ignoreResult !== 'boolean') {

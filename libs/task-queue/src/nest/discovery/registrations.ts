@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { TaskQueueEngine } from '../../engine/task-queue-engine.js';
-import { InvalidOptionsError } from '../../errors/configuration.errors.js';
+import { InvalidOptionsError, InvalidTaskError } from '../../errors/configuration.errors.js';
 import { didYouMean } from '../../options/did-you-mean.js';
 import { DEFAULT_CONNECTION } from '../../options/resolve-options.js';
 
@@ -72,6 +72,21 @@ export function chooseRegistration(named: string | undefined, names: readonly st
   const [only, ...others] = names;
   if (only !== undefined && others.length === 0) return { name: only };
   return { problem: `it names no connection, and there are ${listed(names)}` };
+}
+
+/**
+ * The registration to which a task belongs.
+ *
+ * @param named what the task says
+ * @throws InvalidTaskError when that cannot be told
+ */
+export function connectionOf(source: string, named: string | undefined, names: readonly string[]): string {
+  const choice = chooseRegistration(named, names);
+  if ('name' in choice) return choice.name;
+  throw new InvalidTaskError(
+    `${source}: ${choice.problem}. Say with @Task({ connection: '…' }), or for all tasks of its class with ` +
+      `@Tasks({ connection: '…' }), to which registration it belongs.`,
+  );
 }
 
 function listed(names: readonly string[]): string {

@@ -5,8 +5,9 @@ import { isControlFlow } from '../../errors/control-flow.js';
 import { TaskContext } from '../../task/task-context.js';
 import { ExecutionContextHost } from '../decorators/nest-internals.js';
 
-type AnyHandler = (...args: unknown[]) => unknown;
-interface ExceptionsHandler {
+export type AnyHandler = (...args: unknown[]) => unknown;
+/** What Nest's handlers of exceptions have in common, whatever the kind of context. */
+export interface ExceptionsHandler {
   invokeCustomFilters(exception: unknown, host: ExecutionContextHost): unknown;
 }
 
@@ -30,7 +31,7 @@ export function taskContextCreator(creator: ExternalContextCreator): ExternalCon
       value: (value: unknown, metadata: ArgumentMetadata, pipes: PipeTransform[]): unknown =>
         value instanceof TaskContext ? value : getParamValue(value, metadata, pipes),
     },
-    externalErrorProxy: { value: { createProxy } },
+    externalErrorProxy: { value: { createProxy: withFilters } },
   }) as ExternalContextCreator;
 }
 
@@ -49,7 +50,11 @@ export function applicationConfigOf(creator: ExternalContextCreator): Applicatio
   return (creator['container'] as { applicationConfig?: ApplicationConfig } | undefined)?.applicationConfig;
 }
 
-function createProxy(target: AnyHandler, filters: ExceptionsHandler, type: string): AnyHandler {
+/**
+ * A handler with its filters around it: what they answer is its value. A throw that steers the task passes by them, and
+ * a filter that gives undefined has not handled the error.
+ */
+export function withFilters(target: AnyHandler, filters: ExceptionsHandler, type: string): AnyHandler {
   return async (...args) => {
     try {
       return await target(...args);

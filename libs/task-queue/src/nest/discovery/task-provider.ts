@@ -1,7 +1,6 @@
 import { type ContextId, ContextIdFactory, type DiscoveryService, ModuleRef } from '@nestjs/core';
 import type { TaskClass } from '../decorators/metadata.js';
 import { REQUEST_CONTEXT_ID } from '../decorators/nest-internals.js';
-import type { HookRequest, TaskRequest } from './task-request.js';
 
 /** A provider as the discovery hands it out. */
 export type ProviderWrapper = ReturnType<DiscoveryService['getProviders']>[number];
@@ -14,7 +13,7 @@ export interface ScopedInstance {
   readonly contextId: ContextId;
 }
 
-/** A provider whose class declares tasks or hooks. */
+/** A provider or controller whose class declares tasks or hooks. */
 export class TaskProvider {
   constructor(
     private readonly wrapper: ProviderWrapper,
@@ -29,6 +28,11 @@ export class TaskProvider {
   /** The name of the module that provides it. */
   get module(): string {
     return this.wrapper.host?.name ?? 'an unknown module';
+  }
+
+  /** The key of the module in Nest's container. */
+  get moduleKey(): string {
+    return this.wrapper.host?.token ?? '';
   }
 
   /** Whether each attempt gets an instance of its own, because of its scope or that of something it needs. */
@@ -51,8 +55,8 @@ export class TaskProvider {
     return this.wrapper.host?.injectables.has(enhancer as never) ?? false;
   }
 
-  /** Makes an instance, with everything request-scoped below it, for one request. */
-  async resolve(request: TaskRequest | HookRequest): Promise<ScopedInstance> {
+  /** Makes an instance, with everything request-scoped below it, for one request: what `@Inject(REQUEST)` gives. */
+  async resolve(request: object): Promise<ScopedInstance> {
     const moduleRef = this.wrapper.host?.getProviderByKey(ModuleRef).instance as ModuleRef;
     const contextId = ContextIdFactory.getByRequest(request);
     // Whoever asks for the context of this request later gets the same one.

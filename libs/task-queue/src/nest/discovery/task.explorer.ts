@@ -1,9 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { DuplicateTaskError, InvalidTaskError } from '../../errors/configuration.errors.js';
-import { didYouMean } from '../../options/did-you-mean.js';
 import { DEFAULT_CONNECTION } from '../../options/resolve-options.js';
-import type { TaskDefinition } from '../../task/task-definition.js';
 import type { TaskRegistry } from '../../task/task-registry.js';
 import {
   hasDeclarations,
@@ -12,28 +10,17 @@ import {
   type TaskClass,
   type TaskDeclaration,
   taskDeclarationOf,
-  type TaskMetadata,
   taskMetadataOf,
   toTaskMetadata,
 } from '../decorators/metadata.js';
 import { compilePolicies } from './compile-policies.js';
 import { HandlerFactory } from './handler.factory.js';
-import { chooseRegistration } from './registrations.js';
-import { classOf, TaskProvider } from './task-provider.js';
+import { hookedTasks } from './hooked-tasks.js';
+import { connectionOf } from './registrations.js';
+import { classOf, type ProviderWrapper, TaskProvider } from './task-provider.js';
+import { type FoundTask, TaskSource } from './task-source.js';
 
-/** A task method of a provider. */
-interface FoundTask {
-  readonly provider: TaskProvider;
-  readonly method: string;
-  /** `ClassName.methodName`, for messages. */
-  readonly source: string;
-  readonly declaration: TaskDeclaration;
-  readonly metadata: TaskMetadata;
-  /** The name of the registration that it belongs to. */
-  readonly connection: string;
-}
-
-/** Finds the task methods and hooks of all providers of all modules. */
+/** Finds the task methods and hooks of all providers of all modules, and what other sources add to them. */
 @Injectable()
 export class TaskExplorer {
   constructor(
@@ -57,19 +44,31 @@ export class TaskExplorer {
     names: readonly string[] = [DEFAULT_CONNECTION],
   ): void {
     this.#refuseControllers();
-    const providers = this.#providers();
+    const providers = this.#declaring(this.discovery.getProviders());
     const tasks = new Map<string, FoundTask>();
-    for (const provider of providers) this.#findTasks(provider, names, tasks);
+    for (const task of this.#find(providers, names)) {
+      refuseSecond(tasks.get(task.name), task);
+      tasks.set(task.name, task);
+    }
     const own = new Map([...tasks].filter(([, task]) => task.connection === name));
-    for (const task of own.values()) registry.add(this.#definition(task));
+    for (const task of own.values()) registry.add(task.define());
     // Hooks come second: they may name tasks of any class.
-    for (const provider of providers) this.#addHooks(provider, tasks, own, registry);
+    const hosts = [...providers, ...this.#declaring(this.discovery.getControllers())];
+    for (const provider of hosts) this.#addHooks(provider, tasks, own, registry);
   }
 
-  #providers(): TaskProvider[] {
+  *#find(providers: readonly TaskProvider[], names: readonly string[]): Generator<FoundTask> {
+    for (const provider of providers) yield* this.#findTasks(provider, names);
+    for (const { instance } of this.discovery.getProviders()) {
+      if (instance instanceof TaskSource) yield* instance.find(names);
+    }
+  }
+
+  /** Providers or controllers whose classes have a decorator of ours. */
+  #declaring(wrappers: readonly ProviderWrapper[]): TaskProvider[] {
     const seen = new Set<unknown>();
     const found: TaskProvider[] = [];
-    for (const wrapper of this.discovery.getProviders()) {
+    for (const wrapper of wrappers) {
       const type = classOf(wrapper);
       if (type === undefined || !hasDeclarations(type)) continue;
       const provider = new TaskProvider(wrapper, type);
@@ -83,7 +82,7 @@ export class TaskExplorer {
     return found;
   }
 
-  #findTasks(provider: TaskProvider, names: readonly string[], tasks: Map<string, FoundTask>): void {
+  *#findTasks(provider: TaskProvider, names: readonly string[]): Generator<FoundTask> {
     const { type } = provider;
     for (const method of this.#methodsOf(type)) {
       const source = `${type.name}.${method}`;
@@ -93,23 +92,21 @@ export class TaskExplorer {
         throw new InvalidTaskError(`${source} has @Retry, but no @Task.`);
       }
       const metadata = toTaskMetadata(type, method, declaration);
-      const connection = connectionOf(source, metadata, names);
-      const found = { provider, method, source, declaration, metadata, connection };
-      refuseSecond(tasks.get(metadata.name), found);
-      tasks.set(metadata.name, found);
+      yield {
+        name: metadata.name,
+        source,
+        connection: connectionOf(source, metadata.connection, names),
+        from: { provider, method },
+        define: () => ({
+          name: metadata.name,
+          queue: metadata.queue,
+          source,
+          options: metadata.options,
+          policies: compilePolicies(source, retryOptionsOf(type, method)),
+          invoke: this.handlers.createTask(provider, method, servedPlan(source, declaration)),
+        }),
+      };
     }
-  }
-
-  #definition({ provider, method, source, declaration, metadata }: FoundTask): TaskDefinition {
-    const { name, queue, options } = metadata;
-    return {
-      name,
-      queue,
-      source,
-      options,
-      policies: compilePolicies(source, retryOptionsOf(provider.type, method)),
-      invoke: this.handlers.createTask(provider, method, servedPlan(source, declaration)),
-    };
   }
 
   #addHooks(
@@ -157,48 +154,16 @@ function servedPlan(source: string, { parameters }: TaskDeclaration) {
   );
 }
 
-/** @throws InvalidTaskError when it cannot be told to which registration a task belongs */
-function connectionOf(source: string, { connection }: TaskMetadata, names: readonly string[]): string {
-  const choice = chooseRegistration(connection, names);
-  if ('name' in choice) return choice.name;
-  throw new InvalidTaskError(
-    `${source}: ${choice.problem}. Say with @Task({ connection: '…' }), or for all tasks of its class with ` +
-      `@Tasks({ connection: '…' }), to which registration it belongs.`,
-  );
-}
-
-/** Full names of the tasks that a hook is for. A method of the class wins over a task of the same name. */
-function hookedTasks(
-  source: string,
-  type: TaskClass,
-  named: readonly string[],
-  tasks: ReadonlyMap<string, FoundTask>,
-): string[] {
-  const own = taskMetadataOf(type);
-  if (named.length === 0) {
-    if (own.size > 0) return [...own.values()].map((task) => task.name);
-    throw new InvalidTaskError(`${source} is a hook of a class without tasks: name the tasks it is for.`);
-  }
-  const names = named.map((task) => {
-    const name = own.get(task)?.name ?? tasks.get(task)?.metadata.name;
-    if (name !== undefined) return name;
-    throw new InvalidTaskError(
-      `${source} is a hook of ${JSON.stringify(task)}, which is neither a task method of ${type.name} ` +
-        `nor the name of a task of this application${didYouMean(task, [...own.keys(), ...tasks.keys()])}.`,
-    );
-  });
-  return [...new Set(names)];
-}
-
 function refuseSecond(first: FoundTask | undefined, second: FoundTask): void {
   if (first === undefined) return;
+  const type = second.from?.provider.type;
   const hint =
-    first.provider.type === second.provider.type
+    type !== undefined && first.from?.provider.type === type
       ? ' (it is the same class: provide it in one module, and export it from there)'
       : '';
-  throw new DuplicateTaskError(
-    second.metadata.name,
-    `${first.source} in ${first.provider.module}`,
-    `${second.source} in ${second.provider.module}${hint}`,
-  );
+  throw new DuplicateTaskError(second.name, placeOf(first), `${placeOf(second)}${hint}`);
+}
+
+function placeOf({ source, from }: FoundTask): string {
+  return from === undefined ? source : `${source} in ${from.provider.module}`;
 }
