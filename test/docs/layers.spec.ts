@@ -7,7 +7,14 @@ import { read, root, runNode } from './workspace.js';
 type Tree = Readonly<Record<string, string>>;
 
 const lib = 'libs/task-queue/src';
-const packages = ['bullmq', 'ioredis', '@nestjs/common', '@nestjs/terminus', 'left-pad'];
+const packages = [
+  'bullmq',
+  'ioredis',
+  '@nestjs/common',
+  '@nestjs/microservices',
+  '@nestjs/terminus',
+  'left-pad',
+];
 
 /** Everything as it should be. */
 const clean: Tree = {
@@ -60,6 +67,10 @@ const wrong: Readonly<Record<string, readonly [text: string, ...rules: string[]]
     'nest-in-nest',
   ],
   [`${lib}/nest/check.ts`]: [`export { check } from '@nestjs/terminus';`, 'terminus-in-health'],
+  [`${lib}/health/server.ts`]: [
+    `export { Server } from '@nestjs/microservices';`,
+    'microservices-in-microservice',
+  ],
   [`${lib}/nest/pad.ts`]: [`export { pad } from 'left-pad';`, 'library-declares-its-packages'],
   'src/path.ts': [`export { A } from '../${lib}/primitives/a.js';`, 'library-by-name'],
   'test/types/path.test-d.ts': [
