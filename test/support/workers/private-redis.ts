@@ -24,9 +24,10 @@ export class PrivateRedis {
     this.#lines = createInterface({ input: program.stdout });
   }
 
-  static async start(): Promise<PrivateRedis> {
+  /** @param args further settings of the server, as on its command line */
+  static async start(...args: string[]): Promise<PrivateRedis> {
     const dir = mkdtempSync(join(tmpdir(), 'private-redis-'));
-    const program = spawn(process.execPath, ['test/support/workers/redis-program.mjs', dir], {
+    const program = spawn(process.execPath, ['test/support/workers/redis-program.mjs', dir, ...args], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const redis = new PrivateRedis(program, dir);

@@ -6,7 +6,7 @@
 import { createInterface } from 'node:readline';
 import { startRedis } from '../../../tools/redis/provision.mjs';
 
-const dir = process.argv[2] ?? '';
+const [dir = '', ...args] = process.argv.slice(2);
 /** @type {import('../../../tools/redis/provision.mjs').Redis | undefined} */
 let redis;
 let port = 0;
@@ -19,6 +19,7 @@ const commands = {
       appendOnly: true,
       quiet: true,
       dir,
+      args,
       ...(port ? { port } : {}),
     });
     ({ port } = redis);

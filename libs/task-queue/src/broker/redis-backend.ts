@@ -31,8 +31,10 @@ export class RedisBackend implements Backend {
   ) {
     const { publishTimeoutMs } = options;
     this.keys = new RedisKeys(options.prefix, options.shards);
-    this.connections = new RedisConnections(options.connection, (error, purpose: ConnectionPurpose) =>
-      onTrouble(error, `connection for ${purpose}`),
+    this.connections = new RedisConnections(
+      options.connection,
+      options.prefix,
+      (error, purpose: ConnectionPurpose) => onTrouble(error, `connection for ${purpose}`),
     );
     this.producers = new Producers(this.connections, this.keys, (error) => onTrouble(error, 'publishing'));
     this.publisher = new FlowPublisher(this.connections, this.keys, this.producers, { publishTimeoutMs });

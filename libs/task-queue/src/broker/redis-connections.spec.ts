@@ -9,7 +9,7 @@ describe('RedisConnections', () => {
   let connections: RedisConnections;
   beforeEach(() => {
     errors = [];
-    connections = new RedisConnections(nowhere, (_error, purpose) => errors.push(purpose));
+    connections = new RedisConnections(nowhere, 'tq', (_error, purpose) => errors.push(purpose));
   });
   afterEach(() => connections.close());
 
@@ -32,6 +32,40 @@ describe('RedisConnections', () => {
       expect(connections.get(purpose).options).toMatchObject(options);
     },
   );
+
+  it("has names that Redis shows: the user's or the label, and the purpose", () => {
+    expect(connections.get('publish').options).toMatchObject({ connectionName: 'tq:publish' });
+    expect(connections.get('consume').options).toMatchObject({ connectionName: 'tq:consume' });
+    const named = new RedisConnections(
+      { kind: 'url', url: 'redis://127.0.0.1:1?connectionName=reports', options: {} },
+      'tq',
+      () => undefined,
+    );
+    expect(named.get('listen').options).toMatchObject({ connectionName: 'reports:listen' });
+    named.close();
+  });
+
+  it('connects also where a URL says that it should not', () => {
+    const lazy = new RedisConnections(
+      { kind: 'url', url: 'redis://127.0.0.1:1?lazyConnect=true', options: {} },
+      'tq',
+      () => undefined,
+    );
+    expect(lazy.get('publish').status).toBe('connecting');
+    lazy.close();
+  });
+
+  it('a reopening does not wait for ever for a socket that does not close', async () => {
+    const client = connections.get('publish');
+    const before = client.listenerCount('close');
+    client.status = 'ready';
+    const disconnect = jest.spyOn(client, 'disconnect').mockReturnValue(undefined);
+
+    await connections.reopen('publish', 30);
+
+    expect(client.listenerCount('close')).toBe(before);
+    disconnect.mockRestore();
+  });
 
   it('answers within the bound when nobody listens', async () => {
     const waiting = connections.ready('publish', 30);

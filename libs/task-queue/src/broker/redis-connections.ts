@@ -1,4 +1,4 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { type Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import type { ResolvedConnection } from '../options/resolve-connection.js';
 import { bounded } from '../primitives/bounded.js';
@@ -22,24 +22,57 @@ const FAIL_FAST: Partial<RedisOptions> = {
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 1,
 };
+const PATIENT: Partial<RedisOptions> = {
+  enableOfflineQueue: true,
+  autoResendUnfulfilledCommands: true,
+  autoResubscribe: true,
+  maxRetriesPerRequest: null,
+  enableReadyCheck: true,
+  // Both would take a worker that waits for a task for one that got no answer.
+  commandTimeout: undefined,
+  socketTimeout: undefined,
+};
 /**
  * How long a connection that is being closed waits for its socket. ioredis keeps that timer when the socket is gone
  * already, so its 2 s would keep a closed application alive.
  */
 const DISCONNECT_MS = 100;
-const PATIENT: Partial<RedisOptions> = { maxRetriesPerRequest: null, enableReadyCheck: true };
+/** What holds for every connection, whatever the user or a client of theirs says. */
+const COMMON = {
+  retryStrategy: (times: number): number => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
+  disconnectTimeout: DISCONNECT_MS,
+  // Nobody would ever connect a lazy one.
+  lazyConnect: false,
+  // Replies of another form, or commands in another order, are not what BullMQ and our scripts reckon with.
+  stringNumbers: false,
+  replyMapping: 'legacy',
+  enableAutoPipelining: false,
+  readOnly: false,
+  monitor: false,
+} as const;
+/** How long `reopen` waits for the old socket. */
+const REOPEN_MS = 2_000;
 
-/** Opens every connection of one module, and closes all of them. A client that the user brought is only copied. */
+/**
+ * Opens every connection of one registration, and closes all of them.
+ *
+ * What the user says about Redis becomes a client that is never connected, or is one of their own: it is only copied.
+ */
 export class RedisConnections {
+  readonly #template: RedisClient;
   readonly #clients = new Map<ConnectionPurpose, RedisClient>();
   readonly #copies = new Set<RedisClient>();
   #closed = false;
   readonly #waits = new Map<RedisClient, Promise<void>>();
 
   constructor(
-    private readonly connection: ResolvedConnection,
+    connection: ResolvedConnection,
+    /** What Redis calls the connections (CLIENT LIST), before their purpose, where the user gives no name. */
+    private readonly label: string,
     private readonly onError: (error: Error, purpose: ConnectionPurpose) => void,
-  ) {}
+  ) {
+    this.#template = templateOf(connection);
+  }
 
   /**
    * The connection for a purpose; opened at the first call, reconnecting by itself from then on.
@@ -50,7 +83,7 @@ export class RedisConnections {
     let client = this.#clients.get(purpose);
     if (client === undefined) {
       if (this.#closed) throw new BrokerUnavailableError('The application has been closed.');
-      client = this.#open(purpose === 'consume' || purpose === 'listen' ? PATIENT : FAIL_FAST);
+      client = this.#open(purpose);
       // Without a listener an 'error' event would end the process at the first blip (pain 43).
       client.on('error', (error: Error) => this.onError(error, purpose));
       if (purpose === 'consume') this.#watchCopies(client);
@@ -75,13 +108,17 @@ export class RedisConnections {
     return client;
   }
 
-  /** Closes a connection, which then opens itself anew; what is under way on it fails. */
-  async reopen(purpose: ConnectionPurpose): Promise<void> {
+  /**
+   * Closes a connection, which then opens itself anew; what is under way on it fails. Waits until it is closed, but not
+   * for ever.
+   */
+  async reopen(purpose: ConnectionPurpose, timeoutMs: number = REOPEN_MS): Promise<void> {
     const client = this.#clients.get(purpose);
     if (client === undefined || !isReady(client)) return;
-    const closed = new Promise<void>((resolve) => client.once('close', () => resolve()));
+    let onClose = (): void => undefined;
+    const closed = new Promise<void>((resolve) => client.once('close', (onClose = resolve)));
     client.disconnect(true);
-    await closed;
+    await bounded(closed, timeoutMs, () => new Error('still open')).catch(() => client.off('close', onClose));
   }
 
   /** One listener for all who wait: a burst of calls on a cold connection is no leak of listeners. */
@@ -125,25 +162,53 @@ export class RedisConnections {
     this.#waits.clear();
   }
 
-  #open(behaviour: Partial<RedisOptions>): RedisClient {
-    const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 6), 2_000);
-    // A client of the user's own may be lazy; nobody would ever connect a copy of it.
-    const common = { ...behaviour, retryStrategy, disconnectTimeout: DISCONNECT_MS, lazyConnect: false };
-    switch (this.connection.kind) {
-      case 'url':
-        return new Redis(this.connection.url, { ...this.connection.options, ...common });
-      case 'options':
-        return new Redis({ ...this.connection.options, ...common });
-      case 'client': {
-        const client = this.connection.client;
-        return client instanceof Cluster || 'nodes' in client
-          ? (client as Cluster).duplicate([], { redisOptions: common as never })
-          : (client as Redis).duplicate(common);
-      }
-    }
+  #open(purpose: ConnectionPurpose): RedisClient {
+    const patient = purpose === 'consume' || purpose === 'listen';
+    const template = this.#template;
+    const named = isCluster(template) ? template.options.redisOptions : template.options;
+    const options: Partial<RedisOptions> = {
+      ...COMMON,
+      ...(patient ? PATIENT : FAIL_FAST),
+      connectionName: `${named?.connectionName ?? this.label}:${purpose}`,
+    };
+    return isCluster(template)
+      ? template.duplicate([], clusterOptions(options, patient))
+      : template.duplicate(options);
   }
 }
 
+/** What connections are copied from: a client that holds everything the user said, and that is not connected by us. */
+function templateOf(connection: ResolvedConnection): RedisClient {
+  switch (connection.kind) {
+    case 'url':
+      return new Redis(connection.url, { ...connection.options, lazyConnect: true });
+    case 'options':
+      return new Redis({ ...connection.options, lazyConnect: true });
+    case 'client':
+      return connection.client;
+  }
+}
+
+/** The same of a Cluster, which has some options itself and gives the others to the connections to its nodes. */
+function clusterOptions(options: Partial<RedisOptions>, patient: boolean): ClusterOptions {
+  return {
+    redisOptions: options,
+    lazyConnect: COMMON.lazyConnect,
+    enableAutoPipelining: COMMON.enableAutoPipelining,
+    clusterRetryStrategy: COMMON.retryStrategy,
+    enableOfflineQueue: patient,
+    // A replica does not have yet what was just written.
+    scaleReads: 'master',
+    // More than 0 sends a command again whose connection was closed.
+    ...(patient ? {} : { retryDelayOnFailover: 0 }),
+  };
+}
+
+/** A Cluster is known by what it says, because its class may come from another copy of ioredis. */
+function isCluster(client: RedisClient): client is Cluster {
+  return client.isCluster;
+}
+
 function isReady(client: RedisClient): boolean {
-  return client.status === 'ready' || (client.status === 'connect' && client instanceof Cluster);
+  return client.status === 'ready' || (client.status === 'connect' && isCluster(client));
 }

@@ -8,7 +8,7 @@ export type ResolvedConnection =
   /** `options` win over what the URL says. */
   | { readonly kind: 'url'; readonly url: string; readonly options: Readonly<Partial<RedisOptions>> }
   | { readonly kind: 'options'; readonly options: Readonly<RedisOptions> }
-  /** A client of the user's own: it may be duplicated and is never closed. */
+  /** A client of the user's own: it is duplicated, and neither used nor closed. */
   | { readonly kind: 'client'; readonly client: Redis | Cluster };
 
 const URL_FORM = 'a URL such as redis://localhost:6379 or rediss://user:password@host:6380/0';
@@ -34,7 +34,7 @@ export function resolveConnection(
     }
     return { kind: 'url', url: readUrl('REDIS_URL', url), options: {} };
   }
-  if (isClient(connection)) return { kind: 'client', client: connection };
+  if (isClient(connection)) return clientOfTheirOwn(connection);
   if (!isPlainObject(connection)) {
     const found: unknown = connection;
     throw new InvalidOptionsError(
@@ -45,13 +45,31 @@ export function resolveConnection(
   }
   if ('url' in connection) {
     const { url, ...options } = connection;
+    refuseKeyPrefix(options.keyPrefix);
     return { kind: 'url', url: readUrl('connection.url', url), options: copy(options) };
   }
   const options = connection as RedisOptions;
   if (!options.host && !options.path && !options.sentinels?.length) {
     throw new InvalidOptionsError('connection', 'a url, a host, a path or sentinels', kindOf(options));
   }
+  refuseKeyPrefix(options.keyPrefix);
   return { kind: 'options', options: copy(options) };
+}
+
+function clientOfTheirOwn(client: Redis | Cluster): ResolvedConnection {
+  // A Cluster hands down what it finds in its redisOptions.
+  refuseKeyPrefix(client.options?.keyPrefix);
+  return { kind: 'client', client };
+}
+
+/** Of a key that scripts put together themselves ioredis knows nothing, so its keyPrefix would be missing there. */
+function refuseKeyPrefix(keyPrefix: unknown): void {
+  if (keyPrefix === undefined || keyPrefix === null || keyPrefix === '') return;
+  throw new InvalidOptionsError(
+    'connection.keyPrefix',
+    'none: the option prefix is the front of every key',
+    keyPrefix,
+  );
 }
 
 /** What may be shown of a URL: `host:port/db`. */
@@ -83,6 +101,7 @@ function readUrl(path: string, url: unknown): string {
   if (!parsed || !/^rediss?:$/.test(parsed.protocol) || parsed.hostname === '') {
     throw new InvalidOptionsError(path, URL_FORM, redactUrl(url));
   }
+  refuseKeyPrefix(parsed.searchParams.get('keyPrefix'));
   return url;
 }
 

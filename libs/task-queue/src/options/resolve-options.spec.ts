@@ -180,6 +180,16 @@ describe('connection', () => {
   });
 
   it.each([
+    ['options', { host: 'redis', keyPrefix: 'my:' }],
+    ['options beside a URL', { url: URL, keyPrefix: 'my:' }],
+    ['a URL', { url: `${URL}?keyPrefix=my:` }],
+  ])('refuses a keyPrefix in %s, and names what there is instead', (_, given) => {
+    expect(refusalOf(() => resolve({ connection: given })).message).toBe(
+      'Option connection.keyPrefix: expected none: the option prefix is the front of every key, got "my:".',
+    );
+  });
+
+  it.each([
     'redis://user:sesame@',
     'http://user:sesame@host',
     'redis://user:se#sa@same@host:6379x',

@@ -13,7 +13,10 @@ export type TaskQueueRole = 'producer' | 'worker' | 'both';
  *
  * - `{ url }`, a `redis://` or `rediss://` URL, with any option of ioredis beside it (what the URL says wins);
  * - options of ioredis (Sentinel among them), which must name a `host`, a `path` or `sentinels`;
- * - a client of your own, an ioredis `Redis` or `Cluster`. It is used and duplicated, and never closed.
+ * - a client of your own, an ioredis `Redis` or `Cluster`. Its options are taken, for connections of the library's own;
+ *   it is itself neither connected, nor used, nor closed.
+ *
+ * A `keyPrefix` is refused in all of them: the option `prefix` is the front of every key.
  */
 export type TaskQueueConnection =
   ({ readonly url: string | undefined } & Partial<RedisOptions>) | RedisOptions | Redis | Cluster;
