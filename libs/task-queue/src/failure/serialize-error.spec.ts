@@ -38,6 +38,19 @@ describe('serializeError', () => {
     });
   });
 
+  it('names an error after its class where the class gives it no name', () => {
+    class Declined extends Error {}
+    class Busy extends OutOfStock {}
+    const aborted = new DOMException('x', 'AbortError');
+    const errors = [new Declined('x'), new Busy('x'), new Error('x'), aborted];
+    expect(errors.map((error) => serializeError(error).name)).toEqual([
+      'Declined',
+      'OutOfStock',
+      'Error',
+      'AbortError',
+    ]);
+  });
+
   it.each<[what: string, thrown: unknown, expected: object]>([
     ['undefined', undefined, { name: 'NonError', message: 'a task threw undefined' }],
     ['null', null, { name: 'NonError', message: 'a task threw null' }],

@@ -15,7 +15,8 @@ export function serializeError(thrown: unknown, depth = 0): SerializedError {
     return { name: 'NonError', message: clip(`a task threw ${describe(thrown)}`, LIMITS.message) };
   }
   const read = (key: string): unknown => safely(() => (thrown as Record<string, unknown>)[key]);
-  const name = text(read('name')) ?? text(safely(() => thrown.constructor.name)) ?? 'Error';
+  const className = text(safely(() => thrown.constructor.name));
+  const name = (inheritsName(thrown) ? className : undefined) ?? text(read('name')) ?? className ?? 'Error';
   const message = text(read('message')) ?? `a task threw ${describe(thrown)}`;
   const code = read('code');
   const stack = text(read('stack'));
@@ -31,6 +32,18 @@ export function serializeError(thrown: unknown, depth = 0): SerializedError {
       : { cause: serializeError(cause, depth + 1) }),
     ...(data === undefined ? {} : { data }),
   };
+}
+
+/** Whether its name is that of a class which its own extends: many error classes give themselves none. */
+function inheritsName(thrown: object): boolean {
+  return (
+    safely(
+      () =>
+        thrown instanceof Error &&
+        !Object.hasOwn(thrown, 'name') &&
+        !Object.hasOwn(Object.getPrototypeOf(thrown) as object, 'name'),
+    ) ?? false
+  );
 }
 
 /** Own enumerable properties that JSON can carry; an HttpException's response body is one of them. */

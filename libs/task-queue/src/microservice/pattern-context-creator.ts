@@ -59,8 +59,13 @@ class PatternContextCreator extends RpcContextCreator {
 
 /** Where Nest answers an error with a message to the caller, the task fails with it. */
 class FailingProxy extends RpcProxy {
-  override create(target: AnyHandler, filters: unknown): ReturnType<RpcProxy['create']> {
-    const handler = async (...args: unknown[]): Promise<unknown> => resultOf(await target(...args));
-    return withFilters(handler, filters as ExceptionsHandler, RPC) as ReturnType<RpcProxy['create']>;
+  override create(target: AnyHandler, handler: unknown): ReturnType<RpcProxy['create']> {
+    const toEnd = async (...args: unknown[]): Promise<unknown> => resultOf(await target(...args));
+    const filters: ExceptionsHandler = {
+      // Of this kind of context it gives null where no filter is for the error.
+      invokeCustomFilters: (thrown, host) =>
+        (handler as ExceptionsHandler).invokeCustomFilters(thrown, host) ?? undefined,
+    };
+    return withFilters(toEnd, filters, RPC) as ReturnType<RpcProxy['create']>;
   }
 }

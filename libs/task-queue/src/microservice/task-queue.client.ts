@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { ClientProxy, type ReadPacket, RpcException, type WritePacket } from '@nestjs/microservices';
+import type { Observable } from 'rxjs';
 import type { ApplyOptions } from '../canvas/call-options.js';
 import { prepareCall } from '../canvas/prepare-call.js';
 import { makeSignature } from '../canvas/signature.js';
@@ -63,7 +64,7 @@ type Packet = ReadPacket & { readonly metadata?: JsonValue };
  * `send` publishes when it is subscribed to, and gives the value, or the task's own error. `emit` publishes at once, and
  * gives the AsyncResult of the task.
  */
-export class TaskQueueClient extends ClientProxy<TaskQueueConnectionEvents, TaskQueueStatus> {
+export class TaskQueueClient extends ClientProxy<TaskQueueConnectionEvents> {
   readonly #logger = new Logger('TaskQueueClient');
   readonly #defaults: TaskQueueClientDefaults;
   readonly #watch = new ConnectionWatch((status) => this._status$.next(status));
@@ -92,6 +93,11 @@ export class TaskQueueClient extends ClientProxy<TaskQueueConnectionEvents, Task
     } else {
       this.#openEngine = engineOfApp;
     }
+  }
+
+  /** How the connection stands, from the first message on. */
+  override get status(): Observable<TaskQueueStatus> {
+    return super.status as Observable<TaskQueueStatus>;
   }
 
   /** @throws BrokerUnavailableError when Redis does not answer within the publish timeout */
