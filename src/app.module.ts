@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { TaskQueueModule } from 'nestjs-task-queue';
 import { AuditsModule } from './audits/audits.module.js';
+import { BoardModule } from './board/board.module.js';
 import { AppConfig, ConfigModule } from './config.js';
 import { HealthModule } from './health/health.module.js';
 import { BrokerUnavailableFilter } from './http/broker-unavailable.filter.js';
@@ -27,6 +28,7 @@ import { BrokerUnavailableFilter } from './http/broker-unavailable.filter.js';
       }),
     }),
     AuditsModule,
+    BoardModule,
     HealthModule,
   ],
   providers: [{ provide: APP_FILTER, useClass: BrokerUnavailableFilter }],

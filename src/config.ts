@@ -28,6 +28,8 @@ export class AppConfig {
   readonly stalledInterval: Duration;
   /** MAX_TIMES_LOST: how many workers a package may take down before its audit fails. @defaultValue 2 */
   readonly maxTimesLost: number;
+  /** BOARD_CREDENTIALS: `name:password` that opens the board at /queues; without it there is none. */
+  readonly boardCredentials: string;
 
   /** @throws Error that names every variable that cannot be read */
   constructor(env: Environment) {
@@ -42,6 +44,11 @@ export class AppConfig {
     this.lockDuration = read.text('LOCK_DURATION', '30s');
     this.stalledInterval = read.text('STALLED_INTERVAL', '15s');
     this.maxTimesLost = read.integer('MAX_TIMES_LOST', { min: 0, max: 100, fallback: 2 });
+    this.boardCredentials = read.matching(
+      'BOARD_CREDENTIALS',
+      /^$|^[^:\s]+:\S{12,}$/,
+      'name:password, with 12 characters or more in the password',
+    );
     read.finish();
   }
 }

@@ -135,7 +135,7 @@ describe('held by the library', () => {
   const key = (queue: string, id: string, part = '') => `{${app.prefix}:0}:${queue}:${id}${part}`;
   const hooked = (id: string) => app.module.get(FailureHook).heard.filter((heard) => heard === id);
 
-  it('every edge says what happens on a failure, and members leave with their end', async () => {
+  it('every edge says what happens on a failure, and members leave with their value', async () => {
     const canvas = await app.workflows
       .chain(
         app.workflows.group([late(1), app.workflows.chord([late(2)], tasks.show.s())]),
@@ -164,7 +164,7 @@ describe('held by the library', () => {
       if (opts === null || opts === undefined) continue; // it has left with its end
       expect([edge, JSON.parse(parent ?? '{}')]).toEqual([edge, expect.objectContaining({ idof: true })]);
       const retention = JSON.parse(opts) as JobsOptions;
-      if (!edge.includes(':_canvas:')) expect([edge, retention.removeOnFail]).toEqual([edge, true]);
+      if (!edge.includes(':_canvas:')) expect([edge, retention.removeOnComplete]).toEqual([edge, true]);
     }
     await wide.revoke();
     await canvas.revoke();
@@ -242,7 +242,7 @@ describe('held by the library', () => {
     expect(errbacksOf(canvas)).toEqual(['E']);
   });
 
-  it('H6: there is no failed member to retry by hand; a node that is retried changes nothing', async () => {
+  it('H6: a failed member or node that is retried by hand runs again, and changes nothing', async () => {
     const inner = app.workflows
       .chord([tasks.fail.s('inner')], tasks.show.s())
       .linkError(tasks.failed.s('inner'));
@@ -252,7 +252,17 @@ describe('held by the library', () => {
       .delay();
     const before = await canvas.get({ propagate: false });
     await quiet();
-    expect(await work.getJob(`${canvas.id}.0.0`)).toBeUndefined();
+    const member = await until(
+      () => work.getJob(`${canvas.id}.0.0`),
+      (job) => job !== undefined && job.parentKey === undefined,
+    );
+    await member?.retry('failed');
+    await until(
+      () => Promise.resolve(probe.argsOf('fail', canvas).length),
+      (runs) => runs === 2,
+    );
+    await quiet();
+    expect(await canvas.get({ propagate: false })).toEqual(before);
 
     for (const id of [`${canvas.id}.0`, canvas.id]) await (await nodes.getJob(id))?.retry('failed');
     await until(
@@ -263,7 +273,7 @@ describe('held by the library', () => {
 
     expect(await canvas.get({ propagate: false })).toEqual(before);
     expect(errbacksOf(canvas)).toEqual(['inner', 'outer']);
-    expect(probe.argsOf('fail', canvas)).toHaveLength(1);
+    expect(probe.argsOf('fail', canvas)).toHaveLength(2);
   });
 
   it('H9: what cannot be stored fails the task once, also where a policy retries every error', async () => {

@@ -19,7 +19,8 @@ export function parentRef(keys: RedisKeys, { id, queue }: Pick<PlannedJob, 'id' 
   return { id, queue: `${keys.prefixOf(id)}:${queue}` };
 }
 
-const GOES_WITH_ITS_END: JobsOptions = { removeOnComplete: true, removeOnFail: true };
+/** One that failed is kept, so that whoever looks into its queue finds it with its data, message and stack. */
+const GOES_WITH_ITS_VALUE: JobsOptions = { removeOnComplete: true };
 /** Every edge says what happens when a child fails: the node hears of it, and runs when all are terminal. */
 const UNDER_NODE: JobsOptions = { ignoreDependencyOnFailure: true };
 
@@ -31,7 +32,7 @@ export function jobOptions(job: PlannedJob): JobsOptions {
     ...(job.priority === undefined ? {} : { priority: job.priority }),
     ...(job.lifo === true ? { lifo: true } : {}),
     // Whatever else is kept goes when it has expired; BullMQ's own removal by age costs every task that ends.
-    ...(job.retention === 'parent' ? GOES_WITH_ITS_END : {}),
+    ...(job.retention === 'parent' ? GOES_WITH_ITS_VALUE : {}),
   };
 }
 
@@ -79,7 +80,8 @@ function sentinel(node: FlowPlan, keys: RedisKeys): FlowJob {
     opts: {
       jobId: childId(node.job.id, 'sentinel'),
       delay: DISPATCH_LEASE_MS,
-      ...GOES_WITH_ITS_END,
+      ...GOES_WITH_ITS_VALUE,
+      removeOnFail: true,
       ...UNDER_NODE,
     },
   };

@@ -3,6 +3,9 @@ import { bounded } from '../primitives/bounded.js';
 import type { ConnectionPurpose, RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
 
+/** A queue as BullMQ knows it: of one name, in one shard. */
+export type BullQueue = Queue;
+
 const CLOSE_MS = 2_000;
 
 /** BullMQ's queues and flow producers of one application, made when they are needed, all on shared connections. */

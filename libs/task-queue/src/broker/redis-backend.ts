@@ -7,7 +7,7 @@ import { CompletionEvents } from './completion-events.js';
 import { ControlChannel } from './control-channel.js';
 import { FlowPublisher } from './flow-publisher.js';
 import { RedisJanitor } from './janitor.js';
-import { Producers } from './producers.js';
+import { type BullQueue, Producers } from './producers.js';
 import { type ConnectionPurpose, RedisConnections } from './redis-connections.js';
 import { RedisJobs } from './redis-jobs.js';
 import { RedisKeys } from './redis-keys.js';
@@ -60,6 +60,12 @@ export class RedisBackend implements Backend {
     const { keys, producers, jobs } = this;
     const client = () => this.connections.ready('publish', this.options.publishTimeoutMs);
     return new RedisJanitor({ client, keys, producers, jobs }, duty);
+  }
+
+  /** BullMQ's queues of these names, in every shard. */
+  queues(names: Iterable<string>): BullQueue[] {
+    const shards = Array.from({ length: this.keys.shards }, (_, shard) => `${shard.toString(36)}~`);
+    return [...names].flatMap((name) => shards.map((shard) => this.producers.queue(name, shard)));
   }
 
   /** Over the connection that publications use: no socket is opened for it. */

@@ -50,8 +50,8 @@ export class RedisJobs implements JobStore {
   }
 
   /**
-   * Its nodes with what their children returned, and its record. Tasks have left before, their values live in the
-   * nodes.
+   * Its nodes with what their children returned, its tasks that failed, and its record. Tasks with a value have left
+   * before: their values live in the nodes.
    *
    * It walks down page by page instead of asking BullMQ to remove a tree at once, which blocks Redis for as long as
    * the tree is wide (hole H17). Being cut off in the middle is harmless: what is left is found again from the root,
@@ -71,18 +71,30 @@ export class RedisJobs implements JobStore {
 
   async #removeNode(id: string): Promise<void> {
     const key = this.keys.node(id);
-    const nodePrefix = `${this.keys.prefixOf(id)}:${CANVAS_QUEUE}:`;
     for (const hash of [`${key}:processed`, `${key}:failed`]) {
       let cursor = '0';
       do {
         const [next, flat] = await (await this.client()).hscan(hash, cursor, 'COUNT', SCAN_COUNT);
-        for (let at = 0; at < flat.length; at += 2) {
-          const child = flat[at] ?? '';
-          if (child.startsWith(nodePrefix)) await this.#removeNode(idInKey(child));
-        }
+        await this.#removeChildren(
+          id,
+          flat.filter((_, at) => at % 2 === 0),
+        );
         cursor = next;
       } while (cursor !== '0');
     }
     await this.producers.queue(CANVAS_QUEUE, id).remove(id, { removeChildren: false });
+  }
+
+  /** Those that may still be there: nodes, and tasks that failed. */
+  async #removeChildren(node: string, keys: readonly string[]): Promise<void> {
+    const prefix = `${this.keys.prefixOf(node)}:`;
+    const tasks: Promise<unknown>[] = [];
+    for (const key of keys) {
+      const id = idInKey(key);
+      const queue = key.slice(prefix.length, -id.length - 1);
+      if (queue === CANVAS_QUEUE) await this.#removeNode(id);
+      else tasks.push(this.producers.queue(queue, id).remove(id));
+    }
+    await Promise.all(tasks);
   }
 }

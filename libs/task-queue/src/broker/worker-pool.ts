@@ -4,6 +4,8 @@ import type { Service, Workers } from '../backend/workers.js';
 import { bounded, pause } from '../primitives/bounded.js';
 import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
+import { DETACH } from './scripts/detach.js';
+import { runScript } from './scripts/script.js';
 
 export interface WorkerPoolOptions {
   readonly lockDurationMs: number;
@@ -62,6 +64,7 @@ export class WorkerPool implements Workers {
       );
       worker.on('error', (error) => this.onError(error, service.queue));
       worker.on('lockRenewalFailed', (ids) => service.onLost(ids));
+      worker.on('failed', (job) => job && this.#detach(job));
       this.#workers.push(worker);
       worker.run().catch((error: unknown) => this.onError(asError(error), service.queue));
     }
@@ -103,6 +106,17 @@ export class WorkerPool implements Workers {
     } finally {
       if (--this.#active === 0) this.#whenIdle.splice(0).forEach((resolve) => resolve());
     }
+  }
+
+  /**
+   * A task that failed is kept to be looked at, and somebody may retry it by hand. BullMQ would then give it back to its
+   * node, which may be at work or over (hole H6): so it forgets its node, which has its failure already.
+   */
+  #detach(job: Job): void {
+    if (job.finishedOn === undefined || job.parentKey === undefined || job.id === undefined) return;
+    const queue = `${job.prefix}:${job.queueName}`;
+    const keys = [`${queue}:${job.id}`, `${queue}:failed`];
+    runScript(this.connections.get('publish'), DETACH, keys, [job.id]).catch(() => undefined);
   }
 
   /** Nothing may leave a processor but a verdict: BullMQ would leave the job active for ever (hole H8). */

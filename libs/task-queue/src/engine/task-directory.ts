@@ -34,6 +34,11 @@ export class TaskDirectory {
     return this.served.get(task) ?? this.#called.get(task);
   }
 
+  /** The queues of all tasks that are known here. */
+  queues(): Set<string> {
+    return new Set([...this.served.all(), ...this.#called.values()].map(({ queue }) => queue));
+  }
+
   /**
    * The registration to which a task belongs: the one that it names, else the one that serves it. A task that names
    * none and is not served here goes where it is called.

@@ -114,6 +114,11 @@ export class TaskQueueEngine implements ResultSource {
     else await this.backend.jobs.removeTask({ queue: snapshot.queue, id });
   }
 
+  /** Every queue that this application knows: of tasks, of its options, and the one that nodes lie in. */
+  queueNames(): Set<string> {
+    return new Set([...this.options.queues.keys(), ...this.directory.queues(), CANVAS_QUEUE]);
+  }
+
   /** @returns whether there was anything left to revoke */
   revoke(id: string, options: RevokeOptions): Promise<boolean> {
     return this.revocation.revoke(id, options);

@@ -8,7 +8,7 @@ import {
   UnserializableResultError,
   WorkerLostError,
 } from '../errors/task.errors.js';
-import type { TaskFailure } from '../failure/task-failure.js';
+import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
 import { decodeTask, type InputRef, retriesMade, type TaskEnvelope, withRetry } from '../flow/envelope.js';
 import { parentOf } from '../flow/ids.js';
 import type { Clock, RandomSource } from '../primitives/clock.js';
@@ -308,12 +308,14 @@ function isAbort(thrown: unknown): boolean {
   );
 }
 
-/** What dashboards and BullMQ's own records show of a failure. */
+/** What dashboards and BullMQ's own records show of a failure. A composite has no stack: it shows that of its cause. */
 export function shown(failure: TaskFailure): { message: string; stack?: string } {
-  return {
-    message: headline(failure),
-    ...(failure.error.stack === undefined ? {} : { stack: failure.error.stack }),
-  };
+  const stack = stackOf(failure.error);
+  return { message: headline(failure), ...(stack === undefined ? {} : { stack }) };
+}
+
+function stackOf({ stack, cause }: SerializedError): string | undefined {
+  return stack ?? (cause && stackOf(cause));
 }
 
 /** `Name: message`; the name in front keeps it apart from messages that BullMQ takes for control flow (H8). */

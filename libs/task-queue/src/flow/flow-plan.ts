@@ -3,7 +3,8 @@ import type { Envelope } from './envelope.js';
 /**
  * How long a job stays after it has ended.
  *
- * - `parent`: not at all: its value or failure lives in its node's hash, atomically with its end;
+ * - `parent`: not at all once it has a value, which lives in its node's hash, atomically with its end; one that failed
+ *   stays at most as long as its canvas, for those who look into its queue;
  * - `canvas`: until its canvas expires, because children's values hang on it;
  * - `age`: until results of its queue expire.
  */

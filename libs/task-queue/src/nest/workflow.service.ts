@@ -1,4 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { BullQueue } from '../broker/producers.js';
+import { RedisBackend } from '../broker/redis-backend.js';
 import type { CanvasData, GroupData } from '../canvas/canvas-data.js';
 import { makeSignature } from '../canvas/signature.js';
 import type { ChordRecoveryType } from '../chords/chord-recovery.js';
@@ -124,6 +126,18 @@ export class WorkflowService {
   /** A canvas from its plain data, e.g. out of an outbox table. */
   fromData<R = JsonValue>(data: CanvasData): UntypedCanvas<R> {
     return fromData<R>(this.#publisher, data);
+  }
+
+  /**
+   * BullMQ's own `Queue` objects, for dashboards and metrics: of every queue that this application knows by its tasks and
+   * options, and of `_canvas`, where groups, chains and chords lie; one for each shard. They use the application's
+   * connections and close with it. Ask again instead of keeping them: one that could not connect is replaced.
+   *
+   * They are to be looked at. A task that is removed or retried through them changes what becomes of its canvas.
+   */
+  queues(): readonly BullQueue[] {
+    const { backend } = this.engine;
+    return backend instanceof RedisBackend ? backend.queues(this.engine.queueNames()) : [];
   }
 
   /** The handle on a task or canvas, from its id alone. */
