@@ -103,6 +103,7 @@ export type { AnyCanvas, CanvasLike, Follower } from './workflows/canvas-types.j
 export { Chain } from './workflows/chain.js';
 export { Chord, type ChordOptions } from './workflows/chord.js';
 export type { UntypedCanvas } from './workflows/from-data.js';
+export { Chunks } from './workflows/chunks.js';
 export { Group } from './workflows/group.js';
 export { Signature } from './workflows/signature.js';
 export type { TaskMaker, TasksOf } from './workflows/task-types.js';

@@ -44,12 +44,17 @@ export interface SignatureData extends NodeData {
   readonly args: readonly JsonValue[];
   /** Ignores the value that a canvas would put in front of `args`. */
   readonly immutable?: boolean;
+  /** One job that calls the task for one item of `args[0]` after the other; its value is the list of theirs. */
+  readonly each?: ItemForm;
   /**
    * The queue that the task's declaration names, for whoever publishes the call without knowing the task: a
    * producer, or a worker that releases a step of another service. Weaker than a queue in any options.
    */
   readonly taskQueue?: string;
 }
+
+/** How a call is made of an item: `map` gives it the item, `starmap` spreads the item, a list of arguments. */
+export type ItemForm = 'map' | 'starmap';
 
 /** Steps one after the other; each gets the value of the one before. */
 export interface ChainData extends NodeData {

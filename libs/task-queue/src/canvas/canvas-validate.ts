@@ -58,8 +58,21 @@ function checkTask(node: Readonly<Record<string, unknown>>, path: CanvasPath): v
   if (node['taskQueue'] !== undefined && !isName(node['taskQueue'])) {
     throw invalid(path, `taskQueue has to be the name of a queue, got ${nameOf(node['taskQueue'])}`);
   }
+  if (node['each'] !== undefined) checkItems(node['each'], args, path);
   const offence = isPlainlyJson(args, 0) ? undefined : findNonJson(args, 'args');
   if (offence) throw new UnserializableArgumentError(node['task'], below(path, offence.path), offence.found);
+}
+
+/** The items may yet come from the canvas; those that are there have to be a list. */
+function checkItems(each: unknown, args: readonly unknown[], path: CanvasPath): void {
+  if (each !== 'map' && each !== 'starmap') {
+    throw invalid(path, `each has to be "map" or "starmap", got ${JSON.stringify(each)}`);
+  }
+  if (args.length === 0) return;
+  const [items] = args;
+  if (!Array.isArray(items) || args.length > 1) throw invalid(path, `a ${each} takes one list of items`);
+  const odd = each === 'starmap' ? items.findIndex((item) => !Array.isArray(item)) : -1;
+  if (odd >= 0) throw invalid(path, `item ${odd} of a starmap has to be a list of arguments`);
 }
 
 /**

@@ -1,6 +1,13 @@
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { JsonValue } from '../primitives/json.js';
-import type { SignatureData } from './canvas-data.js';
+import type { ItemForm, SignatureData } from './canvas-data.js';
+
+/** What a signature says beside its task and arguments. */
+export interface SignatureTraits {
+  readonly immutable?: boolean;
+  readonly taskQueue?: string;
+  readonly each?: ItemForm;
+}
 
 /**
  * A call of one task, not published yet.
@@ -13,7 +20,7 @@ import type { SignatureData } from './canvas-data.js';
 export function makeSignature(
   task: string,
   args: readonly unknown[] = [],
-  { immutable = false, taskQueue }: { readonly immutable?: boolean; readonly taskQueue?: string } = {},
+  { immutable = false, taskQueue, each }: SignatureTraits = {},
 ): SignatureData {
   if (typeof task !== 'string' || task === '') {
     throw new InvalidCanvasError('root', 'a signature needs the name of a task');
@@ -26,6 +33,7 @@ export function makeSignature(
     task,
     args: copyArguments(args),
     ...(immutable ? { immutable } : {}),
+    ...(each === undefined ? {} : { each }),
     ...(taskQueue === undefined ? {} : { taskQueue }),
   });
 }

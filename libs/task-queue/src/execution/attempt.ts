@@ -4,6 +4,7 @@ import type { Delivery } from '../backend/delivery.js';
 import { SoftTimeLimitExceededError, TimeLimitExceededError } from '../errors/task.errors.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';
+import { ItemRun } from './item-run.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
 import { TaskContext, type TaskLogger, taskStorage } from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
@@ -34,6 +35,7 @@ export class Attempt {
   #closed = false;
   #reject: ((error: Error) => void) | undefined;
   #timers: readonly NodeJS.Timeout[] = NO_TIMERS;
+  #items: ItemRun | undefined;
 
   constructor(
     readonly delivery: Delivery,
@@ -49,7 +51,6 @@ export class Attempt {
    * at once: the way of a task that needs nothing costs next to nothing.
    */
   run({ softMs, hardMs }: Limits, trackCurrentTask: boolean): unknown {
-    const context = this.#context();
     if (softMs !== undefined) {
       this.#later(softMs, () =>
         this.interrupt({ by: 'limit', error: new SoftTimeLimitExceededError(softMs) }),
@@ -61,13 +62,22 @@ export class Attempt {
         this.abandon(new TimeLimitExceededError(hardMs));
       });
     }
-    const invoke = (): unknown => this.definition.invoke(this.args, context);
-    const returned = trackCurrentTask ? taskStorage.run(context, invoke) : invoke();
+    const call = (args: readonly JsonValue[], item?: number): unknown => {
+      const context = this.#context(args, item);
+      const invoke = (): unknown => this.definition.invoke(args, context);
+      return trackCurrentTask ? taskStorage.run(context, invoke) : invoke();
+    };
+    const returned = this.envelope.each === undefined ? call(this.args) : this.#callEach(call);
     if (!(returned instanceof Promise)) return returned;
     return new Promise((resolve, reject) => {
       this.#reject = reject;
       returned.then(resolve, reject);
     });
+  }
+
+  /** The items that it runs for, where it does. */
+  get items(): ItemRun | undefined {
+    return this.#items;
   }
 
   /** Why it was told to end, if it was. */
@@ -94,6 +104,13 @@ export class Attempt {
     for (const timer of this.#timers) clearTimeout(timer);
   }
 
+  #callEach(call: (args: readonly JsonValue[], item: number) => unknown): Promise<JsonValue[]> {
+    this.#items = new ItemRun(this.definition.name, this.envelope, this.args);
+    return this.#items.run(call, () => {
+      if (this.#interruption !== undefined) throw reasonOf(this.#interruption);
+    });
+  }
+
   #later(ms: number, act: () => void): void {
     this.#timers = [...this.#timers, setTimeout(act, ms)];
   }
@@ -107,12 +124,13 @@ export class Attempt {
     return this.#controller.signal;
   }
 
-  #context(): TaskContext {
+  #context(args: readonly JsonValue[], item: number | undefined): TaskContext {
     const { delivery, definition, envelope } = this;
     return new TaskContext({
       id: delivery.id,
       name: delivery.name,
-      args: this.args,
+      args,
+      ...(item === undefined ? {} : { item }),
       queue: delivery.queue,
       attempt: delivery.activations,
       retries: delivery.attemptsMade,

@@ -24,12 +24,14 @@ export function failureRecord(
   args: readonly JsonValue[],
   thrown: unknown,
   nowMs: number,
+  item?: number,
 ): TaskFailure {
   return {
     request: {
       id: delivery.id,
       name: delivery.name,
       args,
+      ...(item === undefined ? {} : { item }),
       queue: delivery.queue,
       attempt: delivery.activations,
       workflowId: rootOf(delivery.id),

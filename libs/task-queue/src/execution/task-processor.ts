@@ -21,6 +21,7 @@ import { Attempt, type Limits } from './attempt.js';
 import type { EngineLog } from './engine-log.js';
 import { failureRecord } from './failure-record.js';
 import type { HookRunner } from './hook-runner.js';
+import type { CurrentItem, ItemRun } from './item-run.js';
 import { resolveInput } from './resolve-input.js';
 import type { RunningAttempts } from './running-attempts.js';
 import { untilStored } from './until-stored.js';
@@ -59,6 +60,9 @@ type Outcome =
   /** Somebody else owns the task by now: nothing that this attempt says is heard. */
   | { readonly kind: 'superseded' };
 
+/** What was called when a task failed: with which arguments, and for which item of a list. */
+type Call = Pick<CurrentItem, 'args'> & Partial<CurrentItem>;
+
 /**
  * One attempt of one task, from the delivery to its verdict:
  *
@@ -77,18 +81,14 @@ export class TaskProcessor {
       if ('hook' in decoded) return await this.deps.hooks.run(decoded);
       envelope = decoded;
     } catch (error) {
-      return this.#settleFailure(delivery, [], error);
+      return this.#settleFailure(delivery, { args: [] }, error);
     }
     const definition = this.deps.registry.get(delivery.name);
     if (definition === undefined) {
-      return this.#settleFailure(
-        delivery,
-        envelope.args,
-        new UnknownTaskError(delivery.name, delivery.queue),
-      );
+      return this.#settleFailure(delivery, envelope, new UnknownTaskError(delivery.name, delivery.queue));
     }
     const refusal = this.#refuse(delivery, envelope);
-    if (refusal !== undefined) return this.#settleFailure(delivery, envelope.args, refusal);
+    if (refusal !== undefined) return this.#settleFailure(delivery, envelope, refusal);
     let { args } = envelope;
     if (envelope.input !== undefined) {
       try {
@@ -108,7 +108,7 @@ export class TaskProcessor {
       attempt.close();
       this.deps.running.delete(attempt);
     }
-    return this.#settle(delivery, definition, envelope, args, outcome);
+    return this.#settle(delivery, definition, envelope, args, outcome, attempt.items);
   }
 
   /** Why a task must not be started (any more). */
@@ -205,19 +205,28 @@ export class TaskProcessor {
     envelope: TaskEnvelope,
     args: readonly JsonValue[],
     outcome: Outcome,
+    items: ItemRun | undefined,
   ): Verdict | Promise<Verdict> {
+    const failing = items?.current ?? { args };
+    const reached = items === undefined ? envelope : { ...envelope, done: items.values };
     switch (outcome.kind) {
       case 'succeeded':
         return this.#settleSuccess(delivery, definition, envelope, args, outcome.value);
       case 'retry':
-        return this.#settleRetry(delivery, envelope, args, outcome);
+        return this.#settleRetry(delivery, reached, failing, outcome);
       case 'failed':
-        return this.#settleFailure(delivery, args, outcome.error);
+        return this.#settleFailure(delivery, failing, outcome.error);
       case 'returned':
-        return { do: 'give-back' };
+        return items === undefined ? { do: 'give-back' } : this.#giveBack(delivery, reached);
       case 'superseded':
         return this.#superseded(delivery);
     }
+  }
+
+  /** What was reached is kept where Redis takes it; without it, its items run again. */
+  async #giveBack(delivery: Delivery, reached: TaskEnvelope): Promise<Verdict> {
+    await this.deps.ledger.setData(delivery, reached).catch(() => undefined);
+    return { do: 'give-back' };
   }
 
   #superseded(delivery: Delivery): Verdict {
@@ -244,17 +253,17 @@ export class TaskProcessor {
   async #settleRetry(
     delivery: Delivery,
     envelope: TaskEnvelope,
-    args: readonly JsonValue[],
+    call: Call,
     { decision, error }: Extract<Outcome, { kind: 'retry' }>,
   ): Promise<Verdict> {
     const { clock, ledger, log, stopping } = this.deps;
-    const failure = failureRecord(delivery, args, error, clock.wallMs());
+    const failure = failureRecord(delivery, call.args, error, clock.wallMs(), call.index);
     const retried = withRetry(envelope.retried, decision.policy, delivery.attemptsMade);
     try {
       if (await untilStored(() => ledger.isRevoked(delivery.id), stopping, log)) {
         return await this.#settleFailure(
           delivery,
-          args,
+          call,
           new TaskRevokedError(`Task ${delivery.id} was revoked.`, { cause: error }),
         );
       }
@@ -274,9 +283,9 @@ export class TaskProcessor {
     return { do: 'retry', delayMs: decision.delayMs, ...shown(failure) };
   }
 
-  async #settleFailure(delivery: Delivery, args: readonly JsonValue[], error: unknown): Promise<Verdict> {
+  async #settleFailure(delivery: Delivery, call: Call, error: unknown): Promise<Verdict> {
     const { ledger, clock, log, stopping, registry, hooks } = this.deps;
-    const failure = failureRecord(delivery, args, error, clock.wallMs());
+    const failure = failureRecord(delivery, call.args, error, clock.wallMs(), call.index);
     // A task that stands alone is over with this; the record of one inside a canvas leaves with the canvas.
     const ttlMs = parentOf(delivery.id) === undefined ? this.deps.resultExpiresMs(delivery.queue) : undefined;
     try {

@@ -33,6 +33,8 @@ export interface FailedRequest {
   /** The task's name; for a composite its kind: `group`, `chain` or `chord`. */
   readonly name: string;
   readonly args: readonly JsonValue[];
+  /** Of a `map`, `starmap` or chunk: the index of the item that failed, whose arguments `args` are. */
+  readonly item?: number;
   readonly queue: string;
   /** The attempt that failed, counted from 1; 0 when the task never started. */
   readonly attempt: number;

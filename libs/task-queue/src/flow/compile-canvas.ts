@@ -89,6 +89,7 @@ function leaf(signature: SignatureData, id: string, from: Inherited, context: Co
     v: 1,
     args: signature.args,
     ...(from.input && signature.immutable !== true ? { input: from.input } : {}),
+    ...(signature.each === undefined ? {} : { each: signature.each }),
     ...pick(options, 'headers'),
     ...pick(options, 'softTimeLimitMs'),
     ...pick(options, 'timeLimitMs'),

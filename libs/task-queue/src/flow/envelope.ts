@@ -1,4 +1,4 @@
-import type { CallOptions, CanvasData } from '../canvas/canvas-data.js';
+import type { CallOptions, CanvasData, ItemForm } from '../canvas/canvas-data.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
 import { UndecodablePayloadError } from '../errors/task.errors.js';
@@ -40,6 +40,10 @@ export interface TaskEnvelope {
   /** Epoch milliseconds after which the task is not started any more. */
   readonly expires?: number;
   readonly ignoreResult?: boolean;
+  /** The handler is called for each item of the first argument. */
+  readonly each?: ItemForm;
+  /** What the first items returned, in attempts that did not get to the end of the list. */
+  readonly done?: readonly JsonValue[];
   readonly retried?: RetryCount;
 }
 

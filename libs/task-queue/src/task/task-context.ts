@@ -25,6 +25,7 @@ export interface TaskContextInit {
   readonly id: string;
   readonly name: string;
   readonly args: readonly JsonValue[];
+  readonly item?: number;
   readonly queue: string;
   readonly attempt: number;
   readonly retries: number;
@@ -60,6 +61,13 @@ export class TaskContext {
   /** The arguments, without the context itself. */
   get args(): readonly JsonValue[] {
     return this.#init.args;
+  }
+  /**
+   * The index of the item in the list of a `map`, a `starmap` or a chunk; undefined for every other call. All items
+   * share the task's id: `${task.id}:${task.item}` names one of them.
+   */
+  get item(): number | undefined {
+    return this.#init.item;
   }
   get queue(): string {
     return this.#init.queue;

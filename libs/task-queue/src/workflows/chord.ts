@@ -59,8 +59,11 @@ export interface ChordOptions<Recovery extends ChordRecoveryType = ChordRecovery
 }
 
 /** The list of a header's values. */
-export type HeaderValues<H extends Header> =
-  H extends Group<never, infer Values, never> ? Values : H extends Members ? ValuesOf<H> : never;
+export type HeaderValues<H extends Header> = H extends AnyCanvas
+  ? Extract<ResultOf<H>, unknown[]>
+  : H extends Members
+    ? ValuesOf<H>
+    : never;
 
 /** The chord of this header, with a body that returns `R`. */
 export type ChordOf<H extends Header, Body extends AnyCanvas> = H extends AnyCanvas

@@ -1,8 +1,11 @@
+import type { ItemForm } from '../canvas/canvas-data.js';
+import { makeChunks, makeEach } from '../canvas/each.js';
 import { makeSignature } from '../canvas/signature.js';
 import { InvalidTaskError } from '../errors/configuration.errors.js';
+import { Chunks } from './chunks.js';
 import type { CanvasPublisher } from './port.js';
 import { Signature } from './signature.js';
-import type { TaskMaker, TasksOf } from './task-types.js';
+import type { EachMaker, TaskMaker, TasksOf } from './task-types.js';
 
 /** What a class says about one of its task methods. */
 export interface TaskLabel {
@@ -72,10 +75,16 @@ export function createTaskMaker<Args extends unknown[], R>(
       publisher,
       makeSignature(name, args, { immutable, ...(queue === undefined ? {} : { taskQueue: queue }) }),
     );
+  const eachOf = (form: ItemForm): unknown => {
+    return (items?: Iterable<unknown>) => new Signature(publisher, makeEach(form, name, items, queue));
+  };
   const maker: TaskMaker<unknown[], R> = {
     taskName: name,
     s: ((...stored: unknown[]) => make(stored, false)) as TaskMaker<unknown[], R>['s'],
     si: (...args) => make(args, true),
+    map: eachOf('map') as EachMaker<unknown, R>,
+    starmap: eachOf('starmap') as EachMaker<readonly unknown[], R>,
+    chunks: (argLists, size) => new Chunks(publisher, makeChunks(name, argLists, size, queue)),
     delay: (...args) => make(args, false).delay(),
     applyAsync: (args = [], options = {}) => make(args, false).applyAsync([], options),
   };

@@ -1,6 +1,7 @@
 import type { AsyncResult } from '../results/async-result.js';
 import type { TaskContext } from '../task/task-context.js';
 import type { ApplyArguments } from './canvas-types.js';
+import type { Chunks } from './chunks.js';
 import type { Signature } from './signature.js';
 
 /**
@@ -21,12 +22,40 @@ export interface TaskMaker<Args extends unknown[], R> {
   /** A complete signature that ignores the value which a canvas would put in front of its arguments. */
   si(...args: Args): Signature<[], R, unknown[]>;
 
+  /**
+   * One job that calls the task for each item, one after the other; its value is the list of what they returned.
+   * Without items it maps over the list that the canvas puts in. For tasks that can be called with one argument.
+   */
+  readonly map: EachMaker<ItemOf<Args>, R>;
+
+  /** The same where each item is a list of arguments. */
+  readonly starmap: EachMaker<Readonly<Args>, R>;
+
+  /**
+   * The calls of these lists of arguments in jobs of `size` calls each: a group of starmaps, whose value is a list of
+   * lists.
+   *
+   * @throws InvalidCanvasError when `size` is not a whole number of 1 or more
+   */
+  chunks(argLists: Iterable<Readonly<Args>>, size: number): Chunks<R>;
+
   /** Publishes a call. */
   delay(...args: Args): Promise<AsyncResult<R>>;
 
   /** Publishes a call with options. */
   applyAsync(...call: ApplyArguments<Args, R>): Promise<AsyncResult<R>>;
 }
+
+/** Makes a signature that runs for a list of items; without the list, one that misses it. */
+export interface EachMaker<Item, R> {
+  (items: Iterable<Item>): Signature<[], R[], unknown[]>;
+  (): Signature<[items: Item[]], R[]>;
+}
+
+/** What a task can be mapped over: its first parameter, where the others may be left out. */
+export type ItemOf<Args extends unknown[]> = [Exclude<Args[0], undefined>] extends Args
+  ? Exclude<Args[0], undefined>
+  : never;
 
 /** For every method of a class of tasks its maker. Private methods and other properties are left out. */
 export type TasksOf<T> = {
