@@ -1,0 +1,191 @@
+/** How many connections Redis has of an application: as many as the table in docs/connections.md says. */
+import { Injectable } from '@nestjs/common';
+import {
+  Task,
+  TaskQueueModule,
+  type TaskQueueModuleOptions,
+  Tasks,
+  getWorkflowServiceToken,
+  WorkflowService,
+} from 'nestjs-task-queue';
+import { type TestApp, redisUrl, Runs, uniquePrefix, until, useApps } from '../support/app-fixture.js';
+import { connectionTable, countConnections, type Counts, countsOf } from '../support/connection-table.js';
+
+const WITHIN_MS = 15_000;
+
+@Injectable()
+class Numbers {
+  constructor(
+    private readonly runs: Runs,
+    private readonly workflows: WorkflowService,
+  ) {}
+
+  @Task()
+  double(value: number): number {
+    if (value < 0) throw new Error('a negative value');
+    this.runs.record('double', value);
+    return 2 * value;
+  }
+
+  @Task({ queue: 'sums' })
+  sum(values: number[]): number {
+    return values.reduce((sum, value) => sum + value, 0);
+  }
+
+  @Task({ queue: 'sums' })
+  async publishes(): Promise<void> {
+    await this.workflows.tasks(Numbers).double.delay(1);
+  }
+}
+
+/** Queues that the class above is in. */
+const q = 2;
+
+@Injectable()
+@Tasks({ connection: 'billing' })
+class Invoices {
+  @Task()
+  charge(): string {
+    return 'charged';
+  }
+}
+
+const fixture = useApps();
+
+const boot = (options: TaskQueueModuleOptions, prefix = uniquePrefix('counted')): Promise<TestApp> =>
+  // The fixture's own connectionName is not given: the names are those that an application has by itself.
+  fixture.boot({ prefix, providers: [Numbers], options: { connection: { url: redisUrl() }, ...options } });
+
+async function publish({ workflows }: TestApp): Promise<void> {
+  const tasks = workflows.tasks(Numbers);
+  const handle = await tasks.double.delay(1);
+  await handle.describe();
+  await workflows.group([tasks.double.s(1), tasks.double.s(2)]).applyAsync();
+  await workflows
+    .chord([tasks.double.s(1)], tasks.sum.s())
+    .linkError(tasks.publishes.si())
+    .applyAsync();
+}
+
+async function chooseIds({ workflows }: TestApp): Promise<void> {
+  const handle = await workflows.tasks(Numbers).double.applyAsync([1], { taskId: 'mine', countdown: '1h' });
+  await handle.revoke();
+}
+
+/** Waits for tasks of two queues and for a canvas, in 20 calls each. */
+async function wait({ workflows }: TestApp): Promise<number> {
+  const tasks = workflows.tasks(Numbers);
+  const canvas = workflows.chord([tasks.double.s(1), tasks.double.s(2)], tasks.sum.s());
+  for (const call of [() => tasks.double.delay(1), () => tasks.sum.delay([1]), () => canvas.applyAsync()]) {
+    const handle = await call();
+    await Promise.all(Array.from({ length: 20 }, () => handle.get({ timeout: WITHIN_MS })));
+  }
+  return 3;
+}
+
+/** Everything that a worker does itself: tasks, failures, joins, errbacks, publications. */
+async function work({ runs, prefix }: TestApp): Promise<void> {
+  const producer = await boot({ role: 'producer' }, prefix);
+  const tasks = producer.workflows.tasks(Numbers);
+  const failing = producer.workflows.chord([tasks.double.s(-1), tasks.double.s(5)], tasks.sum.s());
+  await failing.linkError(tasks.double.si(6)).applyAsync();
+  await tasks.publishes.applyAsync([], { taskId: 'publishes' });
+  await runs.reached('double', 3, WITHIN_MS);
+  await producer.close();
+}
+
+/** What is done for each row; gives the number of queues that were waited for. */
+const scenarios: Readonly<Record<string, () => Promise<{ app: TestApp; k?: number }>>> = {
+  'a producer that has done nothing yet': async () => ({ app: await boot({ role: 'producer' }) }),
+  'a producer that publishes, and reads results': async () => {
+    const app = await boot({ role: 'producer' });
+    await publish(app);
+    return { app };
+  },
+  'a producer that also gives ids of its own, or revokes': async () => {
+    const app = await boot({ role: 'producer' });
+    await publish(app);
+    await chooseIds(app);
+    return { app };
+  },
+  'a producer that also waits for results': async () => {
+    const app = await boot({ role: 'producer' });
+    await publish(app);
+    await chooseIds(app);
+    const worker = await boot({ role: 'worker' }, app.prefix);
+    const k = await wait(app);
+    await worker.close();
+    return { app, k };
+  },
+  'a worker that has had nothing to do yet': async () => ({ app: await boot({ role: 'worker' }) }),
+  'a worker that runs tasks and canvases, and publishes': async () => {
+    const app = await boot({ role: 'worker' });
+    await work(app);
+    return { app };
+  },
+  'a worker that also waits for results': async () => {
+    const app = await boot({});
+    await work(app);
+    return { app, k: await wait(app) };
+  },
+};
+
+/** Asserts that an application comes to have so many connections, and has no more. */
+async function expectCounts(prefix: string, expected: Counts): Promise<void> {
+  let counts: Counts | undefined;
+  const isEqual = async (): Promise<boolean> => {
+    counts = countConnections(await fixture.connectionsOf(prefix));
+    return JSON.stringify(counts) === JSON.stringify(expected);
+  };
+  // Connections are opened in the background, and those of an application that was closed end there too.
+  await until(isEqual, 'the number that the table says').catch(() => undefined);
+  expect(counts).toEqual(expected);
+}
+
+describe('the connections of', () => {
+  const rows = connectionTable();
+
+  it.each(rows)('$what', async (row) => {
+    const scenario = scenarios[row.what];
+    if (scenario === undefined) throw new Error(`nothing is done here for the row "${row.what}"`);
+    const { app, k = 0 } = await scenario();
+    await expectCounts(app.prefix, countsOf(row, { q, k }));
+  });
+
+  it('every application that is tried out here has a row', () => {
+    expect(rows.map(({ what }) => what)).toEqual(Object.keys(scenarios));
+  });
+
+  const idle = rows.find(({ what }) => what === 'a worker that has had nothing to do yet');
+  if (idle === undefined) throw new Error('the table has no idle worker');
+
+  it('a worker with three shards: three times as many blocking ones', async () => {
+    const app = await boot({ role: 'worker', shards: 3 });
+    const { blocking, together, ...others } = countsOf(idle, { q });
+    await expectCounts(app.prefix, { ...others, blocking: 3 * blocking, together: together + 2 * blocking });
+  });
+
+  it('two registrations: those of the one and those of the other', async () => {
+    const prefix = uniquePrefix('counted');
+    const app = await fixture.boot({
+      prefix,
+      providers: [Numbers, Invoices],
+      options: { connection: { url: redisUrl() }, role: 'worker' },
+      imports: [
+        TaskQueueModule.forRoot({
+          name: 'billing',
+          connection: { url: redisUrl() },
+          prefix: `${prefix}-billing`,
+        }),
+      ],
+    });
+    const own = countsOf(idle, { q });
+    const billing = countsOf(idle, { q: 1 });
+    await expectCounts(`${prefix}-billing`, billing);
+    const sum = Object.entries(own).map(([what, count]) => [what, count + billing[what as keyof Counts]]);
+    await expectCounts(prefix, Object.fromEntries(sum) as Counts);
+
+    await app.app.get<WorkflowService>(getWorkflowServiceToken('billing')).tasks(Invoices).charge.delay();
+    await expectCounts(`${prefix}-billing`, { ...billing, publish: 1, together: billing.together + 1 });
+  });
+});
