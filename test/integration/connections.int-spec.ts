@@ -6,6 +6,7 @@ import {
   type ChordOutcome,
   ChordRecovery,
   getWorkflowServiceToken,
+  InvalidOptionsError,
   InjectWorkflows,
   OnFailure,
   Task,
@@ -165,6 +166,43 @@ describe('two registrations', () => {
     // Each was given a second after its signal, and ended only because the other was told as well.
     expect(app.runs.of<string>('ended').sort()).toEqual(['InvoiceTasks.ends', 'ReportTasks.ends']);
     expect(app.log.matching(/did not end when it was told to/)).toEqual([]);
+  });
+
+  it('may have one Redis and one prefix, and different queues', async () => {
+    const prefix = uniquePrefix('several');
+    const app = await fixture.boot({ prefix, providers, imports: [billing(prefix, { prefix })] });
+    const report = await app.workflows.tasks(ReportTasks).double.delay(21);
+    const invoices = billingOf(app).tasks(InvoiceTasks);
+    const chord = await billingOf(app)
+      .chord([invoices.charge.s(1), invoices.charge.s(2)], invoices.collect.s())
+      .applyAsync();
+
+    expect(await report.get({ timeout: WITHIN_MS })).toBe(42);
+    expect(await chord.get({ timeout: WITHIN_MS })).toEqual(['charged 1', 'charged 2']);
+  });
+
+  it('may not have one Redis, one prefix and one queue: each would fail the tasks of the other', async () => {
+    const prefix = uniquePrefix('several');
+    const both = (options: TaskQueueModuleOptions) =>
+      fixture.boot({
+        prefix,
+        providers,
+        imports: [
+          billing(prefix, { prefix, queues: { default: {}, invoices: {} }, ...options }),
+          TaskQueueModule.forFeature({ invoices: {} }),
+        ],
+      });
+
+    const refused = both({});
+    await expect(refused).rejects.toThrow(InvalidOptionsError);
+    await expect(refused).rejects.toThrow(
+      `both serve the queue "invoices" of the same Redis, and would fail each other's tasks as unknown, got "${prefix}"`,
+    );
+    expect(await fixture.connectionsOf(prefix)).toEqual([]);
+    const producer = await both({ role: 'producer' });
+    expect(
+      await (await producer.workflows.tasks(ReportTasks).double.delay(1)).get({ timeout: WITHIN_MS }),
+    ).toBe(2);
   });
 
   it('of which one is a producer: it publishes what a worker elsewhere serves', async () => {

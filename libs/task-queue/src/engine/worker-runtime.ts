@@ -103,7 +103,7 @@ export class WorkerRuntime {
     this.#pool = pool;
     const tasks = this.#taskProcessor();
     const nodes = this.#nodeProcessor();
-    for (const queue of this.#queues()) {
+    for (const queue of this.queues()) {
       pool.serve({
         queue,
         concurrency:
@@ -197,7 +197,7 @@ export class WorkerRuntime {
   #startJanitor(): Janitor {
     const { backend, clock, log, options } = this.engine;
     const janitor = backend.janitor({
-      ages: new Map(this.#queues().map((queue) => [queue, this.engine.resultExpiresMs(queue)])),
+      ages: new Map(this.queues().map((queue) => [queue, this.engine.resultExpiresMs(queue)])),
       canvasAgeMs: options.defaults.resultExpiresMs,
       clock,
       onTrouble: (error) => log.debug(`Expired results stay a while longer: ${String(error)}`),
@@ -215,7 +215,7 @@ export class WorkerRuntime {
    * Queues that tasks of this application name, and queues that its options declare, to which calls may be routed.
    * Not `default` as such: without a task there, another application's tasks would be failed as unknown.
    */
-  #queues(): string[] {
+  queues(): string[] {
     const declared = [...this.engine.options.queues.keys()].filter((queue) => queue !== DEFAULT_QUEUE);
     return [...new Set([...this.engine.registry.all().map((task) => task.queue), ...declared])];
   }

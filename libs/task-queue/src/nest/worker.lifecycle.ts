@@ -1,5 +1,6 @@
 import { Injectable, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
+import { refuseSharedQueues } from '../engine/shared-queues.js';
 import type { TaskQueueEngine } from '../engine/task-queue-engine.js';
 
 /**
@@ -16,7 +17,9 @@ export class WorkerLifecycle implements OnApplicationBootstrap, OnModuleDestroy 
     this.#engines.add(engine);
   }
 
+  /** @throws InvalidOptionsError when two of them would serve one queue */
   onApplicationBootstrap(): void {
+    refuseSharedQueues([...this.#engines]);
     for (const { options, worker } of this.#engines) if (options.role !== 'producer') worker.start();
   }
 
