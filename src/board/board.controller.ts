@@ -25,10 +25,11 @@ export class BoardController {
   constructor(private readonly workflows: WorkflowService) {}
 
   @All(['', '*path'])
-  show(@Req() request: Request, @Res() response: Response, @Next() next: NextFunction): void {
+  async show(@Req() request: Request, @Res() response: Response, @Next() next: NextFunction): Promise<void> {
+    const queues = await this.workflows.queues();
     this.#board.replaceQueues(
       // Its buttons know nothing of canvases: retrying or removing a part by hand is not for everybody who may look.
-      this.workflows.queues().map((queue) => new BullMQAdapter(queue, { readOnlyMode: true })),
+      queues.map((queue) => new BullMQAdapter(queue, { readOnlyMode: true })),
     );
     // The board knows its pages by what follows its path.
     request.url = request.url.replace(new RegExp(`^/${PATH}/?`), '/');

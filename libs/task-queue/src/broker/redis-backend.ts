@@ -62,8 +62,9 @@ export class RedisBackend implements Backend {
     return new RedisJanitor({ client, keys, producers, jobs }, duty);
   }
 
-  /** BullMQ's queues of these names, in every shard. */
-  queues(names: Iterable<string>): BullQueue[] {
+  /** BullMQ's queues of these names, in every shard, once they can be asked. */
+  async queues(names: Iterable<string>): Promise<BullQueue[]> {
+    await this.connections.ready('publish', this.options.publishTimeoutMs);
     const shards = Array.from({ length: this.keys.shards }, (_, shard) => `${shard.toString(36)}~`);
     return [...names].flatMap((name) => shards.map((shard) => this.producers.queue(name, shard)));
   }

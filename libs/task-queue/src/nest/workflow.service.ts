@@ -131,11 +131,13 @@ export class WorkflowService {
   /**
    * BullMQ's own `Queue` objects, for dashboards and metrics: of every queue that this application knows by its tasks and
    * options, and of `_canvas`, where groups, chains and chords lie; one for each shard. They use the application's
-   * connections and close with it. Ask again instead of keeping them: one that could not connect is replaced.
+   * connections and close with it. Ask again instead of keeping them: one that lost Redis while it opened is replaced.
    *
-   * They are to be looked at. A task that is removed or retried through them changes what becomes of its canvas.
+   * They are to be looked at. What is removed through them counts as failed.
+   *
+   * @throws BrokerUnavailableError when Redis does not answer within the publish timeout
    */
-  queues(): readonly BullQueue[] {
+  async queues(): Promise<readonly BullQueue[]> {
     const { backend } = this.engine;
     return backend instanceof RedisBackend ? backend.queues(this.engine.queueNames()) : [];
   }
