@@ -59,7 +59,7 @@ export type {
   TaskFailure,
 } from './failure/task-failure.js';
 export { OnFailure, OnRetry, OnRevoked, OnSuccess } from './nest/decorators/hook.decorators.js';
-export { Arg, Ctx } from './nest/decorators/param.decorators.js';
+export { Arg, type ArgOptions, Ctx } from './nest/decorators/param.decorators.js';
 export { Retry } from './nest/decorators/retry.decorator.js';
 export { Task, Tasks } from './nest/decorators/task.decorator.js';
 export {

@@ -14,6 +14,7 @@ export {
   getParamArgsMetadata,
   GUARDS_METADATA,
   INTERCEPTORS_METADATA,
+  isParameterDecoratorOptions,
   PARAMTYPES_METADATA,
   PIPES_METADATA,
   ROUTE_ARGS_METADATA,

@@ -41,6 +41,8 @@ interface ParameterEntry {
   readonly index: number;
   readonly data?: unknown;
   readonly pipes?: readonly PipeRef[];
+  /** A Standard Schema, for pipes that validate by one. */
+  readonly schema?: unknown;
 }
 type ParameterEntries = Readonly<Record<string, ParameterEntry>>;
 
@@ -96,7 +98,7 @@ function planRest(
   roles: readonly ParameterRole[],
   explicit: readonly (readonly [string, ParameterEntry])[],
 ): ParameterPlan {
-  const piped = explicit.some(([, entry]) => (entry.pipes?.length ?? 0) > 0);
+  const piped = explicit.some(([, { pipes, schema }]) => (pipes?.length ?? 0) > 0 || schema !== undefined);
   if (piped || roles.includes('custom')) {
     throw new InvalidTaskError(
       `${sourceOf(prototype, method)}: pipes and parameter decorators other than @Ctx() do not run on a method ` +
@@ -140,7 +142,8 @@ function storeForNest(
     enhanced ||= pipes.length > 0;
     const data = role === 'argument' ? `args[${position++}]` : undefined;
     const type = role === 'argument' ? TASK_PARAM.ARGUMENT : TASK_PARAM.CONTEXT;
-    entries = assignMetadata(entries as never, type as never, index, { data, pipes } as never);
+    const { schema } = found?.[1] ?? {};
+    entries = assignMetadata(entries as never, type as never, index, { data, pipes, schema } as never);
   }
   Reflect.defineMetadata(ROUTE_ARGS_METADATA, entries, prototype.constructor, method);
   return enhanced;
