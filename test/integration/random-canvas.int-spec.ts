@@ -21,7 +21,7 @@ const ROADS: readonly Road[] = ['data', 'fluent', 'json'];
  * What stays of a prefix when nothing is stored about any task: per queue BullMQ's counter of ids, options,
  * event stream, marker and the time of the last look for stalled jobs, and the set of queue names.
  */
-const BOOKKEEPING = /^(_queues|(default|_canvas):(id|meta|events|marker|stalled-check))$/;
+const BOOKKEEPING = /^(_queues|_workers(:about)?|(default|_canvas):(id|meta|events|marker|stalled-check))$/;
 
 interface Case {
   readonly seed: number;

@@ -1,6 +1,7 @@
 import type { ResolvedTaskQueueOptions, ResolvedWorkerOptions } from '../options/resolve-options.js';
 import type { Clock } from '../primitives/clock.js';
 import type { Control } from './control.js';
+import type { Inspection, WorkerDescription } from './inspection.js';
 import type { JobStore } from './job-store.js';
 import type { Ledger } from './ledger.js';
 import type { Publisher } from './publisher.js';
@@ -17,12 +18,13 @@ export interface Backend {
   readonly jobs: JobStore;
   readonly events: TaskEvents;
   readonly control: Control;
+  readonly inspection: Inspection;
   /** What serves queues, for one run of this application's worker. */
   workers(tuning: ResolvedWorkerOptions): Workers;
   /** What removes results whose time has come, while this application's worker runs. */
   janitor(duty: JanitorDuty): Janitor;
-  /** Resolves when the store has answered. @throws when it does not in time */
-  ping(timeoutMs: number): Promise<void>;
+  /** What shows others that this application's worker is alive, while it takes tasks. */
+  heartbeat(describe: () => WorkerDescription, onTrouble: (error: unknown) => void): Heartbeat;
   /** Wakes those who wait, then ends everything that is open. */
   close(): Promise<void>;
 }
@@ -39,6 +41,12 @@ export interface JanitorDuty {
 
 /** Removes results whose time has come. */
 export interface Janitor {
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** Shows at intervals that a worker is alive. */
+export interface Heartbeat {
   start(): void;
   stop(): Promise<void>;
 }

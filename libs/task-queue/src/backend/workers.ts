@@ -13,6 +13,8 @@ export interface Service {
 
 /** Hands out the jobs of queues, and stores what became of them. */
 export interface Workers {
+  /** How each queue is fetched from, for those who watch. */
+  readonly loops: readonly FetchLoop[];
   /** Starts to serve a queue. */
   serve(service: Service): void;
   /**
@@ -28,4 +30,18 @@ export interface Workers {
   idle(timeoutMs: number): Promise<boolean>;
   /** Ends what closing has not ended. To be called last, before the backend is closed. */
   letGo(): Promise<void>;
+}
+
+/** How one queue (of one shard) is fetched from in this application. */
+export interface FetchLoop {
+  readonly queue: string;
+  readonly concurrency: number;
+  /** Handlers that run now. */
+  readonly running: number;
+  /** `ended`: it will not fetch again. */
+  readonly state: 'running' | 'paused' | 'ended';
+  /** How long ago the loop last did anything. */
+  readonly movedAgoMs: number;
+  /** For how long it should have moved and did not; 0 while every slot is taken. */
+  readonly overdueMs: number;
 }

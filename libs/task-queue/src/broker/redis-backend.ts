@@ -1,14 +1,16 @@
-import type { Backend, Janitor, JanitorDuty, OnTrouble } from '../backend/backend.js';
+import type { Backend, Heartbeat, Janitor, JanitorDuty, OnTrouble } from '../backend/backend.js';
+import type { WorkerDescription } from '../backend/inspection.js';
 import type { Workers } from '../backend/workers.js';
 import type { ResolvedTaskQueueOptions, ResolvedWorkerOptions } from '../options/resolve-options.js';
-import { bounded } from '../primitives/bounded.js';
 import { CanvasLedger } from './canvas-ledger.js';
 import { CompletionEvents } from './completion-events.js';
 import { ControlChannel } from './control-channel.js';
 import { FlowPublisher } from './flow-publisher.js';
+import { RedisHeartbeat } from './heartbeat.js';
 import { RedisJanitor } from './janitor.js';
 import { type BullQueue, Producers } from './producers.js';
 import { type ConnectionPurpose, RedisConnections } from './redis-connections.js';
+import { RedisInspection } from './redis-inspection.js';
 import { RedisJobs } from './redis-jobs.js';
 import { RedisKeys } from './redis-keys.js';
 import { WorkerPool } from './worker-pool.js';
@@ -23,6 +25,7 @@ export class RedisBackend implements Backend {
   readonly jobs: RedisJobs;
   readonly events: CompletionEvents;
   readonly control: ControlChannel;
+  readonly inspection: RedisInspection;
   #pool: WorkerPool | undefined;
 
   constructor(
@@ -43,6 +46,7 @@ export class RedisBackend implements Backend {
     this.jobs = new RedisJobs(ready('publish'), this.keys, this.producers, publishTimeoutMs);
     this.events = new CompletionEvents(this.connections, this.keys, (error) => onTrouble(error, 'events'));
     this.control = new ControlChannel(this.connections, this.keys, publishTimeoutMs);
+    this.inspection = new RedisInspection(this.connections, this.keys);
   }
 
   /** The workers of BullMQ, for those who watch them; none before the start. */
@@ -69,12 +73,8 @@ export class RedisBackend implements Backend {
     return [...names].flatMap((name) => shards.map((shard) => this.producers.queue(name, shard)));
   }
 
-  /** Over the connection that publications use: no socket is opened for it. */
-  async ping(timeoutMs: number): Promise<void> {
-    const started = performance.now();
-    const client = await this.connections.ready('publish', timeoutMs);
-    const left = Math.max(1, timeoutMs - (performance.now() - started));
-    await bounded(client.ping(), left, () => new Error(`Redis did not answer within ${timeoutMs} ms`));
+  heartbeat(describe: () => WorkerDescription, onTrouble: (error: unknown) => void): Heartbeat {
+    return new RedisHeartbeat(this.connections, this.keys, describe, onTrouble);
   }
 
   async close(): Promise<void> {

@@ -17,6 +17,14 @@ export type RedisClient = Redis | Cluster;
  */
 export type ConnectionPurpose = 'publish' | 'ledger' | 'listen' | 'consume';
 
+/** How a connection fares. */
+export interface Condition {
+  /** When it became usable last, by the monotonic clock. */
+  readyAt: number | undefined;
+  /** The last error since then. */
+  trouble?: Error;
+}
+
 const FAIL_FAST: Partial<RedisOptions> = {
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
@@ -62,6 +70,7 @@ export class RedisConnections {
   readonly #template: RedisClient;
   readonly #clients = new Map<ConnectionPurpose, RedisClient>();
   readonly #copies = new Set<RedisClient>();
+  readonly #conditions = new Map<ConnectionPurpose, Condition>();
   #closed = false;
   readonly #waits = new Map<RedisClient, Promise<void>>();
 
@@ -85,7 +94,11 @@ export class RedisConnections {
       if (this.#closed) throw new BrokerUnavailableError('The application has been closed.');
       client = this.#open(purpose);
       // Without a listener an 'error' event would end the process at the first blip (pain 43).
-      client.on('error', (error: Error) => this.onError(error, purpose));
+      client.on('error', (error: Error) => {
+        this.#condition(purpose).trouble = error;
+        this.onError(error, purpose);
+      });
+      client.on('ready', () => this.#conditions.set(purpose, { readyAt: performance.now() }));
       if (purpose === 'consume') this.#watchCopies(client);
       this.#clients.set(purpose, client);
     }
@@ -136,6 +149,17 @@ export class RedisConnections {
   isReady(purpose: ConnectionPurpose): boolean {
     const client = this.#clients.get(purpose);
     return client !== undefined && isReady(client);
+  }
+
+  /** What is known of the connection for a purpose. */
+  condition(purpose: ConnectionPurpose): Readonly<Condition> {
+    return this.#condition(purpose);
+  }
+
+  #condition(purpose: ConnectionPurpose): Condition {
+    let condition = this.#conditions.get(purpose);
+    if (condition === undefined) this.#conditions.set(purpose, (condition = { readyAt: undefined }));
+    return condition;
   }
 
   /**

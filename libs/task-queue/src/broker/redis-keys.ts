@@ -12,6 +12,8 @@ import { CANVAS_QUEUE, rootOf, shardOf } from '../flow/ids.js';
  * {tq:0}:_expiry              sorted set: canvases whose results expire, by time
  * {tq:0}:_queues              set: every queue that was ever published to
  * {tq:0}:_control             channel: revocations, for the workers that run what is revoked
+ * {tq:0}:_workers             sorted set: worker applications that are alive, by their last heartbeat
+ * {tq:0}:_workers:about       hash: what each of them serves
  * ```
  */
 export class RedisKeys {
@@ -53,6 +55,17 @@ export class RedisKeys {
   /** The channel on which workers hear of revocations; one for all shards. */
   get control(): string {
     return `${this.shardPrefix(0)}:_control`;
+  }
+
+  /** Where workers show that they are alive, and what they serve; one for all shards. */
+  get workers(): readonly [beats: string, about: string] {
+    const key = `${this.shardPrefix(0)}:_workers`;
+    return [key, `${key}:about`];
+  }
+
+  /** The nodes of a shard that wait for what is below them. */
+  waitingNodes(prefix: string): string {
+    return `${prefix}:${CANVAS_QUEUE}:waiting-children`;
   }
 }
 

@@ -1,7 +1,8 @@
-import { type Job, UnrecoverableError, WaitingChildrenError, WaitingError, Worker } from 'bullmq';
+import { type Job, UnrecoverableError, WaitingChildrenError, WaitingError, type Worker } from 'bullmq';
 import type { Delivery, Verdict } from '../backend/delivery.js';
-import type { Service, Workers } from '../backend/workers.js';
-import { bounded, pause } from '../primitives/bounded.js';
+import type { FetchLoop, Service, Workers } from '../backend/workers.js';
+import { bounded } from '../primitives/bounded.js';
+import { InterruptibleWorker } from './interruptible-worker.js';
 import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
 import { DETACH } from './scripts/detach.js';
@@ -70,9 +71,13 @@ export class WorkerPool implements Workers {
     }
   }
 
-  /** The workers, for those who watch them. */
+  /** The workers of BullMQ, for those who watch them. */
   get workers(): readonly Worker[] {
     return this.#workers;
+  }
+
+  get loops(): readonly FetchLoop[] {
+    return this.#workers.map((worker) => worker.loop);
   }
 
   stopFetching(): void {
@@ -125,46 +130,6 @@ export class WorkerPool implements Workers {
       service.onDefect(delivery, error);
       return { do: 'give-back', delayMs: DEFECT_MS };
     });
-  }
-}
-
-/**
- * A BullMQ worker with two differences.
- *
- * Its waits end when it is closed: BullMQ waits up to 5 s between two tries while Redis is away, and such a timer
- * would keep a closed application alive. And data that is no JSON reaches the processor, as a text: BullMQ throws
- * while it fetches such a job, which then stalls for ever, because failing it takes a fetch as well.
- */
-class InterruptibleWorker extends Worker {
-  readonly #closing = new AbortController();
-
-  protected override createJob(...[data, id]: Parameters<Worker['createJob']>): Job {
-    try {
-      return super.createJob(data, id);
-    } catch {
-      return super.createJob({ ...data, data: JSON.stringify(data.data) }, id);
-    }
-  }
-
-  override async delay(milliseconds = 100, other?: { readonly signal: unknown }): Promise<void> {
-    const signal =
-      other?.signal instanceof AbortSignal
-        ? AbortSignal.any([this.#closing.signal, other.signal])
-        : this.#closing.signal;
-    await pause(milliseconds, signal);
-  }
-
-  override close(force?: boolean): Promise<void> {
-    this.#closing.abort();
-    return super.close(force);
-  }
-
-  /**
-   * Lets go of what a close that cannot end holds on to: the timer that renews locks. BullMQ stops it only after it has
-   * said goodbye to a Redis that is away.
-   */
-  async letGo(): Promise<void> {
-    await this.lockManager.close();
   }
 }
 

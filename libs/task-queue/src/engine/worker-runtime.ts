@@ -1,9 +1,11 @@
-import type { Backend, Janitor, OnTrouble } from '../backend/backend.js';
+import { hostname } from 'node:os';
+import type { Backend, Heartbeat, Janitor, OnTrouble } from '../backend/backend.js';
 import type { Control, ControlMessage } from '../backend/control.js';
 import type { Delivery } from '../backend/delivery.js';
+import type { WorkerDescription } from '../backend/inspection.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
-import type { Workers } from '../backend/workers.js';
+import type { FetchLoop, Workers } from '../backend/workers.js';
 import type { ChordRecovery } from '../chords/chord-recovery.js';
 import { ChordRecoverer } from '../execution/chord-recoverer.js';
 import type { EngineLog } from '../execution/engine-log.js';
@@ -14,7 +16,7 @@ import type { Revocation } from '../execution/revocation.js';
 import { RunningAttempts } from '../execution/running-attempts.js';
 import { TaskProcessor } from '../execution/task-processor.js';
 import type { CompileContext } from '../flow/compile-canvas.js';
-import { CANVAS_QUEUE } from '../flow/ids.js';
+import { CANVAS_QUEUE, newCanvasId } from '../flow/ids.js';
 import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions } from '../options/resolve-options.js';
 import { TaskRevokedError } from '../errors/task.errors.js';
 import { bounded } from '../primitives/bounded.js';
@@ -41,6 +43,13 @@ export interface WorkerParts {
   resultExpiresMs(queue: string): number;
 }
 
+/** Whether a worker has not begun, works, or takes nothing more. */
+export type WorkerState = 'idle' | 'serving' | 'stopped';
+
+/** A fetch loop that should have moved for so long is not announced as one that serves. */
+const SILENT_MS = 15_000;
+/** How long the end waits for others to be told. */
+const TELL_MS = 1_000;
 /** How long handlers get to end after their signal was aborted. */
 const AFTER_ABORT_MS = 1_000;
 
@@ -59,7 +68,8 @@ export class WorkerRuntime {
   readonly #stopping = new AbortController();
   #pool: Workers | undefined;
   #janitor: Janitor | undefined;
-  #state: 'idle' | 'serving' | 'stopped' = 'idle';
+  #heartbeat: Heartbeat | undefined;
+  #state: WorkerState = 'idle';
   #ending: Promise<void> | undefined;
   #start: 'free' | 'held' | 'due' = 'free';
 
@@ -68,8 +78,17 @@ export class WorkerRuntime {
     private readonly onTrouble: OnTrouble,
   ) {}
 
+  get state(): WorkerState {
+    return this.#state;
+  }
+
   get serving(): boolean {
     return this.#state === 'serving';
+  }
+
+  /** How each queue is fetched from, while it serves. */
+  get loops(): readonly FetchLoop[] {
+    return this.#pool?.loops ?? [];
   }
 
   /** Whether it was told to stop; it does not start again. */
@@ -121,6 +140,7 @@ export class WorkerRuntime {
       onDefect: (delivery, error) => this.#defect(delivery, error),
     });
     this.#janitor = this.#startJanitor();
+    this.#heartbeat = this.#startHeartbeat();
     this.engine.control.listen(
       (message) => this.#revoke(message),
       (error) => this.onTrouble(error, 'subscription to revocations'),
@@ -135,7 +155,7 @@ export class WorkerRuntime {
   async #end(): Promise<void> {
     this.#state = 'stopped';
     this.#pool?.stopFetching();
-    await Promise.all([this.#pool && this.#drain(this.#pool), this.#janitorStop()]);
+    await Promise.all([this.#pool && this.#drain(this.#pool), this.#janitorStop(), this.#heartbeatStop()]);
   }
 
   async #drain(pool: Workers): Promise<void> {
@@ -209,6 +229,29 @@ export class WorkerRuntime {
   async #janitorStop(): Promise<void> {
     if (this.#janitor)
       await bounded(this.#janitor.stop(), 2_000, () => new Error('timed out')).catch(() => undefined);
+  }
+
+  #startHeartbeat(): Heartbeat {
+    const { backend, random, log } = this.engine;
+    const id = newCanvasId(1, random);
+    const heartbeat = backend.heartbeat(
+      () => this.#describe(id),
+      (error) => log.debug(`A heartbeat is left out: ${String(error)}`),
+    );
+    heartbeat.start();
+    return heartbeat;
+  }
+
+  #describe(id: string): WorkerDescription {
+    const moving = this.loops.filter(({ state, overdueMs }) => state === 'running' && overdueMs < SILENT_MS);
+    const queues = [...new Set(moving.map(({ queue }) => queue))];
+    const tasks = this.engine.registry.all().map(({ name }) => name);
+    return { id, host: hostname(), pid: process.pid, queues, tasks };
+  }
+
+  async #heartbeatStop(): Promise<void> {
+    if (this.#heartbeat === undefined) return;
+    await bounded(this.#heartbeat.stop(), TELL_MS, () => new Error('timed out')).catch(() => undefined);
   }
 
   /**

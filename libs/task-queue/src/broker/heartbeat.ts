@@ -1,0 +1,82 @@
+import type { Heartbeat } from '../backend/backend.js';
+import type { WorkerDescription, WorkerReport } from '../backend/inspection.js';
+import { BrokerUnavailableError } from '../errors/publish.errors.js';
+import { bounded, pause } from '../primitives/bounded.js';
+import type { RedisClient, RedisConnections } from './redis-connections.js';
+import type { RedisKeys } from './redis-keys.js';
+import { BEAT, READ_WORKERS } from './scripts/inspection.js';
+import { runScript } from './scripts/script.js';
+
+const EVERY_MS = 10_000;
+const RETRY_MS = 1_000;
+/** Short, because whoever closes the application waits for it. */
+const ANSWER_MS = 1_000;
+/** After three heartbeats that did not come, a worker counts as gone. */
+const TIME_TO_LIVE_MS = 3.5 * EVERY_MS;
+const LISTED_WORKERS = 1_000;
+
+/**
+ * Shows every ten seconds that this worker is alive and which queues it takes tasks from. A heartbeat that cannot be
+ * stored is left out: the next one says the same.
+ */
+export class RedisHeartbeat implements Heartbeat {
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(
+    private readonly connections: RedisConnections,
+    private readonly keys: RedisKeys,
+    private readonly describe: () => WorkerDescription,
+    private readonly onTrouble: (error: unknown) => void,
+  ) {}
+
+  start(): void {
+    this.#running = this.#loop();
+  }
+
+  /** Ends, and says so, as far as Redis listens. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    const { id } = this.describe();
+    const [beats, about] = this.keys.workers;
+    await this.#tell((client) => Promise.all([client.zrem(beats, id), client.hdel(about, id)]));
+  }
+
+  async #loop(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await pause((await this.#beat()) ? EVERY_MS : RETRY_MS, this.#stop.signal);
+    }
+  }
+
+  #beat(): Promise<boolean> {
+    const worker = this.describe();
+    return this.#tell((client) =>
+      runScript(client, BEAT, this.keys.workers, [worker.id, JSON.stringify(worker), TIME_TO_LIVE_MS]),
+    );
+  }
+
+  /** @returns whether Redis has heard it in time */
+  async #tell(tell: (client: RedisClient) => Promise<unknown>): Promise<boolean> {
+    try {
+      const client = await this.connections.ready('publish', ANSWER_MS);
+      await bounded(
+        tell(client),
+        ANSWER_MS,
+        () => new BrokerUnavailableError('Redis did not answer in time.'),
+      );
+      return true;
+    } catch (error) {
+      this.onTrouble(error);
+      return false;
+    }
+  }
+}
+
+/** The workers that have shown lately that they are alive. */
+export async function livingWorkers(client: RedisClient, keys: RedisKeys): Promise<readonly WorkerReport[]> {
+  const reply = await runScript(client, READ_WORKERS, keys.workers, [TIME_TO_LIVE_MS, LISTED_WORKERS]);
+  return (reply as [about: string | null, beatAgoMs: number][]).flatMap(([about, beatAgoMs]) =>
+    about === null ? [] : [{ ...(JSON.parse(about) as WorkerDescription), beatAgoMs }],
+  );
+}

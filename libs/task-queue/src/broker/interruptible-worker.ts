@@ -1,0 +1,79 @@
+import { type Job, Worker } from 'bullmq';
+import type { FetchLoop } from '../backend/workers.js';
+import { pause } from '../primitives/bounded.js';
+import { FetchPulse } from './fetch-pulse.js';
+
+/**
+ * A BullMQ worker with three differences, by members that are public or protected. A test fails when BullMQ changes what
+ * it calls when.
+ *
+ * Its waits end when it is closed: BullMQ waits up to 5 s between two tries while Redis is away, and such a timer
+ * would keep a closed application alive. And data that is no JSON reaches the processor, as a text: BullMQ throws
+ * while it fetches such a job, which then stalls for ever, because failing it takes a fetch as well. And it can be seen
+ * whether it fetches: BullMQ says that a worker is running also when its loop hangs on a connection that is half dead.
+ */
+export class InterruptibleWorker extends Worker {
+  readonly #closing = new AbortController();
+  readonly #pulse = new FetchPulse();
+
+  get loop(): FetchLoop {
+    const { running, movedAgoMs } = this.#pulse;
+    const state = this.isPaused() ? 'paused' : this.isRunning() ? 'running' : 'ended';
+    const overdueMs = this.#pulse.overdueMs(this.concurrency);
+    return { queue: this.name, concurrency: this.concurrency, running, state, movedAgoMs, overdueMs };
+  }
+
+  protected override async moveToActive(...args: Parameters<Worker['moveToActive']>): Promise<Job> {
+    this.#pulse.moves();
+    const job = await super.moveToActive(...args);
+    this.#pulse.moves();
+    return job;
+  }
+
+  /** BullMQ asks for it right before it blocks, and notices a second later that a connection is silent. */
+  protected override getBlockTimeout(blockUntil: number): number {
+    const seconds = super.getBlockTimeout(blockUntil);
+    this.#pulse.waits(Math.max(0, seconds + 1) * 1_000);
+    return seconds;
+  }
+
+  protected override async callProcessJob(...args: Parameters<Worker['callProcessJob']>): Promise<unknown> {
+    this.#pulse.begins();
+    try {
+      return await super.callProcessJob(...args);
+    } finally {
+      this.#pulse.ends();
+    }
+  }
+
+  protected override createJob(...[data, id]: Parameters<Worker['createJob']>): Job {
+    this.#pulse.moves();
+    try {
+      return super.createJob(data, id);
+    } catch {
+      return super.createJob({ ...data, data: JSON.stringify(data.data) }, id);
+    }
+  }
+
+  override async delay(milliseconds = 100, other?: { readonly signal: unknown }): Promise<void> {
+    const signal =
+      other?.signal instanceof AbortSignal
+        ? AbortSignal.any([this.#closing.signal, other.signal])
+        : this.#closing.signal;
+    this.#pulse.waits(milliseconds);
+    await pause(milliseconds, signal);
+  }
+
+  override close(force?: boolean): Promise<void> {
+    this.#closing.abort();
+    return super.close(force);
+  }
+
+  /**
+   * Lets go of what a close that cannot end holds on to: the timer that renews locks. BullMQ stops it only after it has
+   * said goodbye to a Redis that is away.
+   */
+  async letGo(): Promise<void> {
+    await this.lockManager.close();
+  }
+}
