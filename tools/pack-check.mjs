@@ -39,11 +39,12 @@ async function main() {
   const redis = await startRedis({ quiet: true });
   try {
     const env = { REDIS_URL: redis.url };
-    // First without the optional peers: the main entry point must do without them.
+    // First without the optional peers: the main entry point and plain health must do without them.
     await run('running the application', ['node', 'out/main.js'], app, env);
+    await run('looking at its health', ['node', 'out/health.js'], app, env);
     await install(app, optionalPeersOf(manifest));
     for (const [name, compiler] of Object.entries(compilers)) await compile(app, name, compiler, true);
-    await run('running the health check', ['node', 'out/health.js'], app, env);
+    await run('running the health check of terminus', ['node', 'out/terminus.js'], app, env);
     await run('resolving the exports', ['node', '--input-type=module', '-e', importAll(manifest)], app);
   } finally {
     await redis.stop();
@@ -122,7 +123,7 @@ async function install(app, packages) {
  * @param {boolean} [withOptional]
  */
 async function compile(app, name, compiler, withOptional = false) {
-  const files = withOptional ? ['main.ts', 'health.ts'] : ['main.ts'];
+  const files = ['main.ts', 'health.ts', ...(withOptional ? ['terminus.ts'] : [])];
   const project = join(app, 'tsconfig.app.json');
   await writeJson(project, { extends: './tsconfig.json', files: files.map((file) => `src/${file}`) });
   await run(`compiling with ${name}`, ['node', compiler, '--project', project, '--pretty', 'false'], app);

@@ -252,3 +252,30 @@ describe('the guide', () => {
     expect(long).toEqual([]);
   });
 });
+
+describe('docs/health.md', () => {
+  const file = `${library}/health/health-options.ts`;
+  const text = read('docs/health.md');
+  const codes = new Set([...text.matchAll(/[A-Za-z]+(?=[`:(])/g)].map(([code]) => code));
+
+  it.each([
+    'HealthOptions',
+    'BrokerHealthOptions',
+    'WorkersHealthOptions',
+    'QueueLimits',
+    'QueuesHealthOptions',
+    'FailuresHealthOptions',
+    'CanvasesHealthOptions',
+  ])('names every option of %s', (name) => {
+    expect([...propertiesOf(file, name).keys()].filter((option) => !codes.has(option))).toEqual([]);
+  });
+
+  it('names every method of TaskQueueHealth and of the indicator', () => {
+    const hooks = ['onModuleInit', 'onApplicationShutdown', 'registrations', 'options', 'health'];
+    const members = [
+      ...membersOf(`${library}/health/task-queue-health.ts`, 'TaskQueueHealth'),
+      ...membersOf(`${library}/health/task-queue-health.indicator.ts`, 'TaskQueueHealthIndicator'),
+    ].filter((member) => !member.startsWith('#') && !hooks.includes(member));
+    expect(members.filter((member) => !codes.has(member))).toEqual([]);
+  });
+});

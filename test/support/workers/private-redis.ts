@@ -18,7 +18,8 @@ export class PrivateRedis {
 
   private constructor(
     private readonly program: ChildProcess,
-    private readonly dir: string,
+    /** The folder of the server; gone with it. */
+    readonly dir: string,
   ) {
     if (program.stdout === null) throw new TypeError('the program has no output');
     this.#lines = createInterface({ input: program.stdout });

@@ -1,25 +1,61 @@
-import type { TaskQueueEngine } from '../engine/task-queue-engine.js';
+import type { ServerReport } from '../backend/inspection.js';
+import type { ResolvedHealthOptions } from './resolve-health-options.js';
+import { exceeds, type Finding, inWords, type Verdict, verdictOf } from './verdict.js';
 
-/** What a probe found: a plain verdict, usable without terminus and without HTTP. */
-export type Verdict =
-  | { readonly status: 'up'; readonly details: Readonly<Record<string, string | number | boolean>> }
-  | { readonly status: 'down'; readonly reason: string };
+/** What is known of Redis. */
+export interface BrokerDetails {
+  /** How long a PING took, in milliseconds. */
+  readonly latencyMs: number;
+  /** What Redis says of itself: one server, or each master of a Cluster; none where the provider hides it. */
+  readonly servers: readonly ServerReport[];
+}
 
-/**
- * Whether Redis answers, over the connection that publications use: no socket is opened for a probe. A Redis
- * that is frozen (stopped process, paused clients) or gone is reported within the bound.
- */
-export async function probeBroker(engine: TaskQueueEngine, timeoutMs: number): Promise<Verdict> {
-  const started = performance.now();
-  try {
-    await engine.backend.ping(timeoutMs);
-  } catch (error) {
-    return { status: 'down', reason: error instanceof Error ? error.message : String(error) };
+/** Judges a Redis that answers. */
+export function judgeBroker(
+  { latencyMs, servers }: BrokerDetails,
+  limits: ResolvedHealthOptions['broker'],
+): Verdict<BrokerDetails> {
+  const slow = exceeds(
+    latencyMs,
+    limits.latencyMs,
+    (limit) => `Redis took ${inWords(latencyMs)} to answer a PING, ${inWords(limit)} or more`,
+  );
+  const findings = [...slow, ...servers.flatMap((server) => judgeServer(server, limits))];
+  return verdictOf(findings, { latencyMs: Math.round(latencyMs * 10) / 10, servers });
+}
+
+function judgeServer(server: ServerReport, limits: ResolvedHealthOptions['broker']): Finding[] {
+  const findings: Finding[] = [];
+  const add = (status: Finding['status'], reason: string): unknown => findings.push({ status, reason });
+  if (server.loading) add('down', 'Redis is loading its data');
+  if (server.role === 'replica') add('down', 'Redis is a replica, to which nothing can be written');
+  if (server.failedWrite === 'aof') {
+    add('down', 'Redis could not write its append-only file, and refuses to be written to');
   }
-  const details = {
-    latencyMs: Math.round((performance.now() - started) * 10) / 10,
-    role: engine.options.role,
-    ...(engine.options.role === 'producer' ? {} : { serving: engine.worker.serving }),
-  };
-  return { status: 'up', details };
+  if (server.failedWrite === 'rdb') add('degraded', 'the last snapshot of Redis failed');
+  if (server.persistence === 'off' && limits.persistence === 'required') {
+    add('degraded', 'persistence is off: tasks are lost when Redis restarts (set appendonly yes)');
+  }
+  const policy = server.maxmemoryPolicy;
+  if (policy !== undefined && policy !== 'noeviction' && limits.maxmemoryPolicy === 'noeviction') {
+    add('degraded', `maxmemory-policy is ${policy}: Redis may throw tasks away (set noeviction)`);
+  }
+  return [...findings, ...judgeMemory(server, limits)];
+}
+
+function judgeMemory(
+  { usedMemoryBytes, maxMemoryBytes, maxmemoryPolicy }: ServerReport,
+  limits: ResolvedHealthOptions['broker'],
+): Finding[] {
+  if (usedMemoryBytes === undefined || !maxMemoryBytes) return [];
+  const used = usedMemoryBytes / maxMemoryBytes;
+  const percent = `${Math.floor(used * 100)} % of maxmemory`;
+  if (used >= 1 && maxmemoryPolicy === 'noeviction') {
+    return [{ status: 'down', reason: `Redis uses ${percent}, and refuses to be written to` }];
+  }
+  return exceeds(
+    used,
+    limits.memory,
+    (limit) => `Redis uses ${percent}, ${Math.round(limit * 100)} % or more`,
+  );
 }
