@@ -247,7 +247,8 @@ describe('docs/failures.md', () => {
 
 describe('the guide', () => {
   it('has pages that can be read in one go', () => {
-    const guide = 'getting-started tasks canvases chord-recovery results failures internals'.split(' ');
+    const guide =
+      'getting-started tasks canvases chord-recovery connections results failures internals'.split(' ');
     const long = guide.filter((name) => read(`docs/${name}.md`).split('\n').length > 251);
     expect(long).toEqual([]);
   });

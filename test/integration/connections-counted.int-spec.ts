@@ -185,7 +185,7 @@ describe('the connections of', () => {
     const sum = Object.entries(own).map(([what, count]) => [what, count + billing[what as keyof Counts]]);
     await expectCounts(prefix, Object.fromEntries(sum) as Counts);
 
-    await app.app.get<WorkflowService>(getWorkflowServiceToken('billing')).tasks(Invoices).charge.delay();
+    await app.app.get(getWorkflowServiceToken('billing')).tasks(Invoices).charge.delay();
     await expectCounts(`${prefix}-billing`, { ...billing, publish: 1, together: billing.together + 1 });
   });
 });

@@ -236,7 +236,7 @@ describe('a client of your own', () => {
     app.get(Gate).open();
     await closing;
 
-    expect(client.status).toBe('end');
+    await until(() => client.status === 'end', 'its owner has closed it');
     const later = await fixture.boot({ prefix: app.prefix, providers, options: { role: 'producer' } });
     const id = await later.workflows.result<string>(publishing.id).get({ timeout: WITHIN_MS });
     expect(['PENDING', 'SUCCESS']).toContain(await later.workflows.result(id).state());

@@ -111,8 +111,7 @@ function billing(prefix: string, options: TaskQueueModuleOptions = {}) {
   });
 }
 
-const billingOf = ({ app }: TestApp): WorkflowService =>
-  app.get<WorkflowService>(getWorkflowServiceToken('billing'));
+const billingOf = ({ app }: TestApp): WorkflowService => app.get(getWorkflowServiceToken('billing'));
 
 describe('two registrations', () => {
   it('have their own keys, workers and results', async () => {

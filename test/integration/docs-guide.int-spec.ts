@@ -6,11 +6,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import {
   Controller,
   type ExecutionContext,
+  Global,
   Inject,
   Injectable,
   type MessageEvent,
   Module,
   type ModuleMetadata,
+  type OnApplicationShutdown,
   ParseIntPipe,
   Scope,
 } from '@nestjs/common';
@@ -31,6 +33,7 @@ import {
   ChordRecovery,
   currentTask,
   type GroupResult,
+  InjectWorkflows,
   NonRetryableError,
   OnFailure,
   OnRetry,
@@ -51,6 +54,7 @@ import {
   TaskQueueModule,
   type TaskQueueModuleOptions,
   type TaskRequest,
+  Tasks,
   type TaskRetry,
   type TaskSuccess,
   WorkflowService,
@@ -713,5 +717,88 @@ describe('docs/failures.md', () => {
     expect(Date.now() - started).toBeLessThan(2_000);
     expect(error).toBeInstanceOf(BrokerUnavailableError);
     expect(error).toMatchObject({ code: 'BROKER_UNAVAILABLE', taskId: 'mine' });
+  });
+});
+
+describe('docs/connections.md', () => {
+  const runs: string[] = [];
+
+  @Injectable()
+  class ReportTasks {
+    @Task()
+    async build(month: string): Promise<void> {
+      runs.push(`report of ${month}`);
+    }
+  }
+
+  @Injectable()
+  @Tasks({ connection: 'billing', queue: 'invoices' })
+  class InvoiceTasks {
+    @Task()
+    async charge(customer: string): Promise<void> {
+      runs.push(`${customer} was charged in ${currentTask().queue}`);
+    }
+  }
+
+  @Injectable()
+  class MonthEnd {
+    constructor(
+      private readonly workflows: WorkflowService,
+      @InjectWorkflows('billing') private readonly billing: WorkflowService,
+    ) {}
+
+    async run(month: string, customers: string[]): Promise<void> {
+      await this.workflows.tasks(ReportTasks).build.delay(month);
+      const { charge } = this.billing.tasks(InvoiceTasks);
+      await this.billing.group(customers.map((customer) => charge.s(customer))).applyAsync();
+    }
+  }
+
+  it('several connections: each task runs where it belongs', async () => {
+    const app = await boot(
+      [
+        TaskQueueModule.forRoot({ connection: { url: REDIS_URL }, prefix }),
+        TaskQueueModule.forRootAsync({
+          name: 'billing',
+          useFactory: () => ({ connection: { url: REDIS_URL }, prefix: `${prefix}-billing`, role: 'worker' }),
+        }),
+        TaskQueueModule.forFeature({ invoices: { concurrency: 2 } }, { connection: 'billing' }),
+      ],
+      [ReportTasks, InvoiceTasks, MonthEnd],
+    );
+    await app.get(MonthEnd).run('May', ['Ada', 'Bob']);
+    await until(() => runs.length === 3);
+    expect(runs.sort()).toEqual([
+      'Ada was charged in invoices',
+      'Bob was charged in invoices',
+      'report of May',
+    ]);
+  });
+
+  it('a client of your own, from a provider that closes it', async () => {
+    @Injectable()
+    class RedisOwner implements OnApplicationShutdown {
+      constructor(@Inject('REDIS') readonly client: Redis) {}
+      async onApplicationShutdown(): Promise<void> {
+        await this.client.quit();
+      }
+    }
+    @Global()
+    @Module({
+      providers: [RedisOwner, { provide: 'REDIS', useFactory: () => new Redis(REDIS_URL) }],
+      exports: ['REDIS'],
+    })
+    class RedisModule {}
+    const taskQueue = TaskQueueModule.forRootAsync({
+      inject: ['REDIS'],
+      useFactory: (connection: Redis) => ({ connection, prefix }),
+    });
+    const app = await boot([RedisModule, taskQueue], [MailTasks]);
+    const handle = await app.get(WorkflowService).tasks(MailTasks).welcome.delay('a@b.c');
+    expect(await handle.get()).toContain('sent');
+    const client = app.get<Redis>('REDIS');
+    expect(await client.ping()).toBe('PONG');
+    await apps.pop()?.close();
+    await until(() => client.status === 'end');
   });
 });

@@ -1,3 +1,4 @@
+import type { INestApplicationContext } from '@nestjs/common';
 import {
   type AsyncResult,
   CallbackWithOutcomes,
@@ -5,8 +6,11 @@ import {
   type Chain,
   type Chord,
   type Group,
+  getWorkflowServiceToken,
   type GroupResult,
   type Signature,
+  Task,
+  Tasks,
   type WorkflowService,
 } from 'nestjs-task-queue';
 import { type Contract, ContractTasks, type Report, type Summary } from './fixtures.js';
@@ -45,3 +49,14 @@ workflows.chain(tasks.ping.s(), tasks.archive.s('2026'));
 void tasks.processContract.delay();
 // @ts-expect-error the errback gets a failure
 report.linkError(tasks.archive.s('2026'));
+
+// A registration with a name: its token brings the type along, and what the tasks of a class share is their place.
+declare const app: INestApplicationContext;
+const billing = app.get(getWorkflowServiceToken('billing'));
+assertType<Equal<typeof billing, WorkflowService>>();
+Tasks({ connection: 'billing', queue: 'invoices' });
+Task({ connection: 'billing' });
+// @ts-expect-error a name belongs to one task
+Tasks({ name: 'charge' });
+// @ts-expect-error it says something, or it is not there
+Tasks();

@@ -1,10 +1,10 @@
-import { Inject } from '@nestjs/common';
+import { Inject, type Type } from '@nestjs/common';
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
 import { DEFAULT_CONNECTION, readConnectionName } from '../options/resolve-options.js';
 import { WorkflowService } from './workflow.service.js';
 
 /** What Nest knows a provider by: a class, or a text for what has a name. */
-export type Token<T> = (abstract new (...args: never[]) => T) | string;
+export type Token<T> = Type<T> | string;
 
 /**
  * The token of a registration's `WorkflowService`: the class itself for the one without a name.
@@ -40,7 +40,7 @@ export function InjectWorkflows(connection?: string): ParameterDecorator & Prope
 }
 
 // A text that can be read: it stands in Nest's message when nothing has the name.
-function tokenOf<T>(type: Token<T> & { readonly name: string }, connection: string): Token<T> {
+function tokenOf<T>(type: Type<T>, connection: string): Token<T> {
   return readConnectionName('connection', connection) === DEFAULT_CONNECTION
     ? type
     : `${type.name} of connection "${connection}"`;

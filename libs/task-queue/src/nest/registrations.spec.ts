@@ -46,7 +46,7 @@ async function start(imports: DynamicModule[], providers: Provider[] = []) {
   await app.init();
   return {
     app,
-    workflows: (name?: string) => app.get<WorkflowService>(getWorkflowServiceToken(name)),
+    workflows: (name?: string) => app.get(getWorkflowServiceToken(name)),
     /** Names of the tasks that a registration serves. */
     served: (name?: string) =>
       app
