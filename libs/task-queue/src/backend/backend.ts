@@ -1,5 +1,5 @@
 import type { ResolvedTaskQueueOptions, ResolvedWorkerOptions } from '../options/resolve-options.js';
-import type { Clock } from '../primitives/clock.js';
+import type { Clock, RandomSource, TimerClock } from '../primitives/clock.js';
 import type { Control } from './control.js';
 import type { Inspection, WorkerDescription } from './inspection.js';
 import type { JobStore } from './job-store.js';
@@ -53,6 +53,13 @@ export interface Heartbeat {
 
 /** What somebody is told about trouble with the store, and where it was. */
 export type OnTrouble = (error: Error, where: string) => void;
+
+/** What engines stand on: the time, chance, and where things are kept. */
+export interface Platform {
+  readonly clock: TimerClock;
+  readonly random: RandomSource;
+  readonly backend: BackendFactory;
+}
 
 /** Makes the backend of one engine. @throws InvalidOptionsError when the options do not say where it is */
 export type BackendFactory = (options: ResolvedTaskQueueOptions, onTrouble: OnTrouble) => Backend;

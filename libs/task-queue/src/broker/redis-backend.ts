@@ -1,7 +1,9 @@
-import type { Backend, Heartbeat, Janitor, JanitorDuty, OnTrouble } from '../backend/backend.js';
+import type { Backend, Heartbeat, Janitor, JanitorDuty, OnTrouble, Platform } from '../backend/backend.js';
 import type { WorkerDescription } from '../backend/inspection.js';
 import type { Workers } from '../backend/workers.js';
+import { locateRedis } from '../options/resolve-connection.js';
 import type { ResolvedTaskQueueOptions, ResolvedWorkerOptions } from '../options/resolve-options.js';
+import { systemClock } from '../primitives/clock.js';
 import { CanvasLedger } from './canvas-ledger.js';
 import { CompletionEvents } from './completion-events.js';
 import { ControlChannel } from './control-channel.js';
@@ -28,6 +30,7 @@ export class RedisBackend implements Backend {
   readonly inspection: RedisInspection;
   #pool: WorkerPool | undefined;
 
+  /** @throws InvalidOptionsError when the options do not say where Redis is */
   constructor(
     private readonly options: ResolvedTaskQueueOptions,
     private readonly onTrouble: OnTrouble,
@@ -35,7 +38,7 @@ export class RedisBackend implements Backend {
     const { publishTimeoutMs } = options;
     this.keys = new RedisKeys(options.prefix, options.shards);
     this.connections = new RedisConnections(
-      options.connection,
+      locateRedis(options.connection),
       options.prefix,
       (error, purpose: ConnectionPurpose) => onTrouble(error, `connection for ${purpose}`),
     );
@@ -84,7 +87,9 @@ export class RedisBackend implements Backend {
   }
 }
 
-/** Makes the backend of a production engine. */
-export function redisBackend(options: ResolvedTaskQueueOptions, onTrouble: OnTrouble): RedisBackend {
-  return new RedisBackend(options, onTrouble);
-}
+/** What engines stand on outside of tests. */
+export const redisPlatform: Platform = {
+  clock: systemClock,
+  random: Math.random,
+  backend: (options, onTrouble) => new RedisBackend(options, onTrouble),
+};

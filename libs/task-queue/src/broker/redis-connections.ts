@@ -1,6 +1,6 @@
 import { type Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
-import type { ResolvedConnection } from '../options/resolve-connection.js';
+import type { RedisLocation } from '../options/resolve-connection.js';
 import { bounded } from '../primitives/bounded.js';
 
 /** A connection of ours: to one Redis, through Sentinel, or to a Cluster. */
@@ -75,7 +75,7 @@ export class RedisConnections {
   readonly #waits = new Map<RedisClient, Promise<void>>();
 
   constructor(
-    connection: ResolvedConnection,
+    connection: RedisLocation,
     /** What Redis calls the connections (CLIENT LIST), before their purpose, where the user gives no name. */
     private readonly label: string,
     private readonly onError: (error: Error, purpose: ConnectionPurpose) => void,
@@ -202,7 +202,7 @@ export class RedisConnections {
 }
 
 /** What connections are copied from: a client that holds everything the user said, and that is not connected by us. */
-function templateOf(connection: ResolvedConnection): RedisClient {
+function templateOf(connection: RedisLocation): RedisClient {
   switch (connection.kind) {
     case 'url':
       return new Redis(connection.url, { ...connection.options, lazyConnect: true });

@@ -1,4 +1,4 @@
-import type { Backend, BackendFactory } from '../backend/backend.js';
+import type { Backend, Platform } from '../backend/backend.js';
 import type { Control } from '../backend/control.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
@@ -14,7 +14,7 @@ import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import { CANVAS_QUEUE, newCanvasId, rootOf } from '../flow/ids.js';
 import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions, withQueues } from '../options/resolve-options.js';
 import type { QueueOptions } from '../options/task-queue-options.js';
-import { type Clock, type RandomSource, systemClock } from '../primitives/clock.js';
+import type { RandomSource, TimerClock } from '../primitives/clock.js';
 import type { ResultSource } from '../results/async-result.js';
 import { ErrorRegistry } from '../results/error-registry.js';
 import { TaskReader } from '../results/task-reader.js';
@@ -34,6 +34,8 @@ export class TaskQueueEngine implements ResultSource {
   /** Recovery strategies of the application, by class name. Filled by discovery. */
   readonly strategies = new Map<string, ChordRecovery>();
   readonly errors: ErrorRegistry;
+  readonly clock: TimerClock;
+  readonly random: RandomSource;
   /** Where everything is kept. The ports beside it are parts of it. */
   readonly backend: Backend;
   readonly publisher: Publisher;
@@ -50,15 +52,15 @@ export class TaskQueueEngine implements ResultSource {
   constructor(
     options: ResolvedTaskQueueOptions,
     readonly log: EngineLog,
-    createBackend: BackendFactory,
-    readonly clock: Clock = systemClock,
-    readonly random: RandomSource = Math.random,
+    { backend, clock, random }: Platform,
   ) {
     this.#options = options;
     this.directory = new TaskDirectory(options.name, this.registry);
     this.errors = new ErrorRegistry(options.errors);
     const onTrouble = throttled(log);
-    this.backend = createBackend(options, onTrouble);
+    this.clock = clock;
+    this.random = random;
+    this.backend = backend(options, onTrouble);
     this.publisher = this.backend.publisher;
     this.ledger = this.backend.ledger;
     this.events = this.backend.events;

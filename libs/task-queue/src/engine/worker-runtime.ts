@@ -20,7 +20,7 @@ import { CANVAS_QUEUE, newCanvasId } from '../flow/ids.js';
 import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions } from '../options/resolve-options.js';
 import { TaskRevokedError } from '../errors/task.errors.js';
 import { bounded } from '../primitives/bounded.js';
-import type { Clock, RandomSource } from '../primitives/clock.js';
+import type { RandomSource, TimerClock } from '../primitives/clock.js';
 import type { TaskReader } from '../results/task-reader.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 
@@ -37,7 +37,7 @@ export interface WorkerParts {
   readonly revocation: Revocation;
   readonly control: Control;
   readonly log: EngineLog;
-  readonly clock: Clock;
+  readonly clock: TimerClock;
   readonly random: RandomSource;
   compileContext(): CompileContext;
   resultExpiresMs(queue: string): number;

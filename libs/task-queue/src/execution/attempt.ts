@@ -4,6 +4,7 @@ import type { Delivery } from '../backend/delivery.js';
 import { SoftTimeLimitExceededError, TimeLimitExceededError } from '../errors/task.errors.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';
+import type { TimerClock } from '../primitives/clock.js';
 import { ItemRun } from './item-run.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
 import { TaskContext, type TaskLogger, taskStorage } from '../task/task-context.js';
@@ -34,7 +35,7 @@ export class Attempt {
   #interruption: Interruption | undefined;
   #closed = false;
   #reject: ((error: Error) => void) | undefined;
-  #timers: readonly NodeJS.Timeout[] = NO_TIMERS;
+  #timers: readonly (() => void)[] = NO_TIMERS;
   #items: ItemRun | undefined;
 
   constructor(
@@ -44,6 +45,7 @@ export class Attempt {
     private readonly args: readonly JsonValue[],
     private readonly storeProgress: (holder: Holder, meta: JsonValue) => Promise<boolean>,
     private readonly log: EngineLog,
+    private readonly clock: TimerClock,
   ) {}
 
   /**
@@ -101,7 +103,7 @@ export class Attempt {
   /** The attempt is over. */
   close(): void {
     this.#closed = true;
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const callOff of this.#timers) callOff();
   }
 
   #callEach(call: (args: readonly JsonValue[], item: number) => unknown): Promise<JsonValue[]> {
@@ -112,7 +114,7 @@ export class Attempt {
   }
 
   #later(ms: number, act: () => void): void {
-    this.#timers = [...this.#timers, setTimeout(act, ms)];
+    this.#timers = [...this.#timers, this.clock.after(ms, act)];
   }
 
   get #signal(): AbortSignal {
@@ -174,7 +176,7 @@ export class Attempt {
 }
 
 const NO_HEADERS = Object.freeze({});
-const NO_TIMERS: readonly NodeJS.Timeout[] = [];
+const NO_TIMERS: readonly (() => void)[] = [];
 
 /** What `task.signal.reason` is. */
 function reasonOf(interruption: Interruption): unknown {

@@ -11,7 +11,7 @@ import {
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
 import { decodeTask, type InputRef, retriesMade, type TaskEnvelope, withRetry } from '../flow/envelope.js';
 import { parentOf } from '../flow/ids.js';
-import type { Clock, RandomSource } from '../primitives/clock.js';
+import type { RandomSource, TimerClock } from '../primitives/clock.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
 import type { TaskReader } from '../results/task-reader.js';
 import { decideRetry, type RetryDecision } from '../retry/retry-decision.js';
@@ -39,7 +39,7 @@ export interface TaskProcessorDeps {
   /** How often a task may lose its worker and be run again. */
   readonly maxTimesLost: number;
   readonly resultExpiresMs: (queue: string) => number;
-  readonly clock: Clock;
+  readonly clock: TimerClock;
   readonly random: RandomSource;
   readonly log: EngineLog;
   /** Aborts when the worker is shut down. */
@@ -138,8 +138,8 @@ export class TaskProcessor {
     envelope: TaskEnvelope,
     args: readonly JsonValue[],
   ): Attempt {
-    const { log, running } = this.deps;
-    const attempt = new Attempt(delivery, definition, envelope, args, this.#storeProgress, log);
+    const { log, running, clock } = this.deps;
+    const attempt = new Attempt(delivery, definition, envelope, args, this.#storeProgress, log, clock);
     running.add(attempt);
     return attempt;
   }

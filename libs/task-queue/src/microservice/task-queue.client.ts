@@ -4,10 +4,11 @@ import type { Observable } from 'rxjs';
 import type { ApplyOptions } from '../canvas/call-options.js';
 import { prepareCall } from '../canvas/prepare-call.js';
 import { makeSignature } from '../canvas/signature.js';
-import { redisBackend } from '../broker/redis-backend.js';
+import { redisPlatform } from '../broker/redis-backend.js';
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { ResultTimeoutError, WaitInsideTaskError } from '../errors/result.errors.js';
+import { locateRedis } from '../options/resolve-connection.js';
 import { resolveOptions } from '../options/resolve-options.js';
 import type { TaskQueueModuleOptions } from '../options/task-queue-options.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -89,7 +90,8 @@ export class TaskQueueClient extends ClientProxy<TaskQueueConnectionEvents> {
     this.#ownsEngine = engineOfApp === undefined;
     if (engineOfApp === undefined) {
       const resolved = resolveOptions({ ...connection, role: 'producer' });
-      this.#openEngine = () => new TaskQueueEngine(resolved, this.#logger, redisBackend);
+      locateRedis(resolved.connection);
+      this.#openEngine = () => new TaskQueueEngine(resolved, this.#logger, redisPlatform);
     } else {
       this.#openEngine = engineOfApp;
     }

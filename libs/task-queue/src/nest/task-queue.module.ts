@@ -1,6 +1,7 @@
 import { type DynamicModule, Inject, Logger, Module, type OnModuleInit, type Provider } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
-import { redisBackend } from '../broker/redis-backend.js';
+import type { Platform } from '../backend/backend.js';
+import { redisPlatform } from '../broker/redis-backend.js';
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import {
@@ -26,6 +27,8 @@ import { WorkflowService } from './workflow.service.js';
 
 /** Token of the options as the user wrote them. */
 const OPTIONS = 'TASK_QUEUE:OPTIONS';
+/** Token of what engines stand on: Redis, unless a test puts something else in its place. @internal */
+export const PLATFORM = 'TASK_QUEUE:PLATFORM';
 const MODULES = [DiscoveryModule, WorkerLifecycleModule];
 
 /**
@@ -115,11 +118,12 @@ function rootModule(name: string, { inject, useFactory }: OptionsSource): Dynami
     global: true,
     imports: MODULES,
     providers: [
+      { provide: PLATFORM, useValue: redisPlatform },
       {
         provide: engineToken,
-        inject,
-        useFactory: (given: TaskQueueModuleOptions) =>
-          new TaskQueueEngine(useFactory(given), new Logger(logger), redisBackend),
+        inject: [PLATFORM, ...inject],
+        useFactory: (platform: Platform, given: TaskQueueModuleOptions) =>
+          new TaskQueueEngine(useFactory(given), new Logger(logger), platform),
       },
       {
         provide: workflowsToken,

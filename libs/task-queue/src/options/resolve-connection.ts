@@ -3,13 +3,27 @@ import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { isPlainObject, kindOf } from './option-readers.js';
 import type { TaskQueueConnection } from './task-queue-options.js';
 
-/** Where Redis is, after the option was read. */
-export type ResolvedConnection =
+/** Where Redis is, after the option was read; or that nothing says it. */
+export type ResolvedConnection = RedisLocation | MissingConnection;
+
+/** Where Redis is. */
+export type RedisLocation =
   /** `options` win over what the URL says. */
   | { readonly kind: 'url'; readonly url: string; readonly options: Readonly<Partial<RedisOptions>> }
   | { readonly kind: 'options'; readonly options: Readonly<RedisOptions> }
   /** A client of the user's own: it is duplicated, and neither used nor closed. */
   | { readonly kind: 'client'; readonly client: Redis | Cluster };
+
+/**
+ * Nothing says where Redis is. Refused by whoever needs to know, when the application starts: a test runs the same
+ * modules without Redis.
+ */
+export interface MissingConnection {
+  readonly kind: 'missing';
+  readonly path: string;
+  readonly expected: string;
+  readonly found: string | undefined;
+}
 
 const URL_FORM = 'a URL such as redis://localhost:6379 or rediss://user:password@host:6380/0';
 
@@ -17,7 +31,7 @@ const URL_FORM = 'a URL such as redis://localhost:6379 or rediss://user:password
  * Reads the option `connection`, or REDIS_URL in its absence. Nothing leads to a silent localhost, and no
  * error shows a password.
  *
- * @throws InvalidOptionsError when neither is given, or what is given does not say where Redis is
+ * @throws InvalidOptionsError when what is given cannot be read; that nothing is given is noticed by `locateRedis`
  */
 export function resolveConnection(
   connection: TaskQueueConnection | undefined,
@@ -26,11 +40,12 @@ export function resolveConnection(
   if (connection === undefined) {
     const url = env.REDIS_URL;
     if (url === undefined || url === '') {
-      throw new InvalidOptionsError(
-        'connection',
-        `{ url }, options of ioredis or a client, or ${URL_FORM} in the environment variable REDIS_URL`,
-        'neither of them',
-      );
+      return {
+        kind: 'missing',
+        path: 'connection',
+        expected: `{ url }, options of ioredis or a client, or ${URL_FORM} in the environment variable REDIS_URL`,
+        found: 'neither of them',
+      };
     }
     return { kind: 'url', url: readUrl('REDIS_URL', url), options: {} };
   }
@@ -46,6 +61,8 @@ export function resolveConnection(
   if ('url' in connection) {
     const { url, ...options } = connection;
     refuseKeyPrefix(options.keyPrefix);
+    if (url === undefined)
+      return { kind: 'missing', path: 'connection.url', expected: URL_FORM, found: undefined };
     return { kind: 'url', url: readUrl('connection.url', url), options: copy(options) };
   }
   const options = connection as RedisOptions;
@@ -70,6 +87,12 @@ function refuseKeyPrefix(keyPrefix: unknown): void {
     'none: the option prefix is the front of every key',
     keyPrefix,
   );
+}
+
+/** Where Redis is. @throws InvalidOptionsError when nothing says it */
+export function locateRedis(connection: ResolvedConnection): RedisLocation {
+  if (connection.kind !== 'missing') return connection;
+  throw new InvalidOptionsError(connection.path, connection.expected, connection.found);
 }
 
 /** What may be shown of a URL: `host:port/db`. */

@@ -1,6 +1,6 @@
 import { CallbackWithSuccesses, ErrbackOnly } from '../chords/built-in-recoveries.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
-import { redactUrl } from './resolve-connection.js';
+import { locateRedis, redactUrl } from './resolve-connection.js';
 import { resolveOptions, withQueues } from './resolve-options.js';
 import type { TaskQueueConnection, TaskQueueModuleOptions } from './task-queue-options.js';
 
@@ -131,11 +131,11 @@ describe('connection', () => {
 
   it('is never a silent localhost', () => {
     for (const options of [{}, { connection: undefined }]) {
-      const refusal = refusalOf(() => resolve(options));
+      const refusal = refusalOf(() => locateRedis(resolve(options).connection));
       expect(refusal.path).toBe('connection');
       expect(refusal.message).toContain('REDIS_URL');
     }
-    expect(refusalOf(() => resolve({}, { REDIS_URL: '' })).path).toBe('connection');
+    expect(refusalOf(() => locateRedis(resolve({}, { REDIS_URL: '' }).connection)).path).toBe('connection');
     expect(refusalOf(() => resolve({ connection: {} })).message).toBe(
       'Option connection: expected a url, a host, a path or sentinels, got "an object (empty)".',
     );
@@ -145,9 +145,8 @@ describe('connection', () => {
   });
 
   it('does not fall back to REDIS_URL when another URL was meant and is missing', () => {
-    expect(refusalOf(() => resolve({ connection: { url: undefined } }, { REDIS_URL: URL })).path).toBe(
-      'connection.url',
-    );
+    const { connection } = resolve({ connection: { url: undefined } }, { REDIS_URL: URL });
+    expect(refusalOf(() => locateRedis(connection)).path).toBe('connection.url');
   });
 
   it('keeps options of ioredis beside the URL, and without one', () => {

@@ -4,8 +4,20 @@ export interface Clock {
   wallMs(): number;
 }
 
+/** A clock that can also be waited for. */
+export interface TimerClock extends Clock {
+  /** Does something after a time. Returns how to call it off. */
+  after(ms: number, act: () => void): () => void;
+}
+
 /** The machine's clock. */
-export const systemClock: Clock = { wallMs: () => Date.now() };
+export const systemClock: TimerClock = {
+  wallMs: () => Date.now(),
+  after: (ms, act) => {
+    const timer = setTimeout(act, ms);
+    return () => clearTimeout(timer);
+  },
+};
 
 /** A source of numbers in [0, 1), so that jitter can be tested. */
 export type RandomSource = () => number;

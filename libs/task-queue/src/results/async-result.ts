@@ -4,6 +4,7 @@ import { ResultTimeoutError, ResultUnknownError, WaitInsideTaskError } from '../
 import { ChordError, GroupError } from '../errors/task.errors.js';
 import type { MemberFailure, MemberValue, TaskFailure } from '../failure/task-failure.js';
 import { childId, parentOf } from '../flow/ids.js';
+import type { TimerClock } from '../primitives/clock.js';
 import { pause } from '../primitives/bounded.js';
 import { type Duration, toMilliseconds } from '../primitives/duration.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -56,6 +57,7 @@ export interface TaskDescription extends TaskMoment {
 export interface ResultSource {
   readonly reader: TaskReader;
   readonly errors: ErrorRegistry;
+  readonly clock: TimerClock;
   forget(id: string): Promise<void>;
   revoke(id: string, options: { readonly terminate?: boolean }): Promise<boolean>;
 }
@@ -138,7 +140,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
   get(options: GetOptions & { propagate: false }): Promise<Unpropagated>;
   get(options?: GetOptions): Promise<R>;
   async get(options: GetOptions = {}): Promise<R | Unpropagated> {
-    const begin = Date.now();
+    const begin = this.source.clock.wallMs();
     const snapshot = await this.waitUntilTerminal(options);
     if (snapshot.state === 'SUCCESS') return snapshot.value as R;
     if (!isTerminal(snapshot.state)) return this.#failEarly(snapshot, options);
@@ -157,7 +159,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
       try {
         return await read();
       } catch (error) {
-        const isOver = this.source.reader.events.closed || Date.now() + waitMs > deadline;
+        const isOver = this.source.reader.events.closed || this.source.clock.wallMs() + waitMs > deadline;
         if (!(error instanceof BrokerUnavailableError) || isOver) throw error;
       }
       await pause(waitMs, signal);
@@ -302,7 +304,8 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
     if (insideTask() && options.allowInsideTask !== true) throw new WaitInsideTaskError(this.id);
     const timeoutMs = timeoutOf(options);
     const timeout = new AbortController();
-    const timer = timeoutMs === undefined ? undefined : setTimeout(() => timeout.abort(), timeoutMs);
+    const callOff =
+      timeoutMs === undefined ? undefined : this.source.clock.after(timeoutMs, () => timeout.abort());
     const signal = options.signal ? AbortSignal.any([options.signal, timeout.signal]) : timeout.signal;
     try {
       for await (const snapshot of this.follow(
@@ -314,7 +317,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
         if (options.failFast === true && (snapshot.counts?.failed ?? 0) > 0) return snapshot;
       }
     } finally {
-      clearTimeout(timer);
+      callOff?.();
     }
     options.signal?.throwIfAborted();
     throw new ResultTimeoutError(this.id, timeoutMs ?? 0);
