@@ -17,6 +17,7 @@ const order = [
   'results',
   'execution',
   'engine',
+  'memory',
   'broker',
   'workflows',
   'nest',

@@ -63,9 +63,9 @@ export interface Ended {
 }
 
 /** Runs a JavaScript program with this Node, in the workspace or another folder. */
-export function runNode(args: readonly string[], cwd = root): Promise<Ended> {
+export function runNode(args: readonly string[], cwd = root, env = process.env): Promise<Ended> {
   return new Promise((done) => {
-    const options = { cwd, maxBuffer: 64 * 1024 * 1024 };
+    const options = { cwd, env, maxBuffer: 64 * 1024 * 1024, timeout: 120_000 };
     execFile(process.execPath, [...args], options, (error, stdout, stderr) => {
       done({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
     });

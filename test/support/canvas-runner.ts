@@ -76,17 +76,23 @@ export async function inTurns<T>(
 const show = (value: unknown): string =>
   JSON.stringify(value, undefined, 1)?.slice(0, 4_000) ?? String(value);
 
-/** A started application on a prefix of its own, with a connection to look behind the scenes. */
-export interface StartedApp {
+/** A started application, on whatever its queues are kept in. */
+export interface CanvasApp {
   readonly module: TestingModule;
   readonly workflows: WorkflowService;
+  /** Waits until no job waits, runs or is delayed. */
+  quiet(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A started application on a prefix of its own, with a connection to look behind the scenes. */
+export interface StartedApp extends CanvasApp {
   readonly prefix: string;
   readonly redis: Redis;
   /** Every key below the prefix, sorted, without the prefix. */
   keys(): Promise<string[]>;
   /** Waits until no job of these queues waits, runs or is delayed. */
   quiet(...queues: string[]): Promise<void>;
-  close(): Promise<void>;
 }
 
 /** Starts an application with these providers; options win over what the tests have in common. */
@@ -410,17 +416,19 @@ export type Got =
     };
 
 /** Runs reference canvases in one application, and says what became of them. */
-export class CanvasRunner {
+export class CanvasRunner<App extends CanvasApp = StartedApp> {
+  /** What an application must provide to run reference canvases. */
+  static readonly providers = [RunLog, ReferenceTasks];
   readonly #log: RunLog;
 
-  private constructor(readonly app: StartedApp) {
+  constructor(readonly app: App) {
     this.#log = app.module.get(RunLog);
   }
 
   static async start(options: TaskQueueModuleOptions = {}): Promise<CanvasRunner> {
     const queues = { default: { concurrency: 50 } };
     const worker = { canvasConcurrency: 50 };
-    return new CanvasRunner(await startApp([RunLog, ReferenceTasks], { queues, worker, ...options }));
+    return new CanvasRunner(await startApp(CanvasRunner.providers, { queues, worker, ...options }));
   }
 
   /** What the semantics say, with the library's decisions where they leave a choice. */

@@ -1,5 +1,7 @@
 import type { ResolvedTaskQueueOptions, ResolvedWorkerOptions } from '../options/resolve-options.js';
 import type { Clock, RandomSource, TimerClock } from '../primitives/clock.js';
+import type { CanvasData } from '../canvas/canvas-data.js';
+import type { TaskProbe } from '../task/task-registry.js';
 import type { Control } from './control.js';
 import type { Inspection, WorkerDescription } from './inspection.js';
 import type { JobStore } from './job-store.js';
@@ -59,6 +61,13 @@ export interface Platform {
   readonly clock: TimerClock;
   readonly random: RandomSource;
   readonly backend: BackendFactory;
+  readonly probe?: Probe;
+}
+
+/** Sees what an engine is asked to do, and may step between it and its tasks. For tests. */
+export interface Probe extends TaskProbe {
+  /** A canvas is published under this id. */
+  published(id: string, canvas: CanvasData): void;
 }
 
 /** Makes the backend of one engine. @throws InvalidOptionsError when the options do not say where it is */

@@ -3,11 +3,11 @@ import type { ChildRecord, Holder, Ledger, MemberRecord, NodeRecord, Stage } fro
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
-import { childId, parentOf } from '../flow/ids.js';
+import { childId, lineOf, memberIndex, parentOf } from '../flow/ids.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { bounded } from '../primitives/bounded.js';
 import type { JsonValue } from '../primitives/json.js';
-import { idInKey, jobInKey, memberIndex, type RedisKeys } from './redis-keys.js';
+import { idInKey, jobInKey, type RedisKeys } from './redis-keys.js';
 import type { RedisClient } from './redis-connections.js';
 import {
   DECIDE_ONCE,
@@ -214,13 +214,6 @@ export class CanvasLedger implements Ledger {
   #run(script: Parameters<typeof runScript>[1], keys: string[], args: (string | number)[]): Promise<unknown> {
     return this.#ask((client) => runScript(client, script, keys, args));
   }
-}
-
-/** A task or node, and the nodes above it. */
-function lineOf(id: string): string[] {
-  const line: string[] = [];
-  for (let at: string | undefined = id; at !== undefined; at = parentOf(at)) line.push(at);
-  return line;
 }
 
 function revocationField(id: string): string {

@@ -79,8 +79,3 @@ export function jobInKey(key: string): JobRef {
   const [queue = '', id = ''] = key.split(':').slice(-2);
   return { queue, id };
 }
-
-/** The index of a member, or NaN for a child that has a name (`body`, `sentinel`). */
-export function memberIndex(id: string): number {
-  return Number(id.slice(id.lastIndexOf('.') + 1));
-}

@@ -1,4 +1,4 @@
-import type { Backend, Platform } from '../backend/backend.js';
+import type { Backend, Platform, Probe } from '../backend/backend.js';
 import type { Control } from '../backend/control.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
@@ -28,7 +28,7 @@ import { WorkerRuntime } from './worker-runtime.js';
  * engine; there is no state outside of it, so two apps in one process do not meet.
  */
 export class TaskQueueEngine implements ResultSource {
-  readonly registry = new TaskRegistry();
+  readonly registry: TaskRegistry;
   /** What is known of tasks, also of those that other registrations of the application have. */
   readonly directory: TaskDirectory;
   /** Recovery strategies of the application, by class name. Filled by discovery. */
@@ -48,16 +48,19 @@ export class TaskQueueEngine implements ResultSource {
   readonly worker: WorkerRuntime;
 
   #options: ResolvedTaskQueueOptions;
+  readonly #probe: Probe | undefined;
 
   constructor(
     options: ResolvedTaskQueueOptions,
     readonly log: EngineLog,
-    { backend, clock, random }: Platform,
+    { backend, clock, random, probe }: Platform,
   ) {
     this.#options = options;
+    this.registry = new TaskRegistry(probe);
     this.directory = new TaskDirectory(options.name, this.registry);
     this.errors = new ErrorRegistry(options.errors);
     const onTrouble = throttled(log);
+    this.#probe = probe;
     this.clock = clock;
     this.random = random;
     this.backend = backend(options, onTrouble);
@@ -101,6 +104,7 @@ export class TaskQueueEngine implements ResultSource {
     const chosen = canvas.options?.taskId;
     const id = chosen ?? newCanvasId(this.options.shards, this.random);
     const plan = compileCanvas(canvas, id, this.compileContext());
+    this.#probe?.published(id, canvas);
     // Nobody else can have a fresh id; one that a caller chose may have been published before.
     await (chosen === undefined ? this.publisher.publish(plan) : this.publisher.publishOnce(plan));
     return id;

@@ -56,6 +56,18 @@ export function parentOf(id: string): string | undefined {
   return id === root ? undefined : id.slice(0, id.lastIndexOf('.'));
 }
 
+/** A task or node, and the nodes above it. */
+export function lineOf(id: string): string[] {
+  const line: string[] = [];
+  for (let at: string | undefined = id; at !== undefined; at = parentOf(at)) line.push(at);
+  return line;
+}
+
+/** The index of a member, or NaN for a child that has a name (`body`, `sentinel`). */
+export function memberIndex(id: string): number {
+  return Number(id.slice(id.lastIndexOf('.') + 1));
+}
+
 const RELEASED = /^.*\.(?:link|errback|hook)\.\d+/;
 
 /** The id of the canvas that a node or task belongs to. */

@@ -145,6 +145,14 @@ function rootModule(name: string, { inject, useFactory }: OptionsSource): Dynami
   };
 }
 
+/** The same module on another platform. @internal */
+export function onPlatform(module: DynamicModule, platform: Platform): DynamicModule {
+  const others = (module.providers ?? []).filter(
+    (provider) => !('provide' in provider && provider.provide === PLATFORM),
+  );
+  return { ...module, providers: [...others, { provide: PLATFORM, useValue: platform }] };
+}
+
 function optionsProviders({
   inject = [],
   useFactory,

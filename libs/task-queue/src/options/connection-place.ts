@@ -24,6 +24,7 @@ interface Address {
 function placeOf(connection: ResolvedConnection): string | undefined {
   if (connection.kind === 'url') return placeOfUrl(connection.url, connection.options);
   if (connection.kind === 'options') return placeOfAddress(connection.options);
+  if (connection.kind === 'missing') return undefined;
   // A Cluster has many addresses, of which each of two clients may name another one.
   return connection.client.isCluster ? undefined : placeOfAddress(connection.client.options as Address);
 }

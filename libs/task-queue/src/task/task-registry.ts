@@ -1,16 +1,24 @@
 import { DuplicateTaskError } from '../errors/configuration.errors.js';
 import type { HookDefinition, HookKind, TaskDefinition } from './task-definition.js';
 
+/** Steps between an application and its tasks. For tests. */
+export interface TaskProbe {
+  /** @returns the task to serve in place of this one */
+  task(definition: TaskDefinition): TaskDefinition;
+}
+
 /** What this application can run: tasks by name, and the hooks of each. One per module, never static. */
 export class TaskRegistry {
   readonly #tasks = new Map<string, TaskDefinition>();
   readonly #hooks = new Map<string, HookDefinition[]>();
 
+  constructor(private readonly probe?: TaskProbe) {}
+
   /** @throws DuplicateTaskError when another method has the same name */
   add(definition: TaskDefinition): void {
     const other = this.#tasks.get(definition.name);
     if (other) throw new DuplicateTaskError(definition.name, other.source, definition.source);
-    this.#tasks.set(definition.name, definition);
+    this.#tasks.set(definition.name, this.probe?.task(definition) ?? definition);
   }
 
   addHook(hook: HookDefinition): void {

@@ -1,0 +1,88 @@
+import type { Backend, Heartbeat, Janitor, JanitorDuty } from '../backend/backend.js';
+import type { Control, ControlMessage } from '../backend/control.js';
+import type { WorkerDescription } from '../backend/inspection.js';
+import type { TaskEvents, Wake } from '../backend/task-events.js';
+import type { Workers } from '../backend/workers.js';
+import { MemoryInspection } from './memory-inspection.js';
+import { MemoryJobs } from './memory-jobs.js';
+import { MemoryLedger } from './memory-ledger.js';
+import { MemoryPublisher } from './memory-publisher.js';
+import type { MemoryStore } from './memory-store.js';
+
+/** What the applications of one prefix share. */
+export interface Namespace {
+  readonly store: MemoryStore;
+  readonly listeners: Set<(message: ControlMessage) => void>;
+  /** What somebody waits for who has published. */
+  readonly published: (id: string) => Promise<void>;
+  readonly hire: () => Workers;
+  /** What the workers that are alive say of themselves. */
+  readonly living: Set<() => WorkerDescription>;
+}
+
+/**
+ * Queues and records in memory, for tests. Canvases, retries, limits, recovery and handles are those of production:
+ * only what BullMQ and Redis do is done here, by the same rules.
+ */
+export class MemoryBackend implements Backend {
+  readonly ledger: MemoryLedger;
+  readonly publisher: MemoryPublisher;
+  readonly jobs: MemoryJobs;
+  readonly events: MemoryEvents;
+  readonly control: Control;
+  readonly inspection: MemoryInspection;
+
+  constructor(private readonly namespace: Namespace) {
+    const { store, listeners, published, living } = namespace;
+    this.inspection = new MemoryInspection(store, living);
+    this.ledger = new MemoryLedger(store);
+    this.publisher = new MemoryPublisher(store, published);
+    this.jobs = new MemoryJobs(store);
+    this.events = new MemoryEvents(namespace);
+    this.control = {
+      send: async (message: ControlMessage) => listeners.forEach((listener) => listener(message)),
+      listen: (onMessage) => void listeners.add(onMessage),
+    };
+  }
+
+  workers(): Workers {
+    return this.namespace.hire();
+  }
+
+  /** Nothing goes round: what has expired is taken away when somebody looks. */
+  janitor({ ages }: JanitorDuty): Janitor {
+    const { store } = this.namespace;
+    return {
+      start: () => void (store.ages = new Map([...store.ages, ...ages])),
+      stop: async () => undefined,
+    };
+  }
+
+  heartbeat(describe: () => WorkerDescription): Heartbeat {
+    const { living } = this.namespace;
+    return { start: () => void living.add(describe), stop: async () => void living.delete(describe) };
+  }
+
+  async close(): Promise<void> {
+    await this.events.close();
+  }
+}
+
+class MemoryEvents implements TaskEvents {
+  #closed = false;
+
+  constructor(private readonly namespace: Namespace) {}
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  listen(_queue: string, id: string, wake: Wake): () => void {
+    return this.#closed ? () => undefined : this.namespace.store.listen(id, wake);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.namespace.store.wakeAll();
+  }
+}

@@ -1,0 +1,57 @@
+import type { JobRef } from '../backend/job-ref.js';
+import type { Retention } from '../flow/flow-plan.js';
+
+/** Where a job is, in the words in which BullMQ names its lists. */
+export type Place = 'waiting' | 'delayed' | 'active' | 'waiting-children' | 'completed' | 'failed';
+
+/** One job. Whatever came from outside is kept as JSON, so that what JSON does to it shows here as it does in Redis. */
+export interface MemoryJob extends JobRef {
+  readonly name: string;
+  data: string;
+  readonly retention: Retention;
+  /** 0 goes first, then 1, 2, …, as in BullMQ. */
+  readonly priority: number;
+  readonly lifo: boolean;
+  readonly timestamp: number;
+  readonly parent: MemoryJob | undefined;
+  /** Children by their key: those that have not ended, what the others returned, why they failed. */
+  readonly pending: Set<string>;
+  readonly values: Map<string, string>;
+  readonly failures: Map<string, string>;
+  place: Place;
+  /** The order in which jobs became ready, over all queues. */
+  ready: number;
+  dueMs: number;
+  /** Of the activation that owns the job. */
+  token: string | undefined;
+  attemptsMade: number;
+  activations: number;
+  timesLost: number;
+  stage?: string;
+  progress?: string;
+  returnvalue?: string;
+  failedReason?: string;
+  processedOn?: number;
+  finishedOn?: number;
+}
+
+/** What a job is known by. Neither queues nor ids hold a colon. */
+export function keyOf({ queue, id }: JobRef): string {
+  return `${queue}:${id}`;
+}
+
+/** The job of a key. */
+export function refOf(key: string): JobRef {
+  const colon = key.indexOf(':');
+  return { queue: key.slice(0, colon), id: key.slice(colon + 1) };
+}
+
+/** The canvas that somebody published, of which everything else comes. */
+export function originOf(id: string): string {
+  const dot = id.indexOf('.');
+  return dot < 0 ? id : id.slice(0, dot);
+}
+
+export function isOver(job: MemoryJob): boolean {
+  return job.place === 'completed' || job.place === 'failed';
+}

@@ -1,0 +1,97 @@
+import type { JobRef } from '../backend/job-ref.js';
+import type { JobStore } from '../backend/job-store.js';
+import type { Stage } from '../backend/ledger.js';
+import type { JobFields, TaskReply } from '../backend/task-reply.js';
+import type { ChordDecisionRecord } from '../chords/decision-record.js';
+import type { TaskFailure } from '../failure/task-failure.js';
+import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
+import type { JsonValue } from '../primitives/json.js';
+import { keyOf, type MemoryJob } from './memory-job.js';
+import type { MemoryStore } from './memory-store.js';
+
+/** The jobs in memory, looked at from outside, and taken away. */
+export class MemoryJobs implements JobStore {
+  constructor(private readonly store: MemoryStore) {}
+
+  async look(id: string): Promise<TaskReply> {
+    const job = this.store.find(id);
+    const kept = this.#kept(id);
+    if (job) return { source: 'job', queue: job.queue, place: job.place, ...kept, job: fieldsOf(job) };
+    return this.#throughParent(id, kept);
+  }
+
+  async nameOf(ref: JobRef): Promise<string | undefined> {
+    return this.store.job(ref)?.name;
+  }
+
+  async withdraw(ref: JobRef): Promise<boolean> {
+    return this.store.withdraw(ref);
+  }
+
+  async removeCanvas(id: string): Promise<void> {
+    this.store.removeCanvas(id);
+  }
+
+  async removeTask(ref: JobRef): Promise<void> {
+    this.store.withdraw(ref);
+    if (rootOf(ref.id) === ref.id) this.store.removeRecord(ref.id);
+  }
+
+  #kept(id: string): { record?: TaskFailure; decision?: ChordDecisionRecord } {
+    const fields = this.store.record(id)?.fields;
+    const record = fields?.get(`f:${id}`);
+    const decision = fields?.get(`r:${id}`);
+    return {
+      ...(record === undefined ? {} : { record: JSON.parse(record) as TaskFailure }),
+      ...(decision === undefined ? {} : { decision: JSON.parse(decision) as ChordDecisionRecord }),
+    };
+  }
+
+  /** A job that is gone left what it came to in its node. */
+  #throughParent(
+    id: string,
+    { record, decision }: { record?: TaskFailure; decision?: ChordDecisionRecord },
+  ): TaskReply {
+    const why = record === undefined ? {} : { record };
+    const node = this.store.job({ queue: CANVAS_QUEUE, id: parentOf(id) ?? '' });
+    if (node === undefined) return { source: 'unknown', ...why };
+    for (const queue of [...this.store.queues, CANVAS_QUEUE]) {
+      const key = keyOf({ queue, id });
+      const json = node.values.get(key);
+      if (json !== undefined)
+        return { source: 'value', queue, json, ...(decision === undefined ? {} : { decision }) };
+      const reason = node.failures.get(key);
+      if (reason !== undefined) return { source: 'failed', queue, reason, ...why };
+    }
+    return { source: 'absent', ...why };
+  }
+}
+
+function fieldsOf(job: MemoryJob): JobFields {
+  const { name, timestamp, processedOn, finishedOn, returnvalue, failedReason, attemptsMade, progress } = job;
+  const fields = { name, timestamp, processedOn, finishedOn, returnvalue, failedReason, attemptsMade };
+  return {
+    ...withoutUndefined(fields),
+    ...(progress === undefined ? {} : { progress: JSON.parse(progress) as JsonValue }),
+    ...(job.queue === CANVAS_QUEUE ? { node: nodeFields(job) } : {}),
+  };
+}
+
+function nodeFields({ data, values, failures, pending, stage }: MemoryJob): NonNullable<JobFields['node']> {
+  const noted = stage === undefined ? undefined : (JSON.parse(stage) as Stage);
+  const key = noted?.child && keyOf(noted.child);
+  const end =
+    key === undefined ? undefined : values.has(key) ? 'value' : failures.has(key) ? 'failure' : undefined;
+  return {
+    data,
+    values: values.size,
+    failures: failures.size,
+    pending: pending.size,
+    stage: noted?.stage ?? 0,
+    ...(end === undefined ? {} : { child: end }),
+  };
+}
+
+function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+}

@@ -1,0 +1,150 @@
+import type { JobRef } from '../backend/job-ref.js';
+import type { ChildRecord, Holder, Ledger, MemberRecord, NodeRecord, Stage } from '../backend/ledger.js';
+import type { ChordDecisionRecord } from '../chords/decision-record.js';
+import type { TaskFailure } from '../failure/task-failure.js';
+import type { TaskEnvelope } from '../flow/envelope.js';
+import { CANVAS_QUEUE, lineOf, memberIndex, parentOf } from '../flow/ids.js';
+import type { JsonValue } from '../primitives/json.js';
+import { keyOf, type MemoryJob, refOf } from './memory-job.js';
+import type { MemoryStore } from './memory-store.js';
+
+/** What is kept beside the jobs, in memory. */
+export class MemoryLedger implements Ledger {
+  constructor(private readonly store: MemoryStore) {}
+
+  async readNode(id: string): Promise<NodeRecord> {
+    const node = this.#node(id);
+    return {
+      stage: parse<Stage>(node?.stage),
+      values: node?.values.size ?? 0,
+      failures: node?.failures.size ?? 0,
+      pending: node?.pending.size ?? 0,
+      dispatchCut: false, // a publication is one step here: nobody can die in the middle of it
+      failure: this.#read<TaskFailure>(id, `f:${id}`),
+      decision: this.#read<ChordDecisionRecord>(id, `r:${id}`),
+      revoked: await this.isRevoked(id),
+    };
+  }
+
+  async readChild(child: JobRef): Promise<ChildRecord> {
+    const node = this.#node(parentOf(child.id) ?? '');
+    const key = keyOf(child);
+    const value = node?.values.get(key);
+    if (value !== undefined) return { end: 'succeeded', value: JSON.parse(value) as JsonValue };
+    const reason = node?.failures.get(key);
+    if (reason !== undefined) return { end: 'failed', reason };
+    return { end: node?.pending.has(key) === true ? 'pending' : 'missing' };
+  }
+
+  async readFailure(id: string): Promise<TaskFailure | undefined> {
+    return this.#read<TaskFailure>(id, `f:${id}`);
+  }
+
+  async readFailures(ids: readonly string[]): Promise<(TaskFailure | undefined)[]> {
+    return ids.map((id) => this.#read<TaskFailure>(id, `f:${id}`));
+  }
+
+  async markRevoked(id: string, ttlMs: number | undefined): Promise<void> {
+    this.#write(id, `x:${id}`, true, ttlMs);
+  }
+
+  async isRevoked(id: string): Promise<boolean> {
+    const fields = this.store.record(id)?.fields;
+    return fields !== undefined && lineOf(id).some((one) => fields.has(`x:${one}`));
+  }
+
+  async writeFailure(id: string, failure: TaskFailure, ttlMs: number | undefined): Promise<void> {
+    this.#write(id, `f:${id}`, failure, ttlMs);
+  }
+
+  async dropFailure(id: string): Promise<void> {
+    this.store.record(id)?.fields.delete(`f:${id}`);
+  }
+
+  async *pendingChildren(node: string): AsyncGenerator<JobRef[]> {
+    yield [...(this.#node(node)?.pending ?? [])].map(refOf);
+  }
+
+  async *members(id: string): AsyncGenerator<MemberRecord[]> {
+    const node = this.#node(id);
+    const members: MemberRecord[] = [];
+    for (const [key, json] of node?.values ?? []) {
+      const child = refOf(key).id;
+      members.push({ index: memberIndex(child), id: child, value: JSON.parse(json) as JsonValue });
+    }
+    for (const [key, reason] of node?.failures ?? []) {
+      const child = refOf(key).id;
+      const failure = this.#read<TaskFailure>(child, `f:${child}`);
+      members.push({ index: memberIndex(child), id: child, reason, failure });
+    }
+    yield members.filter(({ index }) => Number.isInteger(index));
+  }
+
+  async setStage(holder: Holder, stage: Stage): Promise<boolean> {
+    return this.#inNameOf(holder, (job) => (job.stage = JSON.stringify(stage))) !== undefined;
+  }
+
+  async setData(holder: Holder, data: TaskEnvelope): Promise<boolean> {
+    return this.#inNameOf(holder, (job) => (job.data = JSON.stringify(data))) !== undefined;
+  }
+
+  async recordFailure(holder: Holder, failure: TaskFailure, ttlMs: number | undefined): Promise<boolean> {
+    const { id } = holder;
+    return this.#inNameOf(holder, () => this.#write(id, `f:${id}`, failure, ttlMs)) !== undefined;
+  }
+
+  async settleFailure(holder: Holder, failure: TaskFailure): Promise<TaskFailure | undefined> {
+    return this.#once(holder, `f:${holder.id}`, failure);
+  }
+
+  async decideOnce(holder: Holder, decision: ChordDecisionRecord): Promise<ChordDecisionRecord | undefined> {
+    return this.#once(holder, `r:${holder.id}`, decision);
+  }
+
+  async startExpiry(holder: Holder, nowMs: number, ttlMs: number): Promise<boolean> {
+    return this.#inNameOf(holder, () => (this.store.expire(holder.id, nowMs + ttlMs), true)) !== undefined;
+  }
+
+  async setProgress(holder: Holder, progress: JsonValue): Promise<boolean> {
+    const stored = this.#inNameOf(holder, (job) => {
+      job.progress = JSON.stringify(progress);
+      this.store.changed(job);
+      return true;
+    });
+    return stored !== undefined;
+  }
+
+  #node(id: string): MemoryJob | undefined {
+    return this.store.job({ queue: CANVAS_QUEUE, id });
+  }
+
+  #read<T>(id: string, field: string): T | undefined {
+    return parse<T>(this.store.record(id)?.fields.get(field));
+  }
+
+  #write(id: string, field: string, value: unknown, ttlMs: number | undefined): true {
+    const record = this.store.openRecord(id);
+    record.fields.set(field, JSON.stringify(value));
+    if (ttlMs !== undefined) record.expiresAt = this.store.clock.wallMs() + ttlMs;
+    return true;
+  }
+
+  /** What stands first stands for good. */
+  #once<T>(holder: Holder, field: string, value: T): T | undefined {
+    return this.#inNameOf(holder, () => {
+      const { fields } = this.store.openRecord(holder.id);
+      if (!fields.has(field)) fields.set(field, JSON.stringify(value));
+      return parse<T>(fields.get(field));
+    });
+  }
+
+  /** Writes only as long as the activation owns its job. @returns undefined when it has been superseded */
+  #inNameOf<T>(holder: Holder, write: (job: MemoryJob) => T): T | undefined {
+    const job = this.store.job(holder);
+    return job?.token === holder.token ? write(job) : undefined;
+  }
+}
+
+function parse<T>(json: string | undefined): T | undefined {
+  return json === undefined ? undefined : (JSON.parse(json) as T);
+}

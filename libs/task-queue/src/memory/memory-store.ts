@@ -1,0 +1,360 @@
+import type { JobRef } from '../backend/job-ref.js';
+import type { Wake } from '../backend/task-events.js';
+import type { FlowPlan } from '../flow/flow-plan.js';
+import { CANVAS_QUEUE, rootOf } from '../flow/ids.js';
+import type { Clock } from '../primitives/clock.js';
+import { isOver, keyOf, type MemoryJob, originOf, refOf } from './memory-job.js';
+
+/** Failures, decisions and marks of one canvas: as JSON, by the names of the fields that Redis has. */
+export interface MemoryRecord {
+  readonly fields: Map<string, string>;
+  expiresAt: number;
+}
+
+/** Is told what happens in a store. */
+export interface StoreObserver {
+  /** A job can be started, or will be. */
+  ready(job: MemoryJob): void;
+  /** A job has failed for good, or was taken away. */
+  failed(job: MemoryJob): void;
+}
+
+/**
+ * Jobs and records of one prefix: what Redis and BullMQ hold, in memory. A job with children is released in the moment
+ * in which the last of them ends, whatever became of them.
+ *
+ * Nothing here waits and nothing here runs a task. What has expired is taken away when somebody looks.
+ */
+export class MemoryStore {
+  readonly #jobs = new Map<string, MemoryJob>();
+  /** Jobs that can be started, by queue, in the order in which they are. */
+  readonly #ready = new Map<string, MemoryJob[]>();
+  readonly #delayed = new Set<MemoryJob>();
+  readonly #records = new Map<string, MemoryRecord>();
+  /** Keys of the jobs of a canvas and of what it released, by the canvas's id. */
+  readonly #families = new Map<string, Set<string>>();
+  readonly #expiry = new Map<string, number>();
+  readonly #waiters = new Map<string, Set<Wake>>();
+  readonly queues = new Set<string>();
+  /** How long results of a queue's tasks are kept; nothing expires where no worker is responsible for it. */
+  ages: ReadonlyMap<string, number> = new Map();
+  #order = 0;
+  #tokens = 0;
+
+  constructor(
+    readonly clock: Clock,
+    private readonly observer: StoreObserver,
+  ) {}
+
+  job({ queue, id }: JobRef): MemoryJob | undefined {
+    this.#expireCanvas(rootOf(id));
+    const key = keyOf({ queue, id });
+    const job = this.#jobs.get(key);
+    if (job === undefined || !this.#isExpired(job)) return job;
+    this.#delete(job);
+    return undefined;
+  }
+
+  /** The job of an id, in whichever queue it is. */
+  find(id: string): MemoryJob | undefined {
+    for (const queue of [...this.queues, CANVAS_QUEUE]) {
+      const job = this.job({ queue, id });
+      if (job) return job;
+    }
+    return undefined;
+  }
+
+  record(id: string): MemoryRecord | undefined {
+    const root = rootOf(id);
+    const record = this.#records.get(root);
+    if (record === undefined || record.expiresAt > this.clock.wallMs()) return record;
+    this.#records.delete(root);
+    return undefined;
+  }
+
+  /** The record of a canvas, to be written to. */
+  openRecord(id: string): MemoryRecord {
+    let record = this.record(id);
+    if (record === undefined) {
+      record = { fields: new Map(), expiresAt: Infinity };
+      this.#records.set(rootOf(id), record);
+    }
+    return record;
+  }
+
+  all(): Iterable<MemoryJob> {
+    return this.#jobs.values();
+  }
+
+  /** Jobs that have not ended: all, or those of a canvas and of what it released. */
+  *unfinished(root?: string): Generator<MemoryJob> {
+    const keys = root === undefined ? this.#jobs.keys() : (this.#families.get(originOf(root)) ?? []);
+    for (const key of keys) {
+      const job = this.#jobs.get(key);
+      if (job === undefined || isOver(job)) continue;
+      if (root === undefined || job.id === root || job.id.startsWith(`${root}.`)) yield job;
+    }
+  }
+
+  // ── adding ──────────────────────────────────────────────────────────────────
+
+  add({ job: planned, children }: FlowPlan, parent?: MemoryJob): void {
+    const key = keyOf(planned);
+    if (this.#jobs.has(key)) return; // as BullMQ: the job that is there stays as it is
+    const nowMs = this.clock.wallMs();
+    const job: MemoryJob = {
+      id: planned.id,
+      queue: planned.queue,
+      name: planned.name,
+      data: JSON.stringify(planned.data),
+      retention: planned.retention,
+      priority: planned.priority ?? 0,
+      lifo: planned.lifo ?? false,
+      timestamp: nowMs,
+      parent,
+      pending: new Set(),
+      values: new Map(),
+      failures: new Map(),
+      place: 'waiting-children',
+      ready: 0,
+      dueMs: nowMs + (planned.delayMs ?? 0),
+      token: undefined,
+      attemptsMade: 0,
+      activations: 0,
+      timesLost: 0,
+    };
+    this.#jobs.set(key, job);
+    this.#family(planned.id).add(key);
+    if (job.queue !== CANVAS_QUEUE) this.queues.add(job.queue);
+    parent?.pending.add(key);
+    for (const child of children) this.add(child, job);
+    if (job.pending.size > 0) return;
+    if (planned.delayMs === undefined) this.#makeReady(job);
+    else this.#delay(job);
+  }
+
+  // ── running ─────────────────────────────────────────────────────────────────
+
+  /** The job of a queue that is to be started next. */
+  next(queue: string): MemoryJob | undefined {
+    return this.#ready.get(queue)?.[0];
+  }
+
+  /** Takes a job out of its queue, for an activation that owns it from now on. */
+  activate(job: MemoryJob): string {
+    this.#leave(job);
+    job.place = 'active';
+    job.token = `${job.id}#${++this.#tokens}`;
+    job.activations += 1;
+    job.processedOn = this.clock.wallMs();
+    this.#wake(job);
+    return job.token;
+  }
+
+  /** Ends a job with a value. */
+  complete(job: MemoryJob, value: string): void {
+    job.returnvalue = value;
+    this.#end(job, 'completed');
+    job.parent?.values.set(keyOf(job), value);
+    this.#tellParent(job);
+  }
+
+  fail(job: MemoryJob, reason: string): void {
+    job.failedReason = reason;
+    this.#end(job, 'failed');
+    job.parent?.failures.set(keyOf(job), reason);
+    this.observer.failed(job);
+    this.#tellParent(job);
+  }
+
+  /** Puts a job that ran back, to be started again after a time. */
+  again(job: MemoryJob, delayMs: number): void {
+    job.token = undefined;
+    job.dueMs = this.clock.wallMs() + delayMs;
+    if (delayMs > 0) this.#delay(job);
+    else this.#makeReady(job);
+    this.#wake(job);
+  }
+
+  /** @returns false when no child is pending, in which case the job goes on */
+  waitForChildren(job: MemoryJob): boolean {
+    if (job.pending.size === 0) return false;
+    job.token = undefined;
+    job.place = 'waiting-children';
+    return true;
+  }
+
+  /** Takes a job away that does not run. @returns whether it was there to be taken */
+  withdraw(ref: JobRef): boolean {
+    const job = this.job(ref);
+    if (job === undefined || job.place === 'active') return false;
+    const isOpen = !isOver(job);
+    this.#leave(job);
+    this.#delete(job);
+    this.#tellParent(job);
+    this.#wake(job);
+    if (isOpen) this.observer.failed(job);
+    return true;
+  }
+
+  /** When the next delayed job is due. */
+  nextDueMs(isServed: (queue: string) => boolean): number | undefined {
+    let next: number | undefined;
+    for (const { queue, dueMs } of this.#delayed) {
+      if (isServed(queue) && (next === undefined || dueMs < next)) next = dueMs;
+    }
+    return next;
+  }
+
+  /** Makes jobs ready whose time has come by then, in the order of their times. */
+  promote(untilMs: number): void {
+    if (this.#delayed.size === 0) return;
+    const due = [...this.#delayed].filter(({ dueMs }) => dueMs <= untilMs);
+    due.sort((one, other) => one.dueMs - other.dueMs || one.ready - other.ready);
+    for (const job of due) {
+      this.#delayed.delete(job);
+      this.#makeReady(job);
+    }
+  }
+
+  // ── ending ──────────────────────────────────────────────────────────────────
+
+  /** Takes everything of a canvas away at a time. */
+  expire(id: string, atMs: number): void {
+    this.#expiry.set(id, atMs);
+    const record = this.record(id);
+    if (record) record.expiresAt = atMs;
+  }
+
+  removeCanvas(root: string): void {
+    const family = this.#family(root);
+    for (const key of family) {
+      if (rootOf(refOf(key).id) !== root) continue;
+      this.#jobs.delete(key);
+      family.delete(key);
+    }
+    if (family.size === 0) this.#families.delete(originOf(root));
+    this.#records.delete(root);
+    this.#expiry.delete(root);
+  }
+
+  removeRecord(root: string): void {
+    this.#records.delete(root);
+  }
+
+  clear(): void {
+    for (const one of [this.#jobs, this.#ready, this.#records, this.#families, this.#expiry]) one.clear();
+    this.#delayed.clear();
+    this.queues.clear();
+    this.wakeAll();
+  }
+
+  // ── waking ──────────────────────────────────────────────────────────────────
+
+  listen(id: string, wake: Wake): () => void {
+    const waiters = this.#waiters.get(id) ?? new Set();
+    this.#waiters.set(id, waiters.add(wake));
+    return () => {
+      waiters.delete(wake);
+      if (waiters.size === 0) this.#waiters.delete(id);
+    };
+  }
+
+  wakeAll(): void {
+    for (const waiters of this.#waiters.values()) for (const wake of [...waiters]) wake();
+  }
+
+  changed(job: MemoryJob): void {
+    this.#wake(job);
+  }
+
+  /** The end of a node is an end for parts of it that never were. */
+  #wake(job: MemoryJob): void {
+    if (this.#waiters.size === 0) return;
+    for (const [id, waiters] of this.#waiters) {
+      if (id === job.id || (isOver(job) && id.startsWith(`${job.id}.`)))
+        for (const wake of [...waiters]) wake();
+    }
+  }
+
+  #makeReady(job: MemoryJob): void {
+    job.place = 'waiting';
+    job.ready = ++this.#order;
+    const line = this.#ready.get(job.queue) ?? [];
+    this.#ready.set(job.queue, line);
+    if (job.lifo) line.unshift(job);
+    else if (job.priority === 0) insertBefore(line, job, (other) => other.priority > 0);
+    else insertBefore(line, job, (other) => other.priority > job.priority);
+    this.observer.ready(job);
+  }
+
+  #delay(job: MemoryJob): void {
+    job.place = 'delayed';
+    job.ready = ++this.#order;
+    this.#delayed.add(job);
+    this.observer.ready(job);
+  }
+
+  #leave(job: MemoryJob): void {
+    this.#delayed.delete(job);
+    const line = this.#ready.get(job.queue);
+    const at = line?.[0] === job ? 0 : (line?.indexOf(job) ?? -1);
+    if (at === 0) line?.shift();
+    else if (at > 0) line?.splice(at, 1);
+  }
+
+  #end(job: MemoryJob, place: 'completed' | 'failed'): void {
+    job.token = undefined;
+    job.attemptsMade += 1;
+    job.finishedOn = this.clock.wallMs();
+    job.place = place;
+    if (job.retention === 'parent' && place === 'completed') this.#delete(job);
+    this.#wake(job);
+  }
+
+  /** A child has ended or has been taken away: the last one releases its parent. */
+  #tellParent(job: MemoryJob): void {
+    const { parent } = job;
+    if (parent === undefined || !parent.pending.delete(keyOf(job))) return;
+    if (parent.pending.size === 0 && parent.place === 'waiting-children') this.#makeReady(parent);
+  }
+
+  #family(id: string): Set<string> {
+    const origin = originOf(id);
+    let keys = this.#families.get(origin);
+    if (keys === undefined) this.#families.set(origin, (keys = new Set()));
+    return keys;
+  }
+
+  #delete(job: MemoryJob): void {
+    this.#jobs.delete(keyOf(job));
+    const family = this.#family(job.id);
+    family.delete(keyOf(job));
+    if (family.size === 0) this.#families.delete(originOf(job.id));
+  }
+
+  /** Tasks that stand alone go by the age of their queue. */
+  #isExpired(job: MemoryJob): boolean {
+    const ageMs = this.ages.get(job.queue);
+    return (
+      ageMs !== undefined &&
+      job.finishedOn !== undefined &&
+      isOver(job) &&
+      job.finishedOn + ageMs <= this.clock.wallMs()
+    );
+  }
+
+  #expireCanvas(root: string): void {
+    const atMs = this.#expiry.get(root);
+    if (atMs !== undefined && atMs <= this.clock.wallMs()) this.removeCanvas(root);
+  }
+}
+
+/** Puts a job in front of the first one that it goes before, else at the end. */
+function insertBefore(line: MemoryJob[], job: MemoryJob, goesAfter: (other: MemoryJob) => boolean): void {
+  const last = line.at(-1);
+  // Nearly always there is nobody to go before: a wide header would else be walked for each of its members.
+  const at = last === undefined || !goesAfter(last) ? -1 : line.findIndex(goesAfter);
+  if (at < 0) line.push(job);
+  else line.splice(at, 0, job);
+}

@@ -1,0 +1,38 @@
+import { CanvasRunner } from '../../support/canvas-runner.js';
+import { type MemoryApp, startMemoryApp } from '../../support/memory-app.js';
+import { disagreements, explain, randomCases, runAll } from '../../support/random-canvases.js';
+import { ALL_SHAPES, shapesOf } from '../../support/reference/shapes.js';
+
+/** Without Redis many more canvases can be compared with the written semantics: CANVAS_CASES says how many. */
+const CASES = Number(process.env['CANVAS_CASES'] ?? 1_000);
+const FIRST_SEED = Number(process.env['CANVAS_SEED'] ?? 1);
+const cases = randomCases(FIRST_SEED, CASES);
+
+jest.setTimeout(60_000 + CASES * 100);
+
+describe.each([
+  { mode: 'stepwise', share: 1 },
+  { mode: 'immediate', share: 0.2 },
+] as const)('random canvases without Redis, $mode', ({ mode, share }) => {
+  const some = cases.slice(0, Math.ceil(CASES * share));
+  let runner: CanvasRunner<MemoryApp>;
+  afterEach(() => runner.app.close());
+
+  it(`do what the semantics say, seeds ${FIRST_SEED} to ${FIRST_SEED + some.length - 1}`, async () => {
+    runner = new CanvasRunner(await startMemoryApp(CanvasRunner.providers, { mode, maxSteps: 1_000_000 }));
+
+    const published = runAll(runner, some);
+    if (mode === 'stepwise') await runner.app.quiet();
+    const ids = await published;
+    await runner.app.quiet();
+
+    const wrong = await disagreements(runner, ids);
+    if (wrong.length > 0) throw new Error(await explain(runner, wrong));
+    expect(runner.app.queue.waiting()).toEqual([]);
+  });
+});
+
+it('cover every shape that a canvas can have', () => {
+  const covered = new Set(cases.flatMap(({ canvas }) => [...shapesOf(canvas)]));
+  expect(ALL_SHAPES.filter((shape) => !covered.has(shape))).toEqual([]);
+});
