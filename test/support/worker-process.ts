@@ -97,6 +97,17 @@ export class WorkerProcess {
     return this.#output.join('');
   }
 
+  /** Sends a signal, and goes on. */
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** How the process ended, when it has. */
+  async ended(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    if (this.alive) await once(this.child, 'exit');
+    return { code: this.child.exitCode, signal: this.child.signalCode };
+  }
+
   /** Sends a signal and resolves when the process is gone. */
   async end(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     if (!this.alive) return;
