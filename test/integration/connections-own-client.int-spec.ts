@@ -203,6 +203,17 @@ describe('a client of your own', () => {
     await useEverything(app);
   });
 
+  it('may be given to two applications: when one is closed, the other goes on', async () => {
+    const client = clientWith({});
+    const one = await fixture.boot({ providers, options: { connection: client } });
+    const other = await fixture.boot({ providers, options: { connection: client } });
+    await Promise.all([useEverything(one), useEverything(other)]);
+    await one.close();
+    await useEverything(other, 2);
+    await other.close();
+    expect(await client.ping()).toBe('PONG');
+  });
+
   it('may come from another provider, which closes it while tasks still run', async () => {
     const CLIENT = Symbol('client');
     @Injectable()
@@ -256,18 +267,22 @@ describe('a Cluster of your own', () => {
       'it is up',
     );
     node.disconnect();
-    cluster = new Cluster([server.url], { redisOptions: { connectionName: 'mine' }, lazyConnect: true });
   }, 60_000);
+  beforeEach(() => {
+    cluster = new Cluster([server.url], { redisOptions: { connectionName: 'mine' }, lazyConnect: true });
+  });
+  afterEach(() => cluster.disconnect());
   afterAll(async () => {
     await fixtureOfCluster.closeAll();
     await fixtureOfCluster.end();
-    cluster?.disconnect();
     await server?.end();
   }, 60_000);
 
-  it('everything works, and it is neither used nor closed', async () => {
+  // One node refuses a command over several slots as well as three do.
+  it.each([1, 3])('everything works with shards: %d, and it is neither used nor closed', async (shards) => {
     const { commands } = watched(cluster);
-    const app = await fixtureOfCluster.boot({ url: server.url, providers, options: { connection: cluster } });
+    const options = { connection: cluster, shards };
+    const app = await fixtureOfCluster.boot({ url: server.url, providers, options });
     await useEverything(app);
     expect(app.log.matching(/Redis, /)).toEqual([]);
     await app.close();

@@ -302,6 +302,9 @@ describe('two applications in one process', () => {
     for (const app of apps) app.get(Gate).open();
 
     expect(await Promise.all(handles.map((handle) => handle.get({ timeout: WITHIN_MS })))).toEqual([1, 2]);
+    await apps[1].close();
+    expect(await (await tasks.plain.delay(3)).get({ timeout: WITHIN_MS })).toBe(3);
+    expect(apps[0].runs.of('plain')).toEqual([3]);
   });
 });
 

@@ -52,17 +52,18 @@ export class TaskDirectory {
   /**
    * Nobody who serves this registration's queues would know a task of another one.
    *
-   * @throws InvalidCanvasError when only another registration of the application knows a task of the canvas
+   * @throws InvalidCanvasError when a task of the canvas belongs to another registration, as far as is known here
    */
   refuseForeign(canvas: CanvasData): void {
     if (this.others.length === 0) return;
     visitCanvas(canvas, (node, path) => {
-      if (node.kind !== 'task' || this.labelOf(node.task)) return;
-      const home = this.others.find((other) => other.labelOf(node.task));
-      if (home === undefined) return;
+      if (node.kind !== 'task') return;
+      const label = this.labelOf(node.task);
+      const home = label ? this.homeOf(label) : this.others.find((other) => other.labelOf(node.task))?.name;
+      if (home === undefined || home === this.name) return;
       throw new InvalidCanvasError(
         path.toString(),
-        `task "${node.task}" belongs to the connection "${home.name}", and the canvas is published through ` +
+        `task "${node.task}" belongs to the connection "${home}", and the canvas is published through ` +
           `"${this.name}". A canvas stays in one Redis: let a task of one publish the other.`,
       );
     });

@@ -272,6 +272,25 @@ describe('a WorkflowService', () => {
   });
 });
 
+describe('makers of tasks that were asked for while the application is put together', () => {
+  @Injectable()
+  class Early {
+    readonly run: () => Promise<unknown>;
+    constructor(@InjectWorkflows('billing') billing: WorkflowService) {
+      const tasks = billing.tasks(PlainTasks);
+      this.run = () => tasks.run.delay();
+    }
+  }
+
+  it('publish nothing that belongs to another registration, as turns out later', async () => {
+    const { app } = await start([register(), register('billing')], [PlainTasks, Early]);
+    expect(await rejectionOf(app.get(Early).run())).toMatchObject({
+      code: 'INVALID_CANVAS',
+      message: expect.stringContaining('task "PlainTasks.run" belongs to the connection "default"') as string,
+    });
+  });
+});
+
 describe('forFeature', () => {
   const queues = { reports: { concurrency: 2 } };
   const concurrency = (app: Awaited<ReturnType<typeof start>>, name?: string) =>
