@@ -251,6 +251,8 @@ describe('health', () => {
     const demo = await apps.boot({ env: { ROLE: 'producer' } });
     const { body } = await demo.http.get('/health').expect(200);
     expect(body).toMatchObject({ status: 'ok', details: { 'task-queue': { status: 'up' } } });
+    await demo.http.get('/health/live').expect(200);
+    await demo.http.get('/health/ready').expect(200);
   });
 
   it('is down without Redis, while the server starts, and answers everything else with 503', async () => {
@@ -268,6 +270,8 @@ describe('health', () => {
     }
     const health = await demo.http.get('/health').expect(503);
     expect(health.body).toMatchObject({ status: 'error', details: { 'task-queue': { status: 'down' } } });
+    await demo.http.get('/health/ready').expect(503);
+    await demo.http.get('/health/live').expect(200);
   }, 20_000);
 });
 

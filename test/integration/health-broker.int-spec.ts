@@ -3,7 +3,7 @@
  * connection that is there already, within a bound whatever Redis does, and well again by itself.
  */
 import { rmSync } from 'node:fs';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { TaskQueueHealth, TaskQueueHealthModule } from 'nestjs-task-queue/health';
 import { type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
 import { PrivateRedis } from '../support/workers/private-redis.js';
@@ -16,8 +16,10 @@ const SLACK_MS = 1_500;
 const fixture = useApps();
 const redises: PrivateRedis[] = [];
 const clients: Redis[] = [];
+const clusters: Cluster[] = [];
 afterEach(async () => {
   for (const client of clients.splice(0)) client.disconnect();
+  for (const cluster of clusters.splice(0)) cluster.disconnect();
   await fixture.closeAll();
   await Promise.all(redises.splice(0).map((redis) => redis.end()));
 });
@@ -199,6 +201,36 @@ describe('a provider that hides', () => {
     const said = JSON.stringify([await healthOf(wrong).check(), await healthOf(right).check()]);
     expect(said).toContain('WRONGPASS');
     expect(said).not.toContain('se-cret');
+  });
+});
+
+describe('a Cluster', () => {
+  it('is asked at each master that there is a connection to', async () => {
+    const redis = await privateRedis('--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1');
+    const control = admin(redis.url);
+    await control.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+    await until(
+      async () => /cluster_state:ok/.test(await control.cluster('INFO')),
+      'a cluster that works',
+      30_000,
+    );
+    const { hostname, port } = new URL(redis.url);
+    const cluster = new Cluster([{ host: hostname, port: Number(port) }], { lazyConnect: true });
+    clusters.push(cluster);
+    const app = await fixture.boot({
+      url: redis.url,
+      imports: [TaskQueueHealthModule.forRoot({ timeout: TIMEOUT_MS })],
+      options: { connection: cluster, role: 'producer', shards: 3 },
+    });
+    await app.workflows.signature('Some.task', []).applyAsync();
+    expect(await healthOf(app).broker()).toMatchObject({
+      status: 'up',
+      details: { servers: [{ role: 'master', persistence: 'aof' }] },
+    });
+    expect((await healthOf(app).queues()).details.queues?.['default']).toMatchObject({ backlog: 1 });
+    const before = await connections(control);
+    for (let round = 0; round < 5; round++) await healthOf(app).check();
+    expect(await connections(control)).toEqual(before);
   });
 });
 

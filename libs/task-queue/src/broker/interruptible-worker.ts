@@ -14,40 +14,31 @@ import { FetchPulse } from './fetch-pulse.js';
  */
 export class InterruptibleWorker extends Worker {
   readonly #closing = new AbortController();
-  readonly #pulse = new FetchPulse();
+  /** To be told of handlers by whoever runs them: one more step around each would cost every task. */
+  readonly pulse = new FetchPulse();
 
   get loop(): FetchLoop {
-    const { running, movedAgoMs } = this.#pulse;
+    const { running, movedAgoMs } = this.pulse;
     const state = this.isPaused() ? 'paused' : this.isRunning() ? 'running' : 'ended';
-    const overdueMs = this.#pulse.overdueMs(this.concurrency);
+    const overdueMs = this.pulse.overdueMs(this.concurrency);
     return { queue: this.name, concurrency: this.concurrency, running, state, movedAgoMs, overdueMs };
   }
 
   protected override async moveToActive(...args: Parameters<Worker['moveToActive']>): Promise<Job> {
-    this.#pulse.moves();
+    this.pulse.moves();
     const job = await super.moveToActive(...args);
-    this.#pulse.moves();
+    this.pulse.moves();
     return job;
   }
 
   /** BullMQ asks for it right before it blocks, and notices a second later that a connection is silent. */
   protected override getBlockTimeout(blockUntil: number): number {
     const seconds = super.getBlockTimeout(blockUntil);
-    this.#pulse.waits(Math.max(0, seconds + 1) * 1_000);
+    this.pulse.waits(Math.max(0, seconds + 1) * 1_000);
     return seconds;
   }
 
-  protected override async callProcessJob(...args: Parameters<Worker['callProcessJob']>): Promise<unknown> {
-    this.#pulse.begins();
-    try {
-      return await super.callProcessJob(...args);
-    } finally {
-      this.#pulse.ends();
-    }
-  }
-
   protected override createJob(...[data, id]: Parameters<Worker['createJob']>): Job {
-    this.#pulse.moves();
     try {
       return super.createJob(data, id);
     } catch {
@@ -60,7 +51,7 @@ export class InterruptibleWorker extends Worker {
       other?.signal instanceof AbortSignal
         ? AbortSignal.any([this.#closing.signal, other.signal])
         : this.#closing.signal;
-    this.#pulse.waits(milliseconds);
+    this.pulse.waits(milliseconds);
     await pause(milliseconds, signal);
   }
 

@@ -2,6 +2,7 @@ import { type Job, UnrecoverableError, WaitingChildrenError, WaitingError, type 
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { FetchLoop, Service, Workers } from '../backend/workers.js';
 import { bounded } from '../primitives/bounded.js';
+import type { FetchPulse } from './fetch-pulse.js';
 import { InterruptibleWorker } from './interruptible-worker.js';
 import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
@@ -47,10 +48,10 @@ export class WorkerPool implements Workers {
 
   serve(service: Service): void {
     for (let shard = 0; shard < this.keys.shards; shard++) {
-      const worker = new InterruptibleWorker(
+      const worker: InterruptibleWorker = new InterruptibleWorker(
         service.queue,
         // Two parameters: with a third BullMQ would make an AbortController for every job.
-        (job: Job, token?: string) => this.#run(service, job, token ?? ''),
+        (job: Job, token?: string) => this.#run(service, worker.pulse, job, token ?? ''),
         {
           connection: this.connections.get('consume'),
           prefix: this.keys.shardPrefix(shard),
@@ -102,13 +103,15 @@ export class WorkerPool implements Workers {
     await Promise.all(this.#workers.splice(0).map((worker) => worker.letGo()));
   }
 
-  async #run(service: Service, job: Job, token: string): Promise<unknown> {
+  async #run(service: Service, pulse: FetchPulse, job: Job, token: string): Promise<unknown> {
     if (this.#closing !== undefined) return apply(job, token, { do: 'give-back' });
     this.#active++;
+    pulse.begins();
     try {
       const verdict = await this.#verdict(service, new BullmqDelivery(job, token));
       return verdict.do === 'complete' ? verdict.value : await apply(job, token, verdict);
     } finally {
+      pulse.ends();
       if (--this.#active === 0) this.#whenIdle.splice(0).forEach((resolve) => resolve());
     }
   }
