@@ -15,7 +15,14 @@ export {
   type MemberOutcome,
 } from './chords/chord-recovery.js';
 export { DuplicateTaskError, InvalidOptionsError, InvalidTaskError } from './errors/configuration.errors.js';
-export { ControlFlow, IgnoreResult, isControlFlow, RejectTask, RetryTask } from './errors/control-flow.js';
+export {
+  ControlFlow,
+  IgnoreResult,
+  isControlFlow,
+  RejectTask,
+  ReplaceTask,
+  RetryTask,
+} from './errors/control-flow.js';
 export { ERROR_CODES, type ErrorCode } from './errors/error-code.js';
 export {
   BrokerUnavailableError,
@@ -95,7 +102,13 @@ export { GroupResult } from './results/group-result.js';
 export type { MemberCounts, Recovered } from './results/task-snapshot.js';
 export type { BackoffOptions, CustomBackoff } from './retry/backoff.js';
 export type { ErrorMatcher, RetryOptions } from './retry/retry-policy.js';
-export { currentTask, TaskContext, type TaskLogger, type WorkflowPosition } from './task/task-context.js';
+export {
+  type CompleteCanvas,
+  currentTask,
+  TaskContext,
+  type TaskLogger,
+  type WorkflowPosition,
+} from './task/task-context.js';
 export type { TaskRetry, TaskSuccess } from './task/task-definition.js';
 export type { TaskOptions, TasksOptions } from './task/task-options.js';
 export { isTerminal, type TaskState, type TerminalState } from './task/task-state.js';

@@ -1,6 +1,13 @@
 import type { JobRef } from './job-ref.js';
 import type { TaskReply } from './task-reply.js';
 
+/** A task that has a job. */
+export interface FoundTask {
+  readonly name: string;
+  /** The canvas that has taken its place. */
+  readonly replacedBy?: JobRef;
+}
+
 /** The jobs of all queues, for those who look at one from outside or take one away. */
 export interface JobStore {
   /**
@@ -9,8 +16,8 @@ export interface JobStore {
    * @throws BrokerUnavailableError when the store does not answer in time
    */
   look(id: string): Promise<TaskReply>;
-  /** The name of a job; undefined when there is none. */
-  nameOf(job: JobRef): Promise<string | undefined>;
+  /** What a task's job says about itself; undefined when there is none. */
+  find(job: JobRef): Promise<FoundTask | undefined>;
   /**
    * Takes a job out of its queue before it runs (again); its node hears of it in the same moment.
    *

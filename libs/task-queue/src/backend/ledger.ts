@@ -59,8 +59,8 @@ export interface Holder extends JobRef {
  */
 export interface Ledger {
   readNode(id: string): Promise<NodeRecord>;
-  /** What became of a child, as its node knows it. */
-  readChild(child: JobRef): Promise<ChildRecord>;
+  /** What became of a child, as its node knows it, or the task whose place it has taken. */
+  readChild(child: JobRef, parent?: JobRef): Promise<ChildRecord>;
   /** The failure that was recorded for a task or node of a canvas. */
   readFailure(id: string): Promise<TaskFailure | undefined>;
   /** The failures that were recorded for several tasks of one canvas, in their order. */

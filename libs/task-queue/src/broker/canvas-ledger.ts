@@ -51,9 +51,9 @@ export class CanvasLedger implements Ledger {
     };
   }
 
-  async readChild(child: JobRef): Promise<ChildRecord> {
-    const node = this.keys.node(parentOf(child.id) ?? '');
-    const reply = await this.#run(READ_CHILD, [node], [this.keys.job(child.queue, child.id)]);
+  async readChild(child: JobRef, parent?: JobRef): Promise<ChildRecord> {
+    const above = parent ? this.keys.job(parent.queue, parent.id) : this.keys.node(parentOf(child.id) ?? '');
+    const reply = await this.#run(READ_CHILD, [above], [this.keys.job(child.queue, child.id)]);
     const [value, reason, pending] = reply as [string | null, string | null, number];
     if (value !== null) return { end: 'succeeded', value: JSON.parse(value) as JsonValue };
     if (reason !== null) return { end: 'failed', reason };

@@ -47,6 +47,17 @@ export function withStamp<Data extends CanvasData>(
   return mapCanvas(node, (at) => (at.kind === 'task' ? withOptions(at, { headers }) : at)) as Data;
 }
 
+/** The same, but a key that a task has already stays as it is. */
+export function withInheritedHeaders<Data extends CanvasData>(
+  node: Data,
+  headers: Readonly<Record<string, JsonValue>> | undefined,
+): Data {
+  if (headers === undefined) return node;
+  return mapCanvas(node, (at) =>
+    at.kind === 'task' ? withOptions(at, { headers: { ...headers, ...at.options?.headers } }) : at,
+  ) as Data;
+}
+
 /** A frozen copy of data that somebody else made. The values of arguments and headers are shared, not copied. */
 export function copyCanvas(data: CanvasData): CanvasData {
   return mapCanvas(data, (node) => {

@@ -12,6 +12,7 @@ import type { EngineLog } from '../execution/engine-log.js';
 import type { HookRunner } from '../execution/hook-runner.js';
 import { NodeProcessor } from '../execution/node-processor.js';
 import { CallbackRelease } from '../execution/publish-callbacks.js';
+import { Replacement } from '../execution/replacement.js';
 import type { Revocation } from '../execution/revocation.js';
 import { RunningAttempts } from '../execution/running-attempts.js';
 import { TaskProcessor } from '../execution/task-processor.js';
@@ -179,12 +180,16 @@ export class WorkerRuntime {
   }
 
   #taskProcessor(): TaskProcessor {
-    const { registry, ledger, reader, options, clock, random, log, hooks } = this.engine;
+    const { registry, ledger, reader, publisher, revocation, options, clock, random, log, hooks } =
+      this.engine;
+    const stopping = this.#stopping.signal;
+    const context = () => this.engine.compileContext();
     return new TaskProcessor({
       registry,
       ledger,
       reader,
       hooks,
+      replacement: new Replacement({ ledger, publisher, revocation, context, clock, log, stopping }),
       running: this.running,
       trackCurrentTask: options.worker.currentTask,
       defaults: { softMs: options.defaults.softTimeLimitMs, hardMs: options.defaults.timeLimitMs },
@@ -193,7 +198,7 @@ export class WorkerRuntime {
       clock,
       random,
       log,
-      stopping: this.#stopping.signal,
+      stopping,
     });
   }
 

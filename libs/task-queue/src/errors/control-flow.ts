@@ -44,6 +44,16 @@ export class IgnoreResult extends ControlFlow {
   }
 }
 
+/** Ends this attempt and puts a canvas in the task's place. `task.replace()` throws it. */
+export class ReplaceTask extends ControlFlow {
+  constructor(
+    /** The canvas as plain data. */
+    readonly canvas: object,
+  ) {
+    super('the task is replaced by another canvas');
+  }
+}
+
 /** Whether something thrown steers a task rather than fails it; works across two copies of the package. */
 export function isControlFlow(thrown: unknown): thrown is ControlFlow {
   return typeof thrown === 'object' && thrown !== null && CONTROL in thrown;

@@ -6,6 +6,7 @@ import type { TaskEnvelope } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';
 import type { TimerClock } from '../primitives/clock.js';
 import { ItemRun } from './item-run.js';
+import { checkReplacement } from './replacement.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
 import { TaskContext, type TaskLogger, taskStorage } from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
@@ -142,6 +143,7 @@ export class Attempt {
       signal: () => this.#signal,
       logger: () => this.#logger(),
       progress: (meta) => this.#progress(meta),
+      replacement: (canvas) => checkReplacement(delivery.id, item, canvas),
     });
   }
 

@@ -48,7 +48,7 @@ export class Revocation {
     const { queue = CANVAS_QUEUE } = snapshot;
     await this.ledger.markRevoked(id, this.#ttl(id, queue));
     if (queue === CANVAS_QUEUE) await this.revokeBelow(id, { terminate });
-    else await this.#revokeTask({ queue, id });
+    else await this.#revokeTask({ queue, id }, { terminate });
     await this.control.send({ revoke: id, terminate });
     return true;
   }
@@ -59,15 +59,25 @@ export class Revocation {
       for (const child of page) {
         if (child.id.endsWith('.sentinel')) continue;
         if (child.queue === CANVAS_QUEUE) await this.revokeBelow(child.id, options);
-        else await this.#revokeTask(child);
+        else await this.#revokeTask(child, options);
       }
     }
   }
 
+  /** Revokes the canvas that has taken a task's place, if it is there. */
+  async revokeReplacement(id: string, options: Required<RevokeOptions>): Promise<void> {
+    await this.revoke(id, options).catch((error: unknown) => {
+      if (!(error instanceof ResultUnknownError)) throw error;
+    });
+  }
+
   /** The record first: a task that is out of its queue without one would count as removed by hand. */
-  async #revokeTask({ queue, id }: JobRef): Promise<void> {
-    const name = await this.jobs.nameOf({ queue, id });
-    if (name === undefined) return;
+  async #revokeTask({ queue, id }: JobRef, options: Required<RevokeOptions>): Promise<void> {
+    const task = await this.jobs.find({ queue, id });
+    if (task === undefined) return;
+    const { name, replacedBy } = task;
+    // Its end is the end of the canvas in its place; its worker sees to one that is on its way.
+    if (replacedBy !== undefined) return this.revokeReplacement(replacedBy.id, options);
     const failure = failureOfRevoked(id, name, queue);
     await this.ledger.writeFailure(id, failure, this.#ttl(id, queue));
     // It runs, or has ended in this moment: what it comes to is what counts.

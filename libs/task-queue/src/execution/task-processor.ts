@@ -1,6 +1,6 @@
 import type { Ledger, Holder } from '../backend/ledger.js';
 import type { Delivery, Verdict } from '../backend/delivery.js';
-import { isControlFlow, IgnoreResult } from '../errors/control-flow.js';
+import { isControlFlow, IgnoreResult, ReplaceTask } from '../errors/control-flow.js';
 import {
   TaskExpiredError,
   TaskRevokedError,
@@ -8,6 +8,7 @@ import {
   UnserializableResultError,
   WorkerLostError,
 } from '../errors/task.errors.js';
+import type { CanvasData } from '../canvas/canvas-data.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
 import { decodeTask, type InputRef, retriesMade, type TaskEnvelope, withRetry } from '../flow/envelope.js';
 import { parentOf } from '../flow/ids.js';
@@ -22,6 +23,7 @@ import type { EngineLog } from './engine-log.js';
 import { failureRecord } from './failure-record.js';
 import type { HookRunner } from './hook-runner.js';
 import type { CurrentItem, ItemRun } from './item-run.js';
+import type { ReplacedEnd, Replacement } from './replacement.js';
 import { resolveInput } from './resolve-input.js';
 import type { RunningAttempts } from './running-attempts.js';
 import { untilStored } from './until-stored.js';
@@ -32,6 +34,7 @@ export interface TaskProcessorDeps {
   readonly ledger: Ledger;
   readonly reader: TaskReader;
   readonly hooks: HookRunner;
+  readonly replacement: Replacement;
   readonly running: RunningAttempts;
   readonly defaults: Limits;
   /** Whether `currentTask()` works. */
@@ -55,6 +58,8 @@ type Outcome =
       readonly error: unknown;
     }
   | { readonly kind: 'failed'; readonly error: unknown }
+  /** A canvas takes the task's place. */
+  | { readonly kind: 'replaced'; readonly canvas: CanvasData }
   /** The worker stops: the attempt is given back and counts as nothing. */
   | { readonly kind: 'returned' }
   /** Somebody else owns the task by now: nothing that this attempt says is heard. */
@@ -87,7 +92,8 @@ export class TaskProcessor {
     if (definition === undefined) {
       return this.#settleFailure(delivery, envelope, new UnknownTaskError(delivery.name, delivery.queue));
     }
-    const refusal = this.#refuse(delivery, envelope);
+    const { replaced } = envelope;
+    const refusal = replaced === undefined ? this.#refuse(delivery, envelope) : undefined;
     if (refusal !== undefined) return this.#settleFailure(delivery, envelope, refusal);
     let { args } = envelope;
     if (envelope.input !== undefined) {
@@ -96,6 +102,10 @@ export class TaskProcessor {
       } catch {
         return { do: 'give-back' }; // only while stopping: the store did not answer
       }
+    }
+    if (replaced !== undefined) {
+      const end = await this.deps.replacement.resume(delivery, envelope, replaced);
+      return this.#settleReplaced(delivery, definition, envelope, args, end);
     }
     const attempt = this.#begin(delivery, definition, envelope, args);
     let outcome: Outcome;
@@ -174,7 +184,12 @@ export class TaskProcessor {
     const { interruption } = attempt;
     if (interruption?.by === 'lost-lock') return { kind: 'superseded' };
     if (interruption?.by === 'shutdown') return { kind: 'returned' };
-    if (isControlFlow(thrown) && thrown instanceof IgnoreResult) return { kind: 'succeeded', value: null };
+    if (isControlFlow(thrown)) {
+      if (thrown instanceof IgnoreResult) return { kind: 'succeeded', value: null };
+      if (thrown instanceof ReplaceTask && interruption?.by !== 'revoked') {
+        return { kind: 'replaced', canvas: thrown.canvas as CanvasData };
+      }
+    }
     // A handler that was told to end by its limit usually rejects with what its last await made of the signal.
     const error =
       interruption?.by === 'revoked' || (interruption?.by === 'limit' && isAbort(thrown))
@@ -216,6 +231,10 @@ export class TaskProcessor {
         return this.#settleRetry(delivery, reached, failing, outcome);
       case 'failed':
         return this.#settleFailure(delivery, failing, outcome.error);
+      case 'replaced':
+        return this.deps.replacement
+          .begin(delivery, envelope, outcome.canvas)
+          .then((end) => this.#settleReplaced(delivery, definition, envelope, args, end));
       case 'returned':
         return items === undefined ? { do: 'give-back' } : this.#giveBack(delivery, reached);
       case 'superseded':
@@ -248,6 +267,24 @@ export class TaskProcessor {
     const verdict: Verdict = { do: 'complete', value: ignored ? null : value };
     if (this.deps.registry.hooksOf(delivery.name, 'success').length === 0) return verdict;
     return this.#release(() => this.deps.hooks.publish(delivery, 'success', { args })).then(() => verdict);
+  }
+
+  /** A replaced task ends as the canvas in its place did, with hooks of its own. */
+  #settleReplaced(
+    delivery: Delivery,
+    definition: TaskDefinition,
+    envelope: TaskEnvelope,
+    args: readonly JsonValue[],
+    replaced: ReplacedEnd,
+  ): Verdict | Promise<Verdict> {
+    switch (replaced.end) {
+      case 'value':
+        return this.#settleSuccess(delivery, definition, envelope, args, replaced.value);
+      case 'failure':
+        return this.#storeFailure(delivery, replaced.failure);
+      case 'none':
+        return replaced.verdict;
+    }
   }
 
   async #settleRetry(
@@ -283,9 +320,13 @@ export class TaskProcessor {
     return { do: 'retry', delayMs: decision.delayMs, ...shown(failure) };
   }
 
-  async #settleFailure(delivery: Delivery, call: Call, error: unknown): Promise<Verdict> {
-    const { ledger, clock, log, stopping, registry, hooks } = this.deps;
-    const failure = failureRecord(delivery, call.args, error, clock.wallMs(), call.index);
+  #settleFailure(delivery: Delivery, call: Call, error: unknown): Promise<Verdict> {
+    const nowMs = this.deps.clock.wallMs();
+    return this.#storeFailure(delivery, failureRecord(delivery, call.args, error, nowMs, call.index));
+  }
+
+  async #storeFailure(delivery: Delivery, failure: TaskFailure): Promise<Verdict> {
+    const { ledger, log, stopping, registry, hooks } = this.deps;
     // A task that stands alone is over with this; the record of one inside a canvas leaves with the canvas.
     const ttlMs = parentOf(delivery.id) === undefined ? this.deps.resultExpiresMs(delivery.queue) : undefined;
     try {

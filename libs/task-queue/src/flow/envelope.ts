@@ -45,6 +45,18 @@ export interface TaskEnvelope {
   /** What the first items returned, in attempts that did not get to the end of the list. */
   readonly done?: readonly JsonValue[];
   readonly retried?: RetryCount;
+  readonly replaced?: ReplacedNote;
+}
+
+/**
+ * A canvas has taken the task's place; the handler is not called any more. `adding` means that a crash may have come
+ * between the note and the deed.
+ */
+export interface ReplacedNote {
+  readonly state: 'adding' | 'added';
+  readonly by: { readonly queue: string; readonly id: string };
+  /** As long as it may have to be added again. */
+  readonly canvas?: CanvasData;
 }
 
 /**

@@ -9,7 +9,8 @@ import { randomFillSync } from 'node:crypto';
  * the same ids.
  *
  * Callbacks, errbacks and hooks that a node releases are canvases of their own, named after the node that
- * released them: `<node>.link.0`, `<node>.errback.0`. A fixed name is what makes releasing them twice harmless.
+ * released them: `<node>.link.0`, `<node>.errback.0`. A fixed name is what makes releasing them twice harmless. The same
+ * holds for the canvas that takes a running task's place: `<task>.replacement.0`.
  *
  * The unit of placement is a canvas: all of its keys lie under one hash tag, `{<prefix>:<shard>}`. The shard
  * is part of a generated id (`<shard>~<random>`), and follows from a hash of an id that the caller chose, so a
@@ -46,7 +47,11 @@ export function childId(node: string, child: ChildName): string {
   return `${node}.${child}`;
 }
 
-export function releasedId(node: string, kind: 'link' | 'errback' | 'hook', index: number): string {
+export function releasedId(
+  node: string,
+  kind: 'link' | 'errback' | 'hook' | 'replacement',
+  index: number,
+): string {
   return `${node}.${kind}.${index}`;
 }
 
@@ -68,7 +73,7 @@ export function memberIndex(id: string): number {
   return Number(id.slice(id.lastIndexOf('.') + 1));
 }
 
-const RELEASED = /^.*\.(?:link|errback|hook)\.\d+/;
+const RELEASED = /^.*\.(?:link|errback|hook|replacement)\.\d+/;
 
 /** The id of the canvas that a node or task belongs to. */
 export function rootOf(id: string): string {

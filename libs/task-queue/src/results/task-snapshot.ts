@@ -97,7 +97,8 @@ function jobSnapshot(id: string, reply: Extract<TaskReply, { source: 'job' }>): 
 function runningState(place: string, job: JobFields): TaskState {
   if (job.node !== undefined)
     return job.node.values + job.node.failures > 0 || place === 'active' ? 'STARTED' : 'PENDING';
-  if (place === 'active') return 'STARTED';
+  // A task that waits for children is one whose place a canvas has taken.
+  if (place === 'active' || place === 'waiting-children') return 'STARTED';
   return job.attemptsMade > 0 ? 'RETRY' : 'PENDING';
 }
 

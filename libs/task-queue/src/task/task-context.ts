@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { RetryTask } from '../errors/control-flow.js';
+import { ReplaceTask, RetryTask } from '../errors/control-flow.js';
 import { OutsideTaskError } from '../errors/result.errors.js';
 import type { Duration } from '../primitives/duration.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -20,6 +20,14 @@ export interface WorkflowPosition {
   readonly position: string;
 }
 
+/** A canvas that misses nothing: a complete signature, chain, group or chord. */
+export interface CompleteCanvas {
+  /** For the type checker only. */
+  readonly '~types': { readonly missing: (args: []) => void };
+  /** The canvas as plain data. */
+  toJSON(): object;
+}
+
 /** What the execution hands to a context. */
 export interface TaskContextInit {
   readonly id: string;
@@ -35,6 +43,8 @@ export interface TaskContextInit {
   readonly signal: () => AbortSignal;
   readonly logger: () => TaskLogger;
   readonly progress: (meta: JsonValue) => Promise<void>;
+  /** Checks a canvas that is to take the task's place. */
+  readonly replacement: (canvas: CompleteCanvas) => object;
 }
 
 /**
@@ -115,6 +125,19 @@ export class TaskContext {
   /** Ends this attempt and asks for another one. Never returns. @throws RetryTask */
   retry(options: { countdown?: Duration; error?: unknown; maxRetries?: number } = {}): never {
     throw new RetryTask(options);
+  }
+
+  /**
+   * Ends this attempt and puts a canvas in the task's place: the task comes to what the canvas comes to, under its own
+   * id, with its own callbacks and its own place in the canvas around it. The task's headers go along.
+   *
+   * The canvas is published once, also when the worker dies in the middle. Never returns.
+   *
+   * @throws ReplaceTask
+   * @throws InvalidCanvasError, UnserializableArgumentError when the canvas cannot be published
+   */
+  replace(canvas: CompleteCanvas): never {
+    throw new ReplaceTask(this.#init.replacement(canvas));
   }
 }
 

@@ -23,6 +23,7 @@ export function makeContext(init: Partial<TaskContextInit> = {}): TaskContext {
     signal: () => new AbortController().signal,
     logger: () => ({ log: ignore, warn: ignore, error: ignore, debug: ignore }),
     progress: async () => undefined,
+    replacement: (canvas) => canvas.toJSON(),
     ...init,
   });
 }
