@@ -1,9 +1,10 @@
 import type { JobRef } from '../backend/job-ref.js';
-import type { JobStore } from '../backend/job-store.js';
+import type { FoundTask, JobStore } from '../backend/job-store.js';
 import type { Stage } from '../backend/ledger.js';
 import type { JobFields, TaskReply } from '../backend/task-reply.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
+import type { TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
 import { keyOf, type MemoryJob } from './memory-job.js';
@@ -20,8 +21,11 @@ export class MemoryJobs implements JobStore {
     return this.#throughParent(id, kept);
   }
 
-  async nameOf(ref: JobRef): Promise<string | undefined> {
-    return this.store.job(ref)?.name;
+  async find(ref: JobRef): Promise<FoundTask | undefined> {
+    const job = this.store.job(ref);
+    if (job === undefined) return undefined;
+    const { replaced } = JSON.parse(job.data) as Partial<TaskEnvelope>;
+    return { name: job.name, ...(replaced === undefined ? {} : { replacedBy: replaced.by }) };
   }
 
   async withdraw(ref: JobRef): Promise<boolean> {

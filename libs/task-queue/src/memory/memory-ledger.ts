@@ -26,8 +26,8 @@ export class MemoryLedger implements Ledger {
     };
   }
 
-  async readChild(child: JobRef): Promise<ChildRecord> {
-    const node = this.#node(parentOf(child.id) ?? '');
+  async readChild(child: JobRef, parent?: JobRef): Promise<ChildRecord> {
+    const node = parent ? this.store.job(parent) : this.#node(parentOf(child.id) ?? '');
     const key = keyOf(child);
     const value = node?.values.get(key);
     if (value !== undefined) return { end: 'succeeded', value: JSON.parse(value) as JsonValue };
