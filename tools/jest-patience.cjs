@@ -1,3 +1,3 @@
 /* global jest */
 // A limit for each project on its own: Jest reads `testTimeout` for all projects together only.
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);

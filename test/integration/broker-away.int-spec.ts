@@ -256,7 +256,7 @@ describe('Redis in the middle of a run', () => {
     );
     expect(proxy.cuts['lose-answer']).toBeGreaterThan(5);
     expect(proxy.cuts['lose-command']).toBeGreaterThan(5);
-  }, 60_000);
+  }, 240_000);
 });
 
 describe('at the worst moment', () => {

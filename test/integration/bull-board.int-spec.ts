@@ -14,7 +14,7 @@ import {
 } from 'nestjs-task-queue';
 import { type TestApp, until, useApps } from '../support/app-fixture.js';
 
-const WITHIN_MS = 20_000;
+const WITHIN_MS = 60_000;
 const fixture = useApps();
 
 /** Opened by a test when handlers may go on. */

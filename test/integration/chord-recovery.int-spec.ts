@@ -22,7 +22,7 @@ import {
 } from 'nestjs-task-queue';
 import { Runs, type TestApp, until, useApps } from '../support/app-fixture.js';
 
-const WITHIN_MS = 10_000;
+const WITHIN_MS = 60_000;
 
 class ContractError extends Error {
   override readonly name = 'ContractError';

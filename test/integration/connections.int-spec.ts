@@ -19,7 +19,7 @@ import {
 } from 'nestjs-task-queue';
 import { redisUrl, Runs, type TestApp, uniquePrefix, useApps } from '../support/app-fixture.js';
 
-const WITHIN_MS = 15_000;
+const WITHIN_MS = 60_000;
 
 @Injectable()
 class ReportTasks {

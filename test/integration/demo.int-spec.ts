@@ -272,7 +272,7 @@ describe('health', () => {
     expect(health.body).toMatchObject({ status: 'error', details: { 'task-queue': { status: 'down' } } });
     await demo.http.get('/health/ready').expect(503);
     await demo.http.get('/health/live').expect(200);
-  }, 20_000);
+  }, 240_000);
 });
 
 describe('the compiled demo', () => {
@@ -283,7 +283,7 @@ describe('the compiled demo', () => {
   };
   beforeAll(async () => {
     build = await DemoBuild.make();
-  }, 60_000);
+  }, 240_000);
   afterAll(() => build?.remove());
 
   it('comes to the same numbers when a worker is killed', async () => {
@@ -310,7 +310,7 @@ describe('the compiled demo', () => {
     expect(rest.executions).toBeGreaterThanOrEqual(members ?? Number.NaN);
     const reasons = /MISSING_LICENCE_TEXT \d+/;
     expect(reasons.exec(killed.stdout)?.[0]).toBe(reasons.exec(quiet.stdout)?.[0]);
-  }, 90_000);
+  }, 240_000);
 
   it('takes everything with it that it started', async () => {
     const env = { REDIS_URL: redisUrl(), REPORTS_DIR: await apps.folder() };
@@ -321,13 +321,13 @@ describe('the compiled demo', () => {
     const { code, stderr } = await demo.ended;
     expect({ code, stderr }).toEqual({ code: 130, stderr: '\ndemo: stopped by SIGINT\n' });
     for (const pid of [first, second]) expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');
-  }, 60_000);
+  }, 240_000);
 
   it('refuses what it does not know', async () => {
     const { code, stderr } = await built().start('demo/main.js', ['--kill-all'], {}).ended;
     expect(code).toBe(2);
     expect(stderr).toContain('usage: npm run demo');
-  }, 30_000);
+  }, 240_000);
 
   it('has a worker without HTTP that stays, and goes when it is told to', async () => {
     const env = { REDIS_URL: redisUrl(), QUEUE_PREFIX: apps.prefix(), ROLE: 'worker' };
@@ -337,7 +337,7 @@ describe('the compiled demo', () => {
     const { signal, stdout } = await worker.ended;
     expect(signal).toBe('SIGTERM');
     expect(stdout).not.toContain('Listening');
-  }, 30_000);
+  }, 240_000);
 
   it('tells what is missing in the environment', async () => {
     const { code, stdout, stderr } = await built().start('main.js', [], { ROLE: 'worker' }).ended;
@@ -345,5 +345,5 @@ describe('the compiled demo', () => {
     expect(stderr).toBe(
       'The environment cannot be used:\n  REDIS_URL: expected a URL such as redis://localhost:6379, found nothing\n',
     );
-  }, 30_000);
+  }, 240_000);
 });

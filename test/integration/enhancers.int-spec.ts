@@ -53,7 +53,7 @@ import { z } from 'zod';
 import { Runs, type TestApp, until, useApps } from '../support/app-fixture.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
-const WITHIN_MS = 15_000;
+const WITHIN_MS = 60_000;
 const SOON = { maxRetries: 5, backoff: { type: 'fixed', delay: 5 } } as const;
 const fixture = useApps();
 

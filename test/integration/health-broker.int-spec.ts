@@ -296,7 +296,7 @@ describe('a Redis that does not answer', () => {
     await redis.restart();
     await status(app, 'up');
     await until(async () => (await healthOf(app).check()).status === 'up', 'everything to be up', 30_000);
-  }, 60_000);
+  }, 240_000);
 
   it('is down, with the reason, while it reads its data back in', async () => {
     const redis = await privateRedis(
@@ -321,7 +321,7 @@ describe('a Redis that does not answer', () => {
     expect(said).toMatch(/^Redis is loading its data \([\d.]+ %\)$/);
     await restarted;
     await status(app, 'up');
-  }, 60_000);
+  }, 240_000);
 
   it('is down when there is none, without a word that it ever was', async () => {
     const app = await boot('redis://127.0.0.1:1');

@@ -220,7 +220,7 @@ describe('who serves what', () => {
     expect(await reasons(producer)).toEqual(['queue slow: 1 tasks wait, and no worker serves it']);
     worker.get(Tasks).release();
     await closing;
-  }, 60_000);
+  }, 240_000);
 
   it('forgets a worker that has died', async () => {
     const prefix = uniquePrefix();

@@ -51,7 +51,7 @@ afterEach(async () => {
   await fixture.closeAll();
   await Promise.all(proxies.splice(0).map((proxy) => proxy.close()));
   await Promise.all(redises.splice(0).map((redis) => redis.end()));
-}, 60_000);
+}, 240_000);
 
 const boot = (
   health: HealthOptions,
@@ -109,7 +109,7 @@ describe('workers that do their work', () => {
     expect((await healthOf(app).liveness()).status).toBe('up');
     app.get(Tasks).release();
     await untilMoving(app, 'slow');
-  }, 60_000);
+  }, 240_000);
 
   it('say which tasks and queues they serve; a producer serves none', async () => {
     const app = await boot({});
@@ -169,7 +169,7 @@ describe('a worker that stopped consuming', () => {
     await app.runs.reached('while it is stuck', 1, 30_000);
     await until(async () => (await healthOf(app).liveness()).status === 'up', 'it to be alive', 30_000);
     expect((await healthOf(app).check()).status).toBe('up');
-  }, 90_000);
+  }, 240_000);
 
   it('is down when a slot stays free because what became of a task cannot be stored', async () => {
     const proxy = await StallingProxy.start(redisUrl());
@@ -187,7 +187,7 @@ describe('a worker that stopped consuming', () => {
     await until(stuck, 'the queue to be stuck', 30_000);
     proxy.resume();
     await untilMoving(app, 'slow');
-  }, 90_000);
+  }, 240_000);
 
   it('is not, when only its blocking connection goes silent: BullMQ makes itself another one', async () => {
     const proxy = await StallingProxy.start(redisUrl());
@@ -199,7 +199,7 @@ describe('a worker that stopped consuming', () => {
     await tasksOf(app).note.delay('after');
     await app.runs.reached('after', 1, 30_000);
     expect((await healthOf(app).workers()).status).toBe('up');
-  }, 60_000);
+  }, 240_000);
 
   it('is down, and not dead, while it is paused; dead when it has ended', async () => {
     const app = await boot({});
@@ -217,7 +217,7 @@ describe('a worker that stopped consuming', () => {
       status: 'down',
       reasons: ['queue default: its worker has ended'],
     });
-  }, 30_000);
+  }, 240_000);
 });
 
 describe('a process', () => {
@@ -243,7 +243,7 @@ describe('a process', () => {
     await tasksOf(app).note.delay('after');
     await app.runs.reached('after');
     expect((await healthOf(app).workers()).status).toBe('up');
-  }, 60_000);
+  }, 240_000);
 
   it('is degraded after its event loop was blocked, and recovers', async () => {
     const app = await boot({ workers: { eventLoopLag: { degraded: '500ms', down: '60s' } } });
@@ -255,7 +255,7 @@ describe('a process', () => {
     });
     expect((await details(app)).eventLoopLagMs).toBeGreaterThan(1_000);
     await until(async () => (await healthOf(app).workers()).status === 'up', 'it to recover', 40_000);
-  }, 60_000);
+  }, 240_000);
 
   it('is not ready from the beginning of its shutdown on, and alive', async () => {
     const app = await boot({});
@@ -269,5 +269,5 @@ describe('a process', () => {
     app.get(Tasks).release();
     await closing;
     expect((await healthOf(app).check()).status).toBe('down');
-  }, 30_000);
+  }, 240_000);
 });

@@ -29,9 +29,9 @@ const MEMBERS = 20;
 const WORKERS = 3;
 /** Chords that are under way at a time, so that every kill hits some of them at every stage. */
 const UNDER_WAY = 30;
-const PUBLISHING_MS = 35_000;
+const PUBLISHING_MS = 150_000;
 /** A whole run, with all waiting for locks to run out. */
-const WITHIN_MS = 55_000;
+const WITHIN_MS = 180_000;
 
 const RECOVERIES = { ErrbackOnly, CallbackWithSuccesses, CallbackWithOutcomes } as const;
 type RecoveryName = keyof typeof RECOVERIES;

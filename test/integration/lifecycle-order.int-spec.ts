@@ -22,7 +22,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Task, TaskQueueModule, type TaskQueueModuleOptions, WorkflowService } from 'nestjs-task-queue';
 import { LogLines, redisUrl, Runs, uniquePrefix, until, useApps } from '../support/app-fixture.js';
 
-const WITHIN_MS = 20_000;
+const WITHIN_MS = 60_000;
 const fixture = useApps();
 
 /** What stood in the way of a hook, and was opened by the test. */

@@ -26,7 +26,7 @@ import {
 import { redisUrl, Runs, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
 import { CuttingProxy } from '../support/proxy.js';
 
-const WITHIN_MS = 15_000;
+const WITHIN_MS = 60_000;
 const fixture = useApps();
 
 class Declined extends Error {}

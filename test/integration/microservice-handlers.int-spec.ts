@@ -52,7 +52,7 @@ import {
 } from 'nestjs-task-queue/microservice';
 import { type AppSpec, Runs, type TestApp, until, useApps } from '../support/app-fixture.js';
 
-const WITHIN_MS = 15_000;
+const WITHIN_MS = 60_000;
 const fixture = useApps();
 
 /** Boots a standalone microservice. */

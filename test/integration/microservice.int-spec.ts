@@ -32,7 +32,7 @@ import {
 } from '../support/app-fixture.js';
 import { CuttingProxy } from '../support/proxy.js';
 
-const WITHIN_MS = 15_000;
+const WITHIN_MS = 60_000;
 const fixture = useApps();
 
 @Injectable()

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Task, type TaskQueueModuleOptions, WorkflowService } from 'nestjs-task-queue';
 import { redisUrl, Runs, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
 
-const WITHIN_MS = 20_000;
+const WITHIN_MS = 60_000;
 const fixture = useApps();
 
 /** Opened by a test when handlers may go on. */

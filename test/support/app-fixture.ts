@@ -32,7 +32,7 @@ export function uniquePrefix(about = 'test'): string {
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  withinMs = 15_000,
+  withinMs = 60_000,
 ): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await condition())) {
