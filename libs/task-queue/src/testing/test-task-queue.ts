@@ -174,6 +174,11 @@ export class TestTaskQueue {
       }));
   }
 
+  /** Whether nothing waits, is delayed or runs: no task, no join of a canvas and no hook. */
+  get idle(): boolean {
+    return this.#server.stores.every((store) => store.unfinished().next().done === true);
+  }
+
   /**
    * Lets attempts of a task fail in place of running their handler: the next one, or those that the options name.
    *

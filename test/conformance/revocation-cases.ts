@@ -1,0 +1,90 @@
+import { type Fluent, until, useStage, type World } from './world.js';
+
+/** What a revocation does, wherever it meets a task. */
+export function revocationCases(world: World): void {
+  describe('a revocation', () => {
+    const it_ = useStage(world, { queues: { narrow: { concurrency: 1 } } });
+    const stage = () => it_.stage;
+    const call = (...args: Parameters<typeof it_.stage.call>) => stage().call(...args);
+    const errback = (label: string) => call('keep', label);
+
+    /** Holds the queue `narrow`, so that what comes after waits. */
+    async function block() {
+      const blocker = await stage().publish(call('held', 'gate'));
+      await until(() => stage().diary.count('held gate') === 1, 'the queue is blocked');
+      return blocker;
+    }
+
+    it('of what waits: it never starts, its errback and hook run once', async () => {
+      const blocker = await block();
+      const waiting = await stage().publish(call('waits').linkError(errback('E')), { queue: 'narrow' });
+      expect(await waiting.revoke()).toBe(true);
+      stage().diary.open('gate');
+      await blocker.get();
+      await stage().app.quiet();
+      expect(await waiting.state()).toBe('REVOKED');
+      await expect(waiting.get()).rejects.toMatchObject({ code: 'TASK_REVOKED' });
+      expect([...stage().diary.entries].sort()).toEqual(['E', 'held gate', 'revoked hook revoked']);
+    });
+
+    it('of what is delayed', async () => {
+      const handle = await stage().publish(call('note', 'never'), { countdown: '1h' });
+      expect(await handle.revoke()).toBe(true);
+      expect(await handle.failure()).toMatchObject({ reason: 'revoked' });
+      await stage().app.quiet();
+      expect(stage().diary.entries).toEqual([]);
+    });
+
+    it('of what runs: it may finish', async () => {
+      const running = await block();
+      expect(await running.revoke()).toBe(true);
+      stage().diary.open('gate');
+      expect(await running.get()).toBe('gate');
+    });
+
+    it('of what runs, with terminate: its signal aborts and it is not tried again', async () => {
+      const running = await block();
+      await running.revoke({ terminate: true });
+      await expect(running.get()).rejects.toMatchObject({ code: 'TASK_REVOKED' });
+      await stage().app.quiet();
+      expect(stage().diary.count('held gate')).toBe(1);
+    });
+
+    it('of a canvas: later members and the body never run, the errback runs once', async () => {
+      const members = ['gate', 'other', 'third'].map((door) => call('held', door));
+      const chord = stage().workflows.chord(
+        members as never,
+        call('note', 'body') as never,
+      ) as unknown as Fluent;
+      const handle = await stage().publish(chord.linkError(errback('E')));
+      await until(() => stage().diary.count('held gate') === 1, 'the first member runs');
+      expect(await handle.revoke({ terminate: true })).toBe(true);
+      await expect(handle.get()).rejects.toMatchObject({ code: 'TASK_REVOKED' });
+      await stage().app.quiet();
+      expect(await handle.state()).toBe('REVOKED');
+      expect(stage().diary.entries).toEqual(['held gate', 'E']);
+      expect(stage().diary.payloads).toMatchObject([{ reason: 'revoked' }]);
+    });
+
+    it('of a chain between two steps: the next one is not begun', async () => {
+      const chain = stage().workflows.chain(...([call('held', 'gate'), call('note', 'next')] as never));
+      const handle = await stage().publish(chain);
+      await until(() => stage().diary.count('held gate') === 1, 'the first step runs');
+      await handle.revoke();
+      stage().diary.open('gate');
+      await handle.get({ propagate: false });
+      await stage().app.quiet();
+      expect(await handle.state()).toBe('REVOKED');
+      expect(stage().diary.entries).toEqual(['held gate']);
+    });
+
+    it('of what is over, or never was', async () => {
+      const handle = await stage().run(call('echo', 1));
+      expect(await handle.revoke()).toBe(false);
+      expect(await handle.state()).toBe('SUCCESS');
+      await expect(stage().workflows.result('0~never').revoke()).rejects.toMatchObject({
+        code: 'RESULT_UNKNOWN',
+      });
+    });
+  });
+}

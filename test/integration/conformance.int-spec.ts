@@ -1,0 +1,22 @@
+/** The conformance suite on a real Redis; test/unit/testing/conformance.spec.ts runs it without one. */
+import { canvasCases } from '../conformance/canvas-cases.js';
+import { revocationCases } from '../conformance/revocation-cases.js';
+import { taskCases } from '../conformance/task-cases.js';
+import type { World } from '../conformance/world.js';
+import { startApp } from '../support/canvas-runner.js';
+
+const redis: World = {
+  start: async (providers, options) => {
+    const app = await startApp(providers, options);
+    return {
+      workflows: app.workflows,
+      get: (type) => app.module.get(type),
+      quiet: () => app.quiet('narrow'),
+      close: () => app.close(),
+    };
+  },
+};
+
+taskCases(redis);
+canvasCases(redis);
+revocationCases(redis);

@@ -1,0 +1,42 @@
+/** The conformance suite without Redis; test/integration/conformance.int-spec.ts runs it with one. */
+import { setImmediate as turn } from 'node:timers/promises';
+import { canvasCases } from '../../conformance/canvas-cases.js';
+import { revocationCases } from '../../conformance/revocation-cases.js';
+import { taskCases } from '../../conformance/task-cases.js';
+import { until, type World } from '../../conformance/world.js';
+import { startMemoryApp } from '../../support/memory-app.js';
+
+jest.setTimeout(30_000);
+
+/** Goes by the machine's time and runs what is due as soon as it is, as workers do. */
+const memory: World = {
+  start: async (providers, options) => {
+    const { connection: _none, ...rest } = options;
+    const app = await startMemoryApp(providers, {
+      ...rest,
+      mode: 'stepwise',
+      clock: 'system',
+      stuckAfter: '1m',
+      patience: '10ms',
+      maxSteps: 100_000,
+    });
+    let isOpen = true;
+    const worker = (async () => {
+      for (; isOpen; await turn()) await app.queue.drain();
+    })();
+    return {
+      workflows: app.workflows,
+      get: (type) => app.module.get(type),
+      quiet: () => until(() => app.queue.idle, 'nothing is left to do'),
+      close: async () => {
+        isOpen = false;
+        await app.close();
+        await worker;
+      },
+    };
+  },
+};
+
+taskCases(memory);
+canvasCases(memory);
+revocationCases(memory);
