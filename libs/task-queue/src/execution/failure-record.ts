@@ -15,6 +15,14 @@ const REASONS: Readonly<Record<string, FailureReason>> = {
   TASK_REMOVED: 'removed',
 };
 
+/** What was called when a task failed. */
+export interface CallMade {
+  readonly args: readonly JsonValue[];
+  /** Of which item of a list. */
+  readonly index?: number | undefined;
+  readonly headers?: Readonly<Record<string, JsonValue>> | undefined;
+}
+
 /** How many members' failures a composite's record holds itself; the rest is read from its node. */
 export const FAILURES_IN_RECORD = 50;
 
@@ -24,7 +32,7 @@ export function failureRecord(
   args: readonly JsonValue[],
   thrown: unknown,
   nowMs: number,
-  item?: number,
+  { index: item, headers }: Partial<CallMade> = {},
 ): TaskFailure {
   return {
     request: {
@@ -32,6 +40,7 @@ export function failureRecord(
       name: delivery.name,
       args,
       ...(item === undefined ? {} : { item }),
+      ...(headers === undefined ? {} : { headers }),
       queue: delivery.queue,
       attempt: delivery.activations,
       workflowId: rootOf(delivery.id),

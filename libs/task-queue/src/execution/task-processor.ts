@@ -20,9 +20,9 @@ import type { TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { Attempt, type Limits } from './attempt.js';
 import type { EngineLog } from './engine-log.js';
-import { failureRecord } from './failure-record.js';
+import { type CallMade, failureRecord } from './failure-record.js';
 import type { HookRunner } from './hook-runner.js';
-import type { CurrentItem, ItemRun } from './item-run.js';
+import type { ItemRun } from './item-run.js';
 import type { ReplacedEnd, Replacement } from './replacement.js';
 import { resolveInput } from './resolve-input.js';
 import type { RunningAttempts } from './running-attempts.js';
@@ -64,9 +64,6 @@ type Outcome =
   | { readonly kind: 'returned' }
   /** Somebody else owns the task by now: nothing that this attempt says is heard. */
   | { readonly kind: 'superseded' };
-
-/** What was called when a task failed: with which arguments, and for which item of a list. */
-type Call = Pick<CurrentItem, 'args'> & Partial<CurrentItem>;
 
 /**
  * One attempt of one task, from the delivery to its verdict:
@@ -222,7 +219,7 @@ export class TaskProcessor {
     outcome: Outcome,
     items: ItemRun | undefined,
   ): Verdict | Promise<Verdict> {
-    const failing = items?.current ?? { args };
+    const failing = { args, ...items?.current, headers: envelope.headers };
     const reached = items === undefined ? envelope : { ...envelope, done: items.values };
     switch (outcome.kind) {
       case 'succeeded':
@@ -290,11 +287,11 @@ export class TaskProcessor {
   async #settleRetry(
     delivery: Delivery,
     envelope: TaskEnvelope,
-    call: Call,
+    call: CallMade,
     { decision, error }: Extract<Outcome, { kind: 'retry' }>,
   ): Promise<Verdict> {
     const { clock, ledger, log, stopping } = this.deps;
-    const failure = failureRecord(delivery, call.args, error, clock.wallMs(), call.index);
+    const failure = failureRecord(delivery, call.args, error, clock.wallMs(), call);
     const retried = withRetry(envelope.retried, decision.policy, delivery.attemptsMade);
     try {
       if (await untilStored(() => ledger.isRevoked(delivery.id), stopping, log)) {
@@ -320,9 +317,9 @@ export class TaskProcessor {
     return { do: 'retry', delayMs: decision.delayMs, ...shown(failure) };
   }
 
-  #settleFailure(delivery: Delivery, call: Call, error: unknown): Promise<Verdict> {
+  #settleFailure(delivery: Delivery, call: CallMade, error: unknown): Promise<Verdict> {
     const nowMs = this.deps.clock.wallMs();
-    return this.#storeFailure(delivery, failureRecord(delivery, call.args, error, nowMs, call.index));
+    return this.#storeFailure(delivery, failureRecord(delivery, call.args, error, nowMs, call));
   }
 
   async #storeFailure(delivery: Delivery, failure: TaskFailure): Promise<Verdict> {

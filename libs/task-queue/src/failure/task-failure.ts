@@ -35,6 +35,8 @@ export interface FailedRequest {
   readonly args: readonly JsonValue[];
   /** Of a `map`, `starmap` or chunk: the index of the item that failed, whose arguments `args` are. */
   readonly item?: number;
+  /** Headers that were published with the call, stamps among them; absent where there are none. */
+  readonly headers?: Readonly<Record<string, JsonValue>>;
   readonly queue: string;
   /** The attempt that failed, counted from 1; 0 when the task never started. */
   readonly attempt: number;
