@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Injectable, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Task, TaskQueueModule, type TaskQueueRole } from 'nestjs-task-queue';
+import { Enhanced } from './enhanced.js';
 import { REDIS_URL } from './measure.js';
 
 /** Tells how far the tasks of a run have come. */
@@ -33,6 +34,12 @@ export class BenchTasks {
 
   @Task()
   noop(): void {
+    this.progress.step();
+  }
+
+  @Task()
+  @Enhanced()
+  enhancedNoop(): void {
     this.progress.step();
   }
 

@@ -34,20 +34,27 @@ export function noOpTasks(count: number, currentTask: boolean): Comparison {
       connection.disconnect();
       return ms;
     },
-    ours: async () => {
-      const producer = await startApp('producer', new Progress());
-      const tasks = producer.get(WorkflowService).tasks(BenchTasks);
-      for (let at = 0; at < count; at += CHUNK) {
-        await Promise.all(Array.from({ length: Math.min(CHUNK, count - at) }, () => tasks.noop.delay()));
-      }
-      await producer.close();
-      const progress = new Progress();
-      const all = progress.reach(count);
-      const worker = await startApp('worker', progress, currentTask);
-      await all;
-      const ms = performance.now() - progress.started;
-      await worker.close();
-      return ms;
-    },
+    ours: () => drain(count, 'noop', currentTask),
   };
+}
+
+/** Time from the first to the last of `count` tasks that wait when the worker starts. */
+export async function drain(
+  count: number,
+  task: 'noop' | 'enhancedNoop',
+  currentTask: boolean,
+): Promise<number> {
+  const producer = await startApp('producer', new Progress());
+  const tasks = producer.get(WorkflowService).tasks(BenchTasks);
+  for (let at = 0; at < count; at += CHUNK) {
+    await Promise.all(Array.from({ length: Math.min(CHUNK, count - at) }, () => tasks[task].delay()));
+  }
+  await producer.close();
+  const progress = new Progress();
+  const all = progress.reach(count);
+  const worker = await startApp('worker', progress, currentTask);
+  await all;
+  const ms = performance.now() - progress.started;
+  await worker.close();
+  return ms;
 }

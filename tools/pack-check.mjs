@@ -45,6 +45,7 @@ async function main() {
     await install(app, optionalPeersOf(manifest));
     for (const [name, compiler] of Object.entries(compilers)) await compile(app, name, compiler, true);
     await run('running the health check of terminus', ['node', 'out/terminus.js'], app, env);
+    await run('running the microservice', ['node', 'out/microservice.js'], app, env);
     await run('resolving the exports', ['node', '--input-type=module', '-e', importAll(manifest)], app);
   } finally {
     await redis.stop();
@@ -123,7 +124,7 @@ async function install(app, packages) {
  * @param {boolean} [withOptional]
  */
 async function compile(app, name, compiler, withOptional = false) {
-  const files = ['main.ts', 'health.ts', ...(withOptional ? ['terminus.ts'] : [])];
+  const files = ['main.ts', 'health.ts', ...(withOptional ? ['terminus.ts', 'microservice.ts'] : [])];
   const project = join(app, 'tsconfig.app.json');
   await writeJson(project, { extends: './tsconfig.json', files: files.map((file) => `src/${file}`) });
   await run(`compiling with ${name}`, ['node', compiler, '--project', project, '--pretty', 'false'], app);

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type ContextId, ExternalContextCreator } from '@nestjs/core';
 import type { RequestContext } from '@nestjs/microservices';
-import { withRefusalNamed } from '../nest/discovery/refused-arguments.js';
 import type { TaskProvider } from '../nest/discovery/task-provider.js';
 import type { TaskRequest } from '../nest/discovery/task-request.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -41,11 +40,7 @@ export class PatternHandlerFactory {
       // Decided at the first call, not at boot: useGlobalGuards() and its kind come after the discovery.
       const run = (handle ??= this.#handleOf(handler));
       const context = new TaskQueueContext([task, handler.route]);
-      try {
-        return await around(context, () => run(args[0], context));
-      } catch (thrown) {
-        throw withRefusalNamed(thrown);
-      }
+      return around(context, () => run(args[0], context));
     };
   }
 

@@ -87,9 +87,9 @@ export function placeArguments(
   return next > args.length ? placed.slice(0, placed.length - 1) : [...placed, ...args.slice(next)];
 }
 
-/** The position among the arguments that a stored parameter stands for. */
+/** The position among the arguments that a stored parameter, `args[2]`, stands for. */
 export function argumentPosition(data: unknown): number {
-  return Number(/^args\[(\d+)\]$/.exec(String(data))?.[1]);
+  return Number.parseInt(String(data).slice('args['.length), 10);
 }
 
 function planRest(

@@ -48,12 +48,7 @@ export class HandlerFactory {
     return (args, context) => {
       // Decided at the first call, not at boot: useGlobalGuards() and its kind come after the discovery.
       run ??= this.#runOf({ provider, method, plan });
-      try {
-        const returned = run(args, context);
-        return isPromise(returned) ? returned.then(undefined, rethrowNamed) : returned;
-      } catch (thrown) {
-        throw withRefusalNamed(thrown);
-      }
+      return run(args, context);
     };
   }
 
@@ -75,7 +70,7 @@ export class HandlerFactory {
     }
     return async (args, context) => {
       const request: TaskRequest = { task: context, args, headers: context.headers };
-      const { instance, contextId } = await provider.resolve(request);
+      const { instance, contextId } = await provider.resolve(request).catch(rethrowNamed);
       return direct
         ? callDirectly(instance, handler, args, context)
         : this.#pipeline(instance, handler, contextId)(args, context);
@@ -131,8 +126,13 @@ function callDirectly(
   args: readonly JsonValue[],
   context: TaskContext,
 ): unknown {
-  const returned = instance[method]?.(...placeArguments(plan, args, context));
-  return isPlain(returned) ? returned : resultOf(returned);
+  let returned: unknown;
+  try {
+    returned = instance[method]?.(...placeArguments(plan, args, context));
+  } catch (thrown) {
+    throw withRefusalNamed(thrown);
+  }
+  return isPlain(returned) ? returned : resultOf(returned).catch(rethrowNamed);
 }
 
 /** Whether something returned is the value itself: neither a promise nor an Observable. */
@@ -140,10 +140,6 @@ function isPlain(returned: unknown): boolean {
   return (
     typeof returned !== 'object' || returned === null || !('then' in returned || 'subscribe' in returned)
   );
-}
-
-function isPromise(returned: unknown): returned is Promise<unknown> {
-  return returned instanceof Promise;
 }
 
 function rethrowNamed(thrown: unknown): never {

@@ -4,6 +4,7 @@ import { isObservable, lastValueFrom } from 'rxjs';
 import { isControlFlow } from '../../errors/control-flow.js';
 import { TaskContext } from '../../task/task-context.js';
 import { ExecutionContextHost } from '../decorators/nest-internals.js';
+import { withRefusalNamed } from './refused-arguments.js';
 
 export type AnyHandler = (...args: unknown[]) => unknown;
 /** What Nest's handlers of exceptions have in common, whatever the kind of context. */
@@ -26,7 +27,7 @@ export interface ExceptionsHandler {
 export function taskContextCreator(creator: ExternalContextCreator): ExternalContextCreator {
   const getParamValue = creator.getParamValue.bind(creator);
   return Object.create(creator, {
-    transformToResult: { value: resultOf },
+    transformToResult: { value: valueOf },
     getParamValue: {
       value: (value: unknown, metadata: ArgumentMetadata, pipes: PipeTransform[]): unknown =>
         value instanceof TaskContext ? value : getParamValue(value, metadata, pipes),
@@ -37,8 +38,11 @@ export function taskContextCreator(creator: ExternalContextCreator): ExternalCon
 
 /** What a handler comes to: the last value of an Observable, null for an empty one. */
 export async function resultOf(returned: unknown): Promise<unknown> {
-  const value = await returned;
-  return isObservable(value) ? lastValueFrom(value, { defaultValue: null }) : value;
+  return valueOf(await returned);
+}
+
+function valueOf(returned: unknown): unknown {
+  return isObservable(returned) ? lastValueFrom(returned, { defaultValue: null }) : returned;
 }
 
 /**
@@ -52,21 +56,36 @@ export function applicationConfigOf(creator: ExternalContextCreator): Applicatio
 
 /**
  * A handler with its filters around it: what they answer is its value. A throw that steers the task passes by them, and
- * a filter that gives undefined has not handled the error.
+ * a filter that gives undefined has not handled the error. What pipes refuse is named as an InvalidArgumentsError.
  */
 export function withFilters(target: AnyHandler, filters: ExceptionsHandler, type: string): AnyHandler {
   return async (...args) => {
     try {
       return await target(...args);
     } catch (thrown) {
-      if (isControlFlow(thrown)) throw thrown;
-      const host = new ExecutionContextHost(args);
-      host.setType(type);
-      const answer = await resultOfFilter(filters.invokeCustomFilters(thrown, host));
-      if (answer === undefined) throw thrown;
-      return answer;
+      return answerOf(thrown, filters, type, args);
     }
   };
+}
+
+/** What filters make of an error. @throws what is not handled, with a refusal of arguments named */
+async function answerOf(
+  thrown: unknown,
+  filters: ExceptionsHandler,
+  type: string,
+  args: unknown[],
+): Promise<unknown> {
+  if (isControlFlow(thrown)) throw thrown;
+  const host = new ExecutionContextHost(args);
+  host.setType(type);
+  let answer: unknown;
+  try {
+    answer = await resultOfFilter(filters.invokeCustomFilters(thrown, host));
+  } catch (verdict) {
+    throw withRefusalNamed(verdict);
+  }
+  if (answer === undefined) throw withRefusalNamed(thrown);
+  return answer;
 }
 
 /** Filters written for microservices answer with an Observable; one without a value has not handled anything. */
