@@ -1,16 +1,17 @@
 /** docs/migrating-from-nestjs-bullmq.md, run: the code of the page itself, before, meanwhile and after. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compileFunction } from 'node:vm';
 import { BullModule, getQueueToken } from '@nestjs/bullmq';
 import type { ModuleMetadata, Type } from '@nestjs/common';
-import { transformSync } from '@swc/core';
 import type { Job, Queue } from 'bullmq';
 import { redisUrl, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
 
 const WITHIN_MS = 30_000;
 const fixture = useApps();
-const page = readFileSync(join(__dirname, '../../docs/migrating-from-nestjs-bullmq.md'), 'utf8');
+const root = join(__dirname, '../..');
+const page = readFileSync(join(root, 'docs/migrating-from-nestjs-bullmq.md'), 'utf8');
+const cache = join(root, '.cache');
+mkdirSync(cache, { recursive: true });
 
 interface Letter {
   readonly to: string;
@@ -23,24 +24,19 @@ interface Sender {
 }
 type Provider = NonNullable<ModuleMetadata['providers']>[number];
 
-/** What a block of the page exports. */
-function run<Exports>(name: string): Exports {
+/** What a block of the page exports, as a module of this project. */
+function run<Exports extends object>(name: string): Exports {
   const [, block] = new RegExp(`\`\`\`ts\\n(// checked, run as: ${name}\\n[^]*?)\`\`\``).exec(page) ?? [];
   if (block === undefined) throw new Error(`the page has no code "${name}"`);
-  const { code } = transformSync(block, {
-    swcrc: false,
-    filename: `${name}.ts`,
-    jsc: {
-      target: 'es2022',
-      parser: { syntax: 'typescript', decorators: true },
-      transform: { legacyDecorator: true, decoratorMetadata: true },
-    },
-    module: { type: 'commonjs' },
-  });
-  const exports = {};
-  const evaluate = compileFunction(code, ['exports', 'require']) as (exports: object, load: unknown) => void;
-  evaluate(exports, (id: string) => jest.requireActual<object>(id));
-  return exports as Exports;
+  // Below the project: its packages are found from there.
+  const folder = mkdtempSync(join(cache, 'migrating-'));
+  try {
+    const file = join(folder, `${name}.ts`);
+    writeFileSync(file, block);
+    return jest.requireActual<Exports>(file);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 interface Shared {
