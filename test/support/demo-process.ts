@@ -4,11 +4,13 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 
 const root = join(__dirname, '../..');
+const BUILD = 'demo-build-';
+const AN_HOUR_MS = 3_600_000;
 
 /** What became of a process. */
 export interface Ended {
@@ -27,7 +29,8 @@ export class DemoBuild {
   static async make(): Promise<DemoBuild> {
     // Below the project: the compiled modules find its packages from there.
     await mkdir(join(root, '.cache'), { recursive: true });
-    const folder = await mkdtemp(join(root, '.cache/demo-build-'));
+    await forgetOldBuilds();
+    const folder = await mkdtemp(join(root, '.cache', BUILD));
     const config = join(folder, 'tsconfig.json');
     await writeFile(
       config,
@@ -59,6 +62,21 @@ export class DemoBuild {
   async remove(): Promise<void> {
     for (const child of this.#running) child.kill('SIGKILL');
     await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Those of runs that were killed before they could clear up. */
+async function forgetOldBuilds(): Promise<void> {
+  const cache = join(root, '.cache');
+  for (const name of await readdir(cache)) {
+    const build = join(cache, name);
+    if (!name.startsWith(BUILD)) continue;
+    // Another run may clear up at the same time.
+    const age = await stat(build).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => 0,
+    );
+    if (age > AN_HOUR_MS) await rm(build, { recursive: true, force: true });
   }
 }
 
