@@ -1,5 +1,5 @@
 import { CallbackWithOutcomes, CallbackWithSuccesses, ChordError, GroupError } from 'nestjs-task-queue';
-import { EvenCount } from './tasks.js';
+import { ConformanceTasks, EvenCount } from './tasks.js';
 import { type Fluent, useStage, type World } from './world.js';
 
 /** What canvases come to. */
@@ -210,6 +210,20 @@ export function canvasCases(world: World): void {
         const handle = await stage().run(call('echo', 1).link(chain(call('echo', 2), call('echo', 3))));
         expect(await stage().workflows.result(`${handle.id}.link.0`).get()).toEqual([[1, 2], 3]);
       });
+    });
+
+    it('a task may put a canvas in its place, wherever it stands', async () => {
+      expect(await (await stage().run(call('replaced', 1, 2))).get()).toEqual([1, 2]);
+      const handle = await stage().run(chain(call('replaced', 1, 2), call('echo', 3)));
+      expect(await handle.get()).toEqual([[1, 2], 3]);
+    });
+
+    it('items of a map run in one job, those of chunks in as many as there are chunks', async () => {
+      const tasks = stage().workflows.tasks(ConformanceTasks);
+      const mapped = await tasks.echo.map([1, 2, 3]).applyAsync();
+      expect(await mapped.get()).toEqual([1, 2, 3]);
+      const chunked = await tasks.echo.chunks([[1], [2], [3]], 2).applyAsync();
+      expect(await chunked.get()).toEqual([[1, 2], [3]]);
     });
 
     it('forget() of a canvas leaves nothing of its parts', async () => {

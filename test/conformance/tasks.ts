@@ -16,6 +16,7 @@ import {
   Retry,
   Task,
   type TaskFailure,
+  WorkflowService,
 } from 'nestjs-task-queue';
 
 /** What ran, in its order, and doors that hold tasks until a case opens them. */
@@ -67,7 +68,10 @@ const AT_ONCE = { type: 'fixed', delay: 0 } as const;
 
 @Injectable()
 export class ConformanceTasks {
-  constructor(private readonly diary: Diary) {}
+  constructor(
+    private readonly diary: Diary,
+    private readonly workflows: WorkflowService,
+  ) {}
 
   @Task({ name: 'echo' })
   echo(...args: JsonValue[]): JsonValue {
@@ -165,6 +169,12 @@ export class ConformanceTasks {
   @Task({ name: 'stubborn', timeLimit: 60 })
   async stubborn(): Promise<void> {
     await new Promise(() => undefined);
+  }
+
+  @Task({ name: 'replaced' })
+  async replaced(...values: JsonValue[]): Promise<JsonValue> {
+    const echo = values.map((value) => this.workflows.signature('echo', [value]));
+    return currentTask().replace(this.workflows.group(echo as never) as never);
   }
 
   @Task({ name: 'slow' })

@@ -66,6 +66,7 @@ function callOf(workflows: WorkflowService, task: string, args: readonly JsonVal
 export function useStage(
   world: World,
   options: TaskQueueModuleOptions = {},
+  more: NonNullable<ModuleMetadata['providers']> = [],
 ): { readonly stage: Stage; start(over: TaskQueueModuleOptions): Promise<Stage> } {
   let stage: Stage | undefined;
   const close = async (): Promise<void> => {
@@ -75,7 +76,7 @@ export function useStage(
   };
   const start = async (over: TaskQueueModuleOptions): Promise<Stage> => {
     await close();
-    const providers = [Diary, ConformanceTasks, HookTasks, EvenCount];
+    const providers = [Diary, ConformanceTasks, HookTasks, EvenCount, ...more];
     stage = new Stage(await world.start(providers, { ...options, ...over }));
     return stage;
   };

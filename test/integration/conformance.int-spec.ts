@@ -1,5 +1,6 @@
 /** The conformance suite on a real Redis; test/unit/testing/conformance.spec.ts runs it without one. */
 import { canvasCases } from '../conformance/canvas-cases.js';
+import { enhancerCases } from '../conformance/enhancer-cases.js';
 import { revocationCases } from '../conformance/revocation-cases.js';
 import { taskCases } from '../conformance/task-cases.js';
 import type { World } from '../conformance/world.js';
@@ -18,5 +19,6 @@ const redis: World = {
 };
 
 taskCases(redis);
+enhancerCases(redis);
 canvasCases(redis);
 revocationCases(redis);

@@ -2,6 +2,7 @@
 import { Controller, Get, Injectable, Module, Post, UseGuards, type CanActivate } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { InjectWorkflows, Task, TaskQueueModule, WorkflowService } from 'nestjs-task-queue';
+import { TaskQueueHealth, TaskQueueHealthModule } from 'nestjs-task-queue/health';
 import { TestTaskQueue, useTestTaskQueue } from 'nestjs-task-queue/testing';
 
 @Injectable()
@@ -97,6 +98,20 @@ it('registrations under names, by forRoot and forRootAsync, and an HTTP applicat
   } finally {
     await app.close();
   }
+});
+
+it('its health is asked as in production', async () => {
+  const builder = Test.createTestingModule({ imports: [forRootModule(), TaskQueueHealthModule] });
+  const queue = useTestTaskQueue(builder, { mode: 'stepwise' });
+  const app = await (await builder.compile()).init();
+  await app.get(WorkflowService).tasks(ReportTasks).build.delay('owls');
+  const health = app.get(TaskQueueHealth);
+  expect(await health.broker()).toMatchObject({ status: 'up' });
+  expect(await health.workers()).toMatchObject({ status: 'up' });
+  expect(await health.queues()).toMatchObject({ status: 'up' });
+  await queue.drain();
+  expect(await health.canvases()).toMatchObject({ status: 'up' });
+  await app.close();
 });
 
 it('a producer and a worker that share one test queue', async () => {

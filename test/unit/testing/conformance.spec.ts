@@ -1,6 +1,7 @@
 /** The conformance suite without Redis; test/integration/conformance.int-spec.ts runs it with one. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { canvasCases } from '../../conformance/canvas-cases.js';
+import { enhancerCases } from '../../conformance/enhancer-cases.js';
 import { revocationCases } from '../../conformance/revocation-cases.js';
 import { taskCases } from '../../conformance/task-cases.js';
 import { until, type World } from '../../conformance/world.js';
@@ -38,5 +39,6 @@ const memory: World = {
 };
 
 taskCases(memory);
+enhancerCases(memory);
 canvasCases(memory);
 revocationCases(memory);

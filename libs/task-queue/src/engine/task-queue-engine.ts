@@ -78,6 +78,7 @@ export class TaskQueueEngine implements ResultSource {
       this.hooks,
       this.registry,
       (queue) => this.resultExpiresMs(queue),
+      clock,
     );
     this.worker = new WorkerRuntime(this, onTrouble);
   }

@@ -84,7 +84,11 @@ export class NodeProcessor {
       step.do !== 'settle-list' &&
       !(step.do === 'settle-child' && step.end === 'succeeded')
     ) {
-      return this.#fail(delivery, node, failureOfRevoked(delivery.id, delivery.name, CANVAS_QUEUE));
+      return this.#fail(
+        delivery,
+        node,
+        failureOfRevoked(delivery.id, delivery.name, CANVAS_QUEUE, this.deps.clock.wallMs()),
+      );
     }
     return this.#carryOut(delivery, node, at, step);
   }

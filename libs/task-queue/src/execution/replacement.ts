@@ -108,7 +108,7 @@ export class Replacement {
     const record = await ledger.readFailure(note.by.id);
     if (record !== undefined) return failed(record);
     if (await ledger.isRevoked(delivery.id)) {
-      return failed(failureOfRevoked(delivery.id, delivery.name, delivery.queue));
+      return failed(failureOfRevoked(delivery.id, delivery.name, delivery.queue, this.deps.clock.wallMs()));
     }
     return note.canvas === undefined
       ? failed(failureOfMissing(note.by.id, false))

@@ -4,6 +4,7 @@ import type { JobRef } from '../backend/job-ref.js';
 import type { JobStore } from '../backend/job-store.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
 import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
+import type { Clock } from '../primitives/clock.js';
 import type { TaskReader } from '../results/task-reader.js';
 import { failureOfRevoked } from '../results/task-snapshot.js';
 import type { TaskRegistry } from '../task/task-registry.js';
@@ -35,6 +36,7 @@ export class Revocation {
     private readonly hooks: HookRunner,
     private readonly registry: TaskRegistry,
     private readonly resultExpiresMs: (queue: string) => number,
+    private readonly clock: Clock,
   ) {}
 
   /**
@@ -78,7 +80,7 @@ export class Revocation {
     const { name, replacedBy } = task;
     // Its end is the end of the canvas in its place; its worker sees to one that is on its way.
     if (replacedBy !== undefined) return this.revokeReplacement(replacedBy.id, options);
-    const failure = failureOfRevoked(id, name, queue);
+    const failure = failureOfRevoked(id, name, queue, this.clock.wallMs());
     await this.ledger.writeFailure(id, failure, this.#ttl(id, queue));
     // It runs, or has ended in this moment: what it comes to is what counts.
     if (!(await this.jobs.withdraw({ queue, id }))) await this.ledger.dropFailure(id);

@@ -166,12 +166,9 @@ export function failureOfMissing(id: string, dispatchCut: boolean): TaskFailure 
 }
 
 /** The record of a task that was revoked before it could run (again). */
-export function failureOfRevoked(id: string, name: string, queue: string): TaskFailure {
-  return failureOf(id, name, queue, 'revoked', {
-    name: 'TaskRevokedError',
-    code: 'TASK_REVOKED',
-    message: `Task ${id} was revoked.`,
-  });
+export function failureOfRevoked(id: string, name: string, queue: string, nowMs: number): TaskFailure {
+  const error = { name: 'TaskRevokedError', code: 'TASK_REVOKED', message: `Task ${id} was revoked.` };
+  return failureOf(id, name, queue, 'revoked', error, nowMs);
 }
 
 /** The record of a step that never started, because `cause` happened before it. */
@@ -190,12 +187,13 @@ function failureOf(
   queue: string,
   reason: TaskFailure['reason'],
   error: SerializedError,
+  nowMs = Date.now(),
 ): TaskFailure {
   return {
     request: { id, name, args: [], queue, attempt: 0, workflowId: rootOf(id), position: positionOf(id) },
     error,
     reason,
-    at: new Date().toISOString(),
+    at: new Date(nowMs).toISOString(),
   };
 }
 

@@ -303,7 +303,7 @@ describe('records that the library makes itself', () => {
     ],
     [
       'of a revoked task',
-      failureOfRevoked(ID, 't', 'q'),
+      failureOfRevoked(ID, 't', 'q', 0),
       { reason: 'revoked', error: { code: 'TASK_REVOKED' }, request: { name: 't', queue: 'q' } },
     ],
     [
