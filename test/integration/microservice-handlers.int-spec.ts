@@ -6,6 +6,7 @@ import {
   Controller,
   type ExceptionFilter,
   type ExecutionContext,
+  type INestMicroservice,
   Inject,
   Injectable,
   type NestInterceptor,
@@ -40,6 +41,9 @@ import {
   Task,
   TaskContext,
   type TaskFailure,
+  TaskQueueModule,
+  Tasks,
+  getWorkflowServiceToken,
   type WorkflowService,
 } from 'nestjs-task-queue';
 import {
@@ -50,13 +54,21 @@ import {
   type TaskPatternOptions,
   TaskQueueServer,
 } from 'nestjs-task-queue/microservice';
-import { type AppSpec, Runs, type TestApp, until, useApps } from '../support/app-fixture.js';
+import {
+  type AppSpec,
+  redisUrl,
+  Runs,
+  type TestApp,
+  uniquePrefix,
+  until,
+  useApps,
+} from '../support/app-fixture.js';
 
 const WITHIN_MS = 60_000;
 const fixture = useApps();
 
 /** Boots a standalone microservice. */
-function boot(spec: AppSpec): Promise<TestApp> {
+function boot(spec: AppSpec, configure?: (app: INestMicroservice) => void): Promise<TestApp> {
   return fixture.boot({
     imports: [TaskQueueMicroserviceModule],
     ...spec,
@@ -67,6 +79,7 @@ function boot(spec: AppSpec): Promise<TestApp> {
         inject: [TaskQueueServer],
         useFactory: (strategy: TaskQueueServer) => ({ strategy }),
       });
+      configure?.(app);
       await app.listen();
       return app;
     },
@@ -459,6 +472,24 @@ describe('what runs around a handler', () => {
     expect(runs.of('global')).toEqual([1]);
   });
 
+  it('are those that a standalone microservice adds itself, and its pre-request hooks', async () => {
+    const seen: string[] = [];
+    const { workflows } = await boot(spec, (app) => {
+      app.useGlobalPipes({
+        transform: (value: unknown) => (typeof value === 'string' ? `${value}!` : value),
+      });
+      app.registerPreRequestHook((context, next) => {
+        seen.push(
+          `${context.getType()} ${context.switchToRpc().getContext<TaskQueueContext>().getPattern()}`,
+        );
+        return next();
+      });
+    });
+    await expect(call(workflows, 'traced', 'a')).resolves.toBe('<a!>');
+    await expect(call(workflows, 'filtered')).rejects.toThrow('was hour');
+    expect(seen).toEqual(['rpc traced', 'rpc filtered']);
+  });
+
   it('are the processing hooks of the server', async () => {
     const { app, workflows, runs } = await boot(spec);
     const server = app.get(TaskQueueServer);
@@ -476,6 +507,67 @@ describe('what runs around a handler', () => {
       [true, 'filtered'],
     ]);
     expect(runs.of('end')).toEqual(['traced', 'filtered']);
+  });
+});
+
+describe('handlers of several registrations', () => {
+  @Controller()
+  @Tasks({ connection: 'billing' })
+  class Billing {
+    @MessagePattern('charge')
+    charge(): string {
+      return 'billing';
+    }
+    @EventPattern<string>('paid')
+    paid(): void {}
+  }
+  @Controller()
+  class Shop {
+    @MessagePattern('sell')
+    sell(): string {
+      return 'default';
+    }
+    @MessagePattern('refund', { connection: 'billing' })
+    refund(): string {
+      return 'billing by extras';
+    }
+  }
+  const named = (prefix: string) => {
+    const connection = { url: redisUrl(), connectionName: prefix };
+    return TaskQueueModule.forRoot({ name: 'billing', connection, prefix: `${prefix}-billing` });
+  };
+
+  it('go where extras, the class or the server say, and start and end with one server', async () => {
+    const prefix = uniquePrefix('several');
+    fixture.adopt(`${prefix}-billing`);
+    const app = await boot({
+      prefix,
+      imports: [TaskQueueMicroserviceModule, named(prefix)],
+      controllers: [Billing, Shop],
+    });
+    const billing = app.app.get<WorkflowService>(getWorkflowServiceToken('billing'));
+    await expect(call(billing, 'charge')).resolves.toBe('billing');
+    await expect(call(billing, 'refund')).resolves.toBe('billing by extras');
+    await expect(call(app.workflows, 'sell')).resolves.toBe('default');
+    await expect(call(app.workflows, 'charge')).rejects.toThrow('belongs to the connection "billing"');
+  });
+
+  it('of one event belong to one of them', async () => {
+    @Controller()
+    class Elsewhere {
+      @EventPattern<string>('paid')
+      paid(): void {}
+    }
+    const prefix = uniquePrefix('several');
+    await expect(
+      boot({
+        prefix,
+        imports: [TaskQueueMicroserviceModule, named(prefix)],
+        controllers: [Billing, Elsewhere],
+      }),
+    ).rejects.toThrow(
+      'Billing.paid and Elsewhere.paid handle the event "paid" and belong to different connections',
+    );
   });
 });
 

@@ -185,6 +185,27 @@ describe('an application whose workers are a microservice', () => {
     expect(await fixture.connectionsOf(app.prefix)).toEqual([]);
   });
 
+  it('as a hybrid has the global enhancers of the application, not those of the connected microservice', async () => {
+    const app = await fixture.boot({
+      ...parts,
+      create: async (module, log) => {
+        const nest = await NestFactory.create(module, quiet(log));
+        const microservice = nest.connectMicroservice<MicroserviceOptions>({
+          strategy: nest.get(TaskQueueServer),
+        });
+        const appending = (text: string) => ({
+          transform: (value: unknown) => (Array.isArray(value) ? [...(value as unknown[]), text] : value),
+        });
+        nest.useGlobalPipes(appending('app'));
+        microservice.useGlobalPipes(appending('microservice'));
+        await nest.startAllMicroservices();
+        return nest.init();
+      },
+    });
+    const sum = await app.workflows.signature('sum', [[]]).delay();
+    await expect(sum.get({ timeout: WITHIN_MS })).resolves.toBe('0app');
+  });
+
   it('takes the queue of its pattern handlers from its options', async () => {
     const app = await fixture.boot({
       ...parts,
