@@ -25,13 +25,13 @@ interface Holder {
   readonly queue: string;
 }
 
-jest.setTimeout(60_000 + CASES * 300);
+jest.setTimeout(120_000 + CASES * 1_000);
 
 describe('random canvases whose nodes are cut off', () => {
   let runner: CanvasRunner;
   beforeEach(async () => {
     runner = await CanvasRunner.start({
-      worker: { canvasConcurrency: 50, lockDuration: 600, stalledInterval: 100 },
+      worker: { canvasConcurrency: 50, lockDuration: 3_000, stalledInterval: 500 },
     });
   });
   afterEach(async () => {

@@ -19,7 +19,7 @@ const BOOKKEEPING = /^(_queues|_workers(:about)?|(default|_canvas):(id|meta|even
 
 const cases = randomCases(FIRST_SEED, CASES);
 
-jest.setTimeout(60_000 + CASES * 100);
+jest.setTimeout(120_000 + CASES * 1_000);
 
 describe('random canvases', () => {
   let runner: CanvasRunner;

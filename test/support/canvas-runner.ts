@@ -48,7 +48,7 @@ export const uniquePrefix = (name = 't'): string => `${name}-${randomUUID().slic
 export async function until<T>(
   look: () => Promise<T> | T,
   holds: (seen: T) => boolean,
-  withinMs = 20_000,
+  withinMs = 60_000,
 ): Promise<T> {
   const deadline = Date.now() + withinMs;
   for (;;) {
@@ -441,7 +441,7 @@ export class CanvasRunner<App extends CanvasApp = StartedApp> {
   }
 
   /** Publishes a canvas and waits for its end. @returns its id */
-  async run(canvas: Ref, road: Road, timeout = 30_000): Promise<string> {
+  async run(canvas: Ref, road: Road, timeout = 120_000): Promise<string> {
     const { workflows } = this.app;
     const made =
       road === 'fluent'
