@@ -4,6 +4,7 @@ import {
   type INestApplication,
   type INestMicroservice,
   Injectable,
+  type OnModuleInit,
   type Type,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -27,6 +28,7 @@ import {
   redisUrl,
   Runs,
   type TestApp,
+  uniquePrefix,
   until,
   useApps,
 } from '../support/app-fixture.js';
@@ -168,6 +170,27 @@ describe('an application whose workers are a microservice', () => {
     expect(await fixture.unfinished(app.prefix)).toMatchObject({ 'default:wait': [handle.id] });
     await listen();
     await expect(handle.get({ timeout: WITHIN_MS })).resolves.toBe(8);
+  });
+
+  it('leaves nothing open of a start that fails after it began to listen', async () => {
+    @Injectable()
+    class Failing implements OnModuleInit {
+      onModuleInit(): never {
+        throw new Error('no start');
+      }
+    }
+    const prefix = uniquePrefix('fails');
+    const booted = fixture.boot({
+      ...parts,
+      prefix,
+      providers: [Tasks, Failing],
+      create: hybrid(async (nest) => {
+        await nest.startAllMicroservices();
+        await nest.init();
+      }),
+    });
+    await expect(booted).rejects.toThrow('no start');
+    expect(await fixture.connectionsOf(prefix)).toEqual([]);
   });
 
   it('starts its workers at bootstrap where nobody connects the server', async () => {

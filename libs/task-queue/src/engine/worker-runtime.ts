@@ -73,6 +73,7 @@ export class WorkerRuntime {
   #state: WorkerState = 'idle';
   #ending: Promise<void> | undefined;
   #start: 'free' | 'held' | 'due' = 'free';
+  readonly #onServing: (() => void)[] = [];
 
   constructor(
     private readonly engine: WorkerParts,
@@ -107,6 +108,12 @@ export class WorkerRuntime {
     const due = this.#start === 'due';
     this.#start = 'free';
     if (due) this.start();
+  }
+
+  /** Calls back once it serves, at once if it does. */
+  whenServing(listener: () => void): void {
+    if (this.serving) listener();
+    else this.#onServing.push(listener);
   }
 
   /** Begins to serve the queues of all registered tasks, and the queue of composite nodes. */
@@ -146,6 +153,7 @@ export class WorkerRuntime {
       (message) => this.#revoke(message),
       (error) => this.onTrouble(error, 'subscription to revocations'),
     );
+    for (const listener of this.#onServing.splice(0)) listener();
   }
 
   /** Stops in bounded time, also when Redis is away. Whoever says it again waits for the same end. */

@@ -90,12 +90,15 @@ export class TaskQueueServer
       );
       return;
     }
-    if (this.#engine.options.role === 'producer') {
+    const shown = this.#engine;
+    if (shown.options.role === 'producer') {
       this.logger.warn("The role of this application is 'producer': its microservice serves nothing.");
-    } else {
-      const connection = redisOf(this.#engine)?.connections.get('consume');
-      if (connection !== undefined) this.#watch.follow(connection);
     }
+    // Not before: a start that fails leaves no connection open.
+    shown.worker.whenServing(() => {
+      const connection = redisOf(shown)?.connections.get('consume');
+      if (connection !== undefined) this.#watch.follow(connection);
+    });
     for (const { worker } of engines) worker.release();
     callback();
   }
