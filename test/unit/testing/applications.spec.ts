@@ -1,8 +1,15 @@
 /** Applications as they are in production, started without Redis. */
 import { Controller, Get, Injectable, Module, Post, UseGuards, type CanActivate } from '@nestjs/common';
+import { MessagePattern, Payload } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
+import { firstValueFrom } from 'rxjs';
 import { InjectWorkflows, Task, TaskQueueModule, WorkflowService } from 'nestjs-task-queue';
 import { TaskQueueHealth, TaskQueueHealthModule } from 'nestjs-task-queue/health';
+import {
+  type TaskQueueClient,
+  TaskQueueMicroserviceModule,
+  TaskQueueServer,
+} from 'nestjs-task-queue/microservice';
 import { TestTaskQueue, useTestTaskQueue } from 'nestjs-task-queue/testing';
 
 @Injectable()
@@ -111,6 +118,35 @@ it('its health is asked as in production', async () => {
   expect(await health.queues()).toMatchObject({ status: 'up' });
   await queue.drain();
   expect(await health.canvases()).toMatchObject({ status: 'up' });
+  await app.close();
+});
+
+it('handlers of patterns and a client of them', async () => {
+  @Controller()
+  class SumController {
+    @MessagePattern({ cmd: 'sum' })
+    sum(@Payload() values: number[]): number {
+      return values.reduce((sum, value) => sum + value, 0);
+    }
+  }
+  @Module({
+    imports: [
+      TaskQueueModule.forRoot(),
+      TaskQueueMicroserviceModule,
+      TaskQueueMicroserviceModule.registerClient({ name: 'SUMS' }),
+    ],
+    controllers: [SumController],
+  })
+  class AppModule {}
+  const builder = Test.createTestingModule({ imports: [AppModule] });
+  useTestTaskQueue(builder);
+  const app = (await builder.compile()).createNestApplication();
+  app.useLogger(false);
+  app.connectMicroservice({ strategy: app.get(TaskQueueServer) });
+  await app.startAllMicroservices();
+  await app.init();
+  const client = app.get<TaskQueueClient>('SUMS');
+  expect(await firstValueFrom(client.send({ cmd: 'sum' }, [1, 2, 3]))).toBe(6);
   await app.close();
 });
 
