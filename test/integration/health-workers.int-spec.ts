@@ -13,7 +13,7 @@ import {
 } from 'nestjs-task-queue/health';
 import type { RedisBackend } from '../../libs/task-queue/src/broker/redis-backend.js';
 import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
-import { redisUrl, Runs, type TestApp, until, useApps } from '../support/app-fixture.js';
+import { redisUrl, Runs, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
 import { StallingProxy } from '../support/stalling-proxy.js';
 import { PrivateRedis } from '../support/workers/private-redis.js';
 
@@ -57,9 +57,11 @@ const boot = (
   health: HealthOptions,
   options: TaskQueueModuleOptions = {},
   url = redisUrl(),
+  prefix = uniquePrefix(),
 ): Promise<TestApp> =>
   fixture.boot({
     url,
+    prefix,
     providers: [Tasks],
     options: { ...options, worker: { drainTimeout: '5s' } },
     imports: [TaskQueueHealthModule.forRoot({ timeout: '1s', broker: { persistence: 'any' }, ...health })],
@@ -162,6 +164,15 @@ describe('a worker that stopped consuming', () => {
     expect((await healthOf(app).liveness()).status).toBe('down');
     expect((await healthOf(app).readiness()).status).toBe('down');
     expect(app.runs.count('while it is stuck')).toBe(0);
+    // Others hear of it with the next heartbeats.
+    const producer = await boot({}, { role: 'producer' }, redisUrl(), app.prefix);
+    const served = async (): Promise<number | undefined> =>
+      (await healthOf(producer).queues()).details.queues?.['default']?.workers;
+    await until(async () => (await served()) === 0, 'the queue to be known as not served', 60_000);
+    expect(await healthOf(producer).queues()).toMatchObject({
+      status: 'degraded',
+      reasons: ['queue default: 1 tasks wait, and no worker serves it'],
+    });
     // BullMQ does not know.
     expect(bullmqWorkers(app, 'default').map((worker) => worker.isRunning())).toEqual([true]);
 
