@@ -245,7 +245,9 @@ describe('what failed', () => {
     const { build, fail } = app.workflows.tasks(Tasks);
     expect((await healthOf(app).failures()).details).toEqual({ waiting: 0, canvases: 0, tasks: {} });
     for (let times = 0; times < 2; times++) await fail.delay();
-    const canvas = await app.workflows.group([build.s(1), fail.s(), fail.s()]).applyAsync();
+    const canvas = await app.workflows
+      .group([build.s(1), fail.s(), app.workflows.group([fail.s()])])
+      .applyAsync();
     await expect(canvas.get({ timeout: '20s' })).rejects.toThrow();
     const expected: FailuresDetails = { waiting: 3, canvases: 1, tasks: { reports: 2 } };
     const counted = async (): Promise<boolean> => (await healthOf(app).failures()).details.waiting === 3;

@@ -11,6 +11,9 @@ import { script } from './script.js';
  * A task waits since it was published, its countdown was over or its last attempt began, whichever came last. The oldest
  * one is looked for among a few: at both ends and at places in between of a list, which lifo and retries keep from being
  * in order of age, and at the head of each of the 16 highest priorities.
+ *
+ * Failed parts of a canvas are kept beside it, and it counts as one: what failed is counted without parts. Of more than
+ * 1,000 failures, the share of parts is that of the newest 1,000.
  * KEYS: queues. ARGV: prefix, now in ms.
  * Returns for each queue: name, waiting, delayed, active, failed, 1 when it is paused, since when its oldest task
  * waits in ms or 0.
@@ -26,6 +29,21 @@ local function since(key)
   local read, opts = pcall(cjson.decode, fields[2] or '')
   if read and type(opts) == 'table' and tonumber(opts.delay) then at = at + tonumber(opts.delay) end
   return math.max(at, tonumber(fields[3]) or 0)
+end
+
+-- A released canvas has a path as well: <node>.errback.0
+local function isWhole(id)
+  if not string.find(id, '.', 1, true) then return true end
+  local kind = string.match(id, '%.(%l+)%.%d+$')
+  return kind ~= nil and kind ~= 'body'
+end
+
+local function failures(key)
+  local newest = redis.call('ZREVRANGE', key, 0, 999)
+  local whole = 0
+  for _, id in ipairs(newest) do if isWhole(id) then whole = whole + 1 end end
+  if #newest < 1000 then return whole end
+  return math.floor(whole * redis.call('ZCARD', key) / #newest + 0.5)
 end
 
 local queues = redis.call('SMEMBERS', KEYS[1])
@@ -67,7 +85,7 @@ for _, queue in ipairs(queues) do
     waiting + due,
     redis.call('ZCARD', base .. 'delayed') - due,
     redis.call('LLEN', base .. 'active'),
-    redis.call('ZCARD', base .. 'failed'),
+    failures(base .. 'failed'),
     redis.call('HEXISTS', base .. 'meta', 'paused'),
     queue == '_canvas' and 0 or oldest
   })
