@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { CanvasRunner } from '../../support/canvas-runner.js';
 import { type MemoryApp, startMemoryApp } from '../../support/memory-app.js';
 import { disagreements, explain, randomCases, runAll } from '../../support/random-canvases.js';
@@ -21,8 +22,9 @@ describe.each([
   it(`do what the semantics say, seeds ${FIRST_SEED} to ${FIRST_SEED + some.length - 1}`, async () => {
     runner = new CanvasRunner(await startMemoryApp(CanvasRunner.providers, { mode, maxSteps: 1_000_000 }));
 
-    const published = runAll(runner, some);
-    if (mode === 'stepwise') await runner.app.quiet();
+    let isOver = false;
+    const published = runAll(runner, some).finally(() => (isOver = true));
+    for (; mode === 'stepwise' && !isOver; await turn()) await runner.app.quiet();
     const ids = await published;
     await runner.app.quiet();
 

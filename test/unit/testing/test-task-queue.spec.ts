@@ -123,6 +123,13 @@ describe('immediate', () => {
     expect(await asked.get()).toBe('OTHER');
   });
 
+  it('who waits behind others is not stuck', async () => {
+    const queues = { default: { concurrency: 1 } };
+    const { tasks } = await start({ queues, stuckAfter: '400ms', patience: '20ms' });
+    const all = await Promise.all(Array.from({ length: 10 }, () => tasks.real.delay(100)));
+    expect(await Promise.all(all.map((one) => one.result()))).toEqual(Array(10).fill('done'));
+  });
+
   it('several may be published side by side', async () => {
     const { tasks } = await start();
     const all = await Promise.all([tasks.send.delay('a'), tasks.real.delay(5), tasks.send.delay('b')]);

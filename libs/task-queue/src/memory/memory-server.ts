@@ -21,6 +21,7 @@ export class MemoryServer {
   readonly #namespaces = new Map<string, Namespace>();
   readonly #workers = new Set<MemoryWorkers>();
   readonly #running = new Set<MemoryJob>();
+  #changedAt = performance.now();
   readonly #inside = new AsyncLocalStorage<true>();
   /** Those who wait for a change of one canvas, by its id, or of anything. */
   readonly #watchers = new Map<string | undefined, Set<() => void>>();
@@ -120,8 +121,14 @@ export class MemoryServer {
     });
   }
 
+  /** For how long nothing has begun to wait or has ended, in real time. */
+  get stillForMs(): number {
+    return performance.now() - this.#changedAt;
+  }
+
   /** Lets whoever waits for a change look again: for one of this job, or all. */
   poke(job?: MemoryJob): void {
+    this.#changedAt = performance.now();
     const concerned = job
       ? [this.#watchers.get(undefined), this.#watchers.get(originOf(job.id))]
       : this.#watchers.values();

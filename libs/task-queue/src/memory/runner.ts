@@ -85,14 +85,11 @@ export class Runner {
 
   /** Waits until nothing of a canvas runs or could be run now. */
   async quiet(store: MemoryStore, id: string): Promise<void> {
-    let waitedMs = 0;
-    for (;;) {
-      if (!this.#hasBusy(store, id)) return;
+    while (this.#hasBusy(store, id)) {
       this.#throwTrouble();
-      waitedMs = (await this.server.change(this.limits.patienceMs, id))
-        ? 0
-        : waitedMs + this.limits.patienceMs;
-      if (waitedMs >= this.limits.stuckAfterMs) throw this.#stuck();
+      const hasChanged = await this.server.change(this.limits.patienceMs, id);
+      // What waits behind others is not stuck as long as those come to their ends.
+      if (!hasChanged && this.server.stillForMs >= this.limits.stuckAfterMs) throw this.#stuck();
     }
   }
 
