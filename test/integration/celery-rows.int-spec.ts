@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { InvalidCanvasError, type JsonValue, Task, type TaskFailure } from 'nestjs-task-queue';
+import { IgnoreResult, InvalidCanvasError, type JsonValue, Task, type TaskFailure } from 'nestjs-task-queue';
 import { Runs, type TestApp, until, useApps } from '../support/app-fixture.js';
 
 /** Canvases that Celery is known for, by their rows in docs/celery-compatibility.md. */
@@ -30,6 +30,10 @@ class RowTasks {
     throw new Error(`no ${JSON.stringify(tag)}`);
   }
   @Task()
+  ignored(): never {
+    throw new IgnoreResult();
+  }
+  @Task()
   note(value: unknown, as: string): void {
     this.runs.record(as, value);
   }
@@ -51,15 +55,21 @@ function shapes(): Shapes {
     same: maker('same'),
     sum: maker('sum'),
     fail: maker('fail'),
+    ignored: maker('ignored'),
     note: maker('note'),
     still: makers['add']!.si,
+    expired: () =>
+      workflows.tasks(RowTasks).add.si(1).set({ countdown: 50, expires: 1 }) as unknown as Canvas,
+    unknown: () => workflows.signature('nobody') as unknown as Canvas,
     chain: (...steps) => workflows.chain(...(steps as never)) as unknown as Canvas,
     group: (...members) => workflows.group(members as never) as unknown as Canvas,
     chord: (header, body) => workflows.chord(header as never, body as never) as unknown as Canvas,
   };
 }
 type Maker = (...args: unknown[]) => Canvas;
-interface Shapes extends Record<'add' | 'same' | 'sum' | 'fail' | 'note' | 'still', Maker> {
+interface Shapes extends Record<'add' | 'same' | 'sum' | 'fail' | 'ignored' | 'note' | 'still', Maker> {
+  readonly expired: () => Canvas;
+  readonly unknown: () => Canvas;
   readonly chain: (...steps: Canvas[]) => Canvas;
   readonly group: (...members: Canvas[]) => Canvas;
   readonly chord: (header: Canvas | Canvas[], body: Canvas) => Canvas;
@@ -73,6 +83,7 @@ describe('values', () => {
     ['B026 a chain of partials', ({ chain, add }) => chain(add(2, 2), add(4), add(8)), 16],
     ['B027 an immutable step', ({ chain, add, still }) => chain(add(1, 1), still(5, 5), add(1)), 11],
     ['B029 a chain of one', ({ chain, add }) => chain(add(2, 2)), 4],
+    ['B036 a step that is ignored', ({ chain, ignored, same }) => chain(ignored(), same()), null],
     ['B040 a group at the end', ({ chain, add, group }) => chain(add(1), group(add(1), add(2))), [2, 3]],
     ['B041 a lone group in a chain', ({ chain, add, group }) => chain(group(add(42), add(42))), [42, 42]],
     ['B046 an empty group at the end', ({ chain, add, group }) => chain(add(1), group()), []],
@@ -153,6 +164,16 @@ describe('values', () => {
 
 describe('failures', () => {
   it.each<[row: string, make: Make, message: string]>([
+    [
+      'B038 a step that has expired',
+      ({ chain, expired, add }) => chain(expired(), add()),
+      'not started before',
+    ],
+    [
+      'B039 a step that nobody knows',
+      ({ chain, add, unknown }) => chain(add(1, 1), unknown(), add()),
+      '"nobody"',
+    ],
     [
       'B042 a step before a group',
       ({ chain, fail, group, add }) => chain(fail(1), group(add(1), add(2))),

@@ -138,7 +138,7 @@ math.double.s(1).link(math.length.s());
 math.double.s(1).link(math.add.s(1, 2));
 // @ts-expect-error the callback still misses a second argument
 math.double.s(1).link(math.add.s());
-// @ts-expect-error an errback gets a TaskFailure
+// @ts-expect-error an errback gets a TaskFailure (B116)
 math.double.s(1).linkError(math.double.s());
 // @ts-expect-error the errback still misses its channel
 math.double.s(1).linkError(contracts.onFailure.s());

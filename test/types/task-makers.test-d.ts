@@ -82,7 +82,7 @@ void nothing.delay(1, 'kg');
 void rest.delay(3, 4);
 
 // What must not compile.
-// @ts-expect-error an argument is missing
+// @ts-expect-error an argument is missing (B010)
 void contracts.processContract.delay();
 // @ts-expect-error an argument is missing
 void contracts.processContract.applyAsync();
