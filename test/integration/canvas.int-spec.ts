@@ -607,6 +607,7 @@ describe('5 an errback is an ordinary task', () => {
         attempt: 1,
         workflowId: canvas.id,
         position: '1',
+        headers: { tenant: 'T' },
       },
       error: {
         name: 'OutOfStock',
