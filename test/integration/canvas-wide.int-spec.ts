@@ -222,6 +222,18 @@ it('is the first thing that an application publishes: a canvas under an id of it
   await elsewhere.close();
 });
 
+it('the size that is noted beside a node counts, not the one it was published with', async () => {
+  const members = [tasks.add.s(1, 1), tasks.add.s(1, 2).set({ countdown: 500 })];
+  const group = await workflows.group(members).delay();
+  await app.redis.hset(`{${app.prefix}:0}:_canvas:${group.id}`, 'tq:size', 3);
+
+  expect(await group.counts()).toMatchObject({ size: 3 });
+  expect(await group.children()).toHaveLength(3);
+  const error = (await group.get({ propagate: false }).then(() => group.error())) as GroupError;
+  expect(error.failures.map(({ index, failure }) => [index, failure.reason])).toEqual([[2, 'removed']]);
+  expect(error.values).toHaveLength(2);
+});
+
 it('is forgotten without a trace', async () => {
   const chord = await workflows.chord(mixed(), tasks.size.s(), { recovery: CallbackWithSuccesses }).delay();
   expect(await chord.get()).toBe(WIDTH - failing.length);

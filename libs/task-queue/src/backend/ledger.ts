@@ -17,6 +17,8 @@ export interface Stage {
 /** What a node's job sees when it is released. */
 export interface NodeRecord {
   readonly stage: Stage | undefined;
+  /** How many members it has, where that was not known when it was published, or has changed since. */
+  readonly size: number | undefined;
   readonly values: number;
   readonly failures: number;
   readonly pending: number;

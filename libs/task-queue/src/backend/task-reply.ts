@@ -38,6 +38,8 @@ export interface JobFields {
   readonly progress?: JsonValue;
   readonly node?: {
     readonly data: string;
+    /** How many members it has, where its data does not say so (any more). */
+    readonly size?: number;
     readonly values: number;
     readonly failures: number;
     readonly pending: number;

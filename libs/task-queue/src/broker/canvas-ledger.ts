@@ -37,10 +37,21 @@ export class CanvasLedger implements Ledger {
       READ_NODE,
       [this.keys.node(id), this.keys.record(id)],
       [id, sentinel, ...lineOf(id).map(revocationField)],
-    )) as [string | null, number, number, number, number, string | null, string | null, number];
-    const [stage, values, failures, pending, cut, failure, decision, revoked] = reply;
+    )) as [
+      string | null,
+      string | null,
+      number,
+      number,
+      number,
+      number,
+      string | null,
+      string | null,
+      number,
+    ];
+    const [stage, size, values, failures, pending, cut, failure, decision, revoked] = reply;
     return {
       stage: parse<Stage>(stage),
+      size: size === null ? undefined : Number(size),
       values,
       failures: failures - cut,
       pending,

@@ -6,7 +6,7 @@ import type { ChordRecoverer } from './chord-recoverer.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { advanceNode, type ChildEnd, type NodeStep } from '../flow/advance-node.js';
 import { compileChild, type CompileContext } from '../flow/compile-canvas.js';
-import { decodeNode, type InputRef, type NodeEnvelope } from '../flow/envelope.js';
+import { decodeNode, type InputRef, type NodeEnvelope, withSize } from '../flow/envelope.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -67,8 +67,9 @@ export class NodeProcessor {
   }
 
   /** @returns 'again' when the child that was added has ended before the node could wait for it */
-  async #activate(delivery: Delivery, node: NodeEnvelope): Promise<Verdict | 'again'> {
+  async #activate(delivery: Delivery, published: NodeEnvelope): Promise<Verdict | 'again'> {
     const record = await this.deps.ledger.readNode(delivery.id);
+    const node = withSize(published, record.size);
     if (record.failure !== undefined) return this.#fail(delivery, node, record.failure);
     if (record.pending > 0) return this.#wait(delivery);
     const at = await this.#whereAt(delivery, node, record);

@@ -126,6 +126,11 @@ export interface ChordNode extends NodeBase {
   readonly recovery: string;
 }
 
+/** A node with the size that its record has by now: members may have been added since it was published. */
+export function withSize(node: NodeEnvelope, size: number | undefined): NodeEnvelope {
+  return size === undefined || node.node === 'task' ? node : { ...node, size };
+}
+
 /** Whether a node has, or will have, a child of this id. */
 export function hasChild(node: NodeEnvelope, id: string): boolean {
   const name = id.slice(id.lastIndexOf('.') + 1);

@@ -28,6 +28,8 @@ export interface MemoryJob extends JobRef {
   activations: number;
   timesLost: number;
   stage?: string;
+  /** Members, where the data does not say so (any more). */
+  size?: number;
   progress?: string;
   returnvalue?: string;
   failedReason?: string;

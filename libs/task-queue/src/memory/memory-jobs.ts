@@ -81,13 +81,21 @@ function fieldsOf(job: MemoryJob): JobFields {
   };
 }
 
-function nodeFields({ data, values, failures, pending, stage }: MemoryJob): NonNullable<JobFields['node']> {
+function nodeFields({
+  data,
+  size,
+  values,
+  failures,
+  pending,
+  stage,
+}: MemoryJob): NonNullable<JobFields['node']> {
   const noted = stage === undefined ? undefined : (JSON.parse(stage) as Stage);
   const key = noted?.child && keyOf(noted.child);
   const end =
     key === undefined ? undefined : values.has(key) ? 'value' : failures.has(key) ? 'failure' : undefined;
   return {
     data,
+    ...(size === undefined ? {} : { size }),
     values: values.size,
     failures: failures.size,
     pending: pending.size,

@@ -16,6 +16,7 @@ export class MemoryLedger implements Ledger {
     const node = this.#node(id);
     return {
       stage: parse<Stage>(node?.stage),
+      size: node?.size,
       values: node?.values.size ?? 0,
       failures: node?.failures.size ?? 0,
       pending: node?.pending.size ?? 0,

@@ -40,7 +40,7 @@ export class TaskReader {
   /** A node's own description, or undefined when the id is no composite or has expired. */
   async node(id: string): Promise<NodeEnvelope | undefined> {
     const reply = await this.jobs.look(id);
-    return reply.source === 'job' && reply.job.node ? nodeOf(reply.job.node.data) : undefined;
+    return reply.source === 'job' && reply.job.node ? nodeOf(reply.job.node) : undefined;
   }
 
   /** What every member of a group or chord header has come to so far, in definition order; pending ones are absent. */

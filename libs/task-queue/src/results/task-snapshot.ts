@@ -1,7 +1,7 @@
 import type { JobFields, TaskReply } from '../backend/task-reply.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
-import { decodeNode, type NodeEnvelope } from '../flow/envelope.js';
+import { decodeNode, type NodeEnvelope, withSize } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { TaskState } from '../task/task-state.js';
@@ -103,14 +103,14 @@ function runningState(place: string, job: JobFields): TaskState {
 }
 
 /** Reads a node's envelope, so that its children can be named. */
-export function nodeOf(data: string): NodeEnvelope | undefined {
+export function nodeOf({ data, size }: NonNullable<JobFields['node']>): NodeEnvelope | undefined {
   const node = decodeNode(JSON.parse(data));
-  return node.node === 'sentinel' ? undefined : node;
+  return node.node === 'sentinel' ? undefined : withSize(node, size);
 }
 
 /** Members of a group or header, steps of a chain. A chord's body is not one of its members. */
 function countsOf(node: NonNullable<JobFields['node']>): MemberCounts | undefined {
-  const spec = nodeOf(node.data);
+  const spec = nodeOf(node);
   if (spec === undefined) return undefined;
   const size = spec.node === 'task' ? 1 : spec.size;
   const body = spec.node === 'chord' && node.stage > 0 ? node.child : undefined;

@@ -43,6 +43,7 @@ interface Fields {
   failures?: number;
   pending?: number;
   stage?: object;
+  size?: number;
   child?: 'value' | 'failure';
 }
 
@@ -69,6 +70,7 @@ const jobReply = (fields: Fields): (string | number | null)[] => [
         fields.failures ?? 0,
         fields.pending ?? 0,
         fields.stage ? JSON.stringify(fields.stage) : null,
+        fields.size === undefined ? null : String(fields.size),
         fields.child === 'value' ? 1 : 0,
         fields.child === 'failure' ? 1 : 0,
       ]
@@ -196,6 +198,11 @@ describe('a node', () => {
       'some have ended',
       { node: group, values: 2, failures: 1, pending: 2, place: 'waiting-children' },
       { state: 'STARTED', counts: { size: 5, succeeded: 2, failed: 1, pending: 2 } },
+    ],
+    [
+      'has got more members than it was published with',
+      { node: group, size: 6, values: 2, pending: 4, place: 'waiting-children' },
+      { state: 'STARTED', counts: { size: 6, succeeded: 2, failed: 0, pending: 4 } },
     ],
     ['is being joined', { node: group, place: 'active' }, { state: 'STARTED' }],
     [

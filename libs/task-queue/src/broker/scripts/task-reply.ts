@@ -56,8 +56,9 @@ function jobFields(text: (at: number) => string | undefined): JobFields {
             failures: number(16) ?? 0,
             pending: number(17) ?? 0,
             stage: (JSON.parse(text(18) ?? '{"stage":0}') as { stage: number }).stage,
-            ...(text(19) === '1' ? { child: 'value' as const } : {}),
-            ...(text(20) === '1' ? { child: 'failure' as const } : {}),
+            ...(text(19) === undefined ? {} : { size: Number(text(19)) }),
+            ...(text(20) === '1' ? { child: 'value' as const } : {}),
+            ...(text(21) === '1' ? { child: 'failure' as const } : {}),
           },
   }) as JobFields;
 }
