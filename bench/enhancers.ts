@@ -1,7 +1,7 @@
 import { Injectable, type INestApplicationContext, Module } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { DiscoveryModule, DiscoveryService, ExternalContextCreator, NestFactory } from '@nestjs/core';
-import { Task, TaskContext, TaskQueueModule } from 'nestjs-task-queue';
+import { RetryTask, Task, TaskContext, TaskQueueModule } from 'nestjs-task-queue';
 import { Enhanced } from './enhanced.js';
 import { type Comparison, median, REDIS_URL } from './measure.js';
 import { drain } from './no-op-tasks.js';
@@ -67,6 +67,11 @@ function contextOf(name: string): TaskContext {
     logger: () => ({ log: ignore, warn: ignore, error: ignore, debug: ignore }),
     progress: () => Promise.resolve(),
     replacement: (canvas) => canvas.toJSON(),
+    retry: (request) => {
+      throw new RetryTask(request);
+    },
+    retriesSpent: () => false,
+    willRetry: () => true,
   });
 }
 

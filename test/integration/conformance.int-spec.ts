@@ -1,6 +1,7 @@
 /** The conformance suite on a real Redis; test/unit/testing/conformance.spec.ts runs it without one. */
 import { canvasCases } from '../conformance/canvas-cases.js';
 import { enhancerCases } from '../conformance/enhancer-cases.js';
+import { retryCases } from '../conformance/retry-cases.js';
 import { revocationCases } from '../conformance/revocation-cases.js';
 import { taskCases } from '../conformance/task-cases.js';
 import type { World } from '../conformance/world.js';
@@ -21,4 +22,5 @@ const redis: World = {
 taskCases(redis);
 enhancerCases(redis);
 canvasCases(redis);
+retryCases(redis);
 revocationCases(redis);

@@ -125,6 +125,29 @@ describe('workers that are killed', () => {
     const counts = new Counted(fixture, prefix);
     expect([await runs(), await counts.of('body', 'x'), await counts.of('errback', 'x')]).toEqual([3, 1, 0]);
   });
+
+  it('an attempt that a task asked for is counted once, and keeps its arguments, although its worker dies', async () => {
+    const prefix = uniquePrefix('asking');
+    const app = await fixture.boot({ prefix, options: { role: 'producer' } });
+    const tuning = { lockDuration: 500, stalledInterval: 250 };
+    const first = await startWorker(prefix, workers, tuning);
+    const handle = await app.workflows.tasks(CountingTasks).asking.applyAsync(['y', 0], { maxRetries: 2 });
+    await until(
+      async () => (await fixture.redis.get(`count:${prefix}:asking:y`)) === '2',
+      'the attempt that was asked for runs',
+    );
+    await first.end('SIGKILL');
+    await startWorker(prefix, workers, tuning);
+
+    // Four attempts: one was lost, and two of the three others were retries.
+    expect(await handle.get({ timeout: 30_000 })).toEqual({
+      step: 2,
+      attempt: 4,
+      retries: 2,
+      maxRetries: 2,
+      isLastAttempt: true,
+    });
+  });
 });
 
 /** What one chord came to, against what it must have come to. */

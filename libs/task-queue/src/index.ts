@@ -21,6 +21,7 @@ export {
   isControlFlow,
   RejectTask,
   ReplaceTask,
+  type RetryRequest,
   RetryTask,
 } from './errors/control-flow.js';
 export { ERROR_CODES, type ErrorCode } from './errors/error-code.js';

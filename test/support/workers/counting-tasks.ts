@@ -106,6 +106,18 @@ export class CountingTasks {
     return task.retries;
   }
 
+  /** Asks for an attempt with other arguments; that one waits to be killed, the one after tells what it knows. */
+  @Task({ queue: 'members' })
+  async asking(label: string, step: number, task: TaskContext): Promise<JsonValue> {
+    await this.#ran('asking', label, task);
+    if (task.attempt === 1)
+      task.retry({ args: [label, step + 1], countdown: 1, error: new Error('not yet') });
+    if (task.attempt === 2) await delay(60_000);
+    if (task.attempt === 3) task.retry({ args: [label, step + 1], countdown: 1 });
+    const { attempt, retries, maxRetries, isLastAttempt } = task;
+    return { step, attempt, retries, maxRetries, isLastAttempt };
+  }
+
   async #ran(kind: string, chord: string, task: TaskContext): Promise<void> {
     const { redis } = this.counts;
     await redis

@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { canvasCases } from '../../conformance/canvas-cases.js';
 import { enhancerCases } from '../../conformance/enhancer-cases.js';
+import { retryCases } from '../../conformance/retry-cases.js';
 import { revocationCases } from '../../conformance/revocation-cases.js';
 import { taskCases } from '../../conformance/task-cases.js';
 import { until, type World } from '../../conformance/world.js';
@@ -41,4 +42,5 @@ const memory: World = {
 taskCases(memory);
 enhancerCases(memory);
 canvasCases(memory);
+retryCases(memory);
 revocationCases(memory);

@@ -14,18 +14,23 @@ export abstract class ControlFlow extends Error {
   }
 }
 
+/** What a task says when it asks for another attempt. */
+export interface RetryRequest {
+  /** Time until the next attempt. Not together with `eta`. @defaultValue the backoff of the task's policy */
+  readonly countdown?: Duration;
+  /** When the next attempt may begin: a Date, epoch milliseconds or an ISO 8601 text. Not together with `countdown`. */
+  readonly eta?: Date | number | string;
+  /** Why: recorded as the error of this attempt, and what the task fails with when its retries are used up. */
+  readonly error?: unknown;
+  /** The arguments of the next attempt and of those after it, in place of the ones it has now: all of them. */
+  readonly args?: readonly unknown[];
+  /** Retries of the task that this request allows, in place of what the call or the policy says. */
+  readonly maxRetries?: number;
+}
+
 /** Ends this attempt and asks for another one. `task.retry()` throws it. */
 export class RetryTask extends ControlFlow {
-  constructor(
-    readonly options: {
-      /** Time until the next attempt. Default: the backoff of the task's policy. */
-      readonly countdown?: Duration;
-      /** Why: recorded as the error of this attempt, and the cause when retries are used up. */
-      readonly error?: unknown;
-      /** Overrides the maximum of the policy, counted in re-runs. */
-      readonly maxRetries?: number;
-    } = {},
-  ) {
+  constructor(readonly options: RetryRequest = {}) {
     super('the task asks for another attempt');
   }
 }

@@ -6,7 +6,10 @@ export class NonRetryableError extends TaskQueueError {
   readonly code = 'NON_RETRYABLE';
 }
 
-/** A task called `task.retry()` once more than it may. `cause` is the error that it gave, if it gave one. */
+/**
+ * A task called `task.retry()` once more than it may. `cause` is the error that it gave; a handler that lets this one
+ * through fails with that cause, where there is one (Celery B132).
+ */
 export class MaxRetriesExceededError extends TaskQueueError {
   readonly code = 'MAX_RETRIES_EXCEEDED';
 }

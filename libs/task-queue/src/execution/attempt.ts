@@ -7,9 +7,11 @@ import { positionOf, rootOf } from '../flow/ids.js';
 import type { TimerClock } from '../primitives/clock.js';
 import { ItemRun } from './item-run.js';
 import { checkReplacement } from './replacement.js';
+import { requestRetry, retryStateOf } from './retries-of.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
 import { TaskContext, type TaskLogger, taskStorage } from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
+import { areRetriesSpent, MANUAL_MAX_RETRIES, type RetryState, wouldRetry } from '../retry/retry-decision.js';
 import { UnserializableArgumentError } from '../errors/publish.errors.js';
 
 /** The limits that hold for one attempt: call over task over module. */
@@ -137,14 +139,21 @@ export class Attempt {
       queue: delivery.queue,
       attempt: delivery.activations,
       retries: delivery.attemptsMade,
-      maxRetries: envelope.maxRetries ?? definition.policies[0]?.maxRetries ?? 0,
+      maxRetries: envelope.maxRetries ?? definition.policies[0]?.maxRetries ?? MANUAL_MAX_RETRIES,
       headers: envelope.headers ?? NO_HEADERS,
       workflow: { id: rootOf(delivery.id), position: positionOf(delivery.id) },
       signal: () => this.#signal,
       logger: () => this.#logger(),
       progress: (meta) => this.#progress(meta),
       replacement: (canvas) => checkReplacement(delivery.id, item, canvas),
+      retry: (request) => requestRetry(request, this.#retries, this.clock.wallMs(), envelope.each),
+      retriesSpent: () => areRetriesSpent(this.#retries),
+      willRetry: (thrown) => wouldRetry(thrown, this.#retries),
     });
+  }
+
+  get #retries(): RetryState {
+    return retryStateOf(this.definition, this.envelope, this.delivery);
   }
 
   /** What cannot be stored is thrown at once; that Redis is away is no reason for a task to fail. */

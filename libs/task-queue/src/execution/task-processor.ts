@@ -10,7 +10,7 @@ import {
 } from '../errors/task.errors.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
-import { decodeTask, type InputRef, retriesMade, type TaskEnvelope, withRetry } from '../flow/envelope.js';
+import { decodeTask, type InputRef, type TaskEnvelope, withRetry } from '../flow/envelope.js';
 import { parentOf } from '../flow/ids.js';
 import type { RandomSource, TimerClock } from '../primitives/clock.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
@@ -25,6 +25,7 @@ import type { HookRunner } from './hook-runner.js';
 import type { ItemRun } from './item-run.js';
 import type { ReplacedEnd, Replacement } from './replacement.js';
 import { resolveInput } from './resolve-input.js';
+import { retryStateOf, withArgs } from './retries-of.js';
 import type { RunningAttempts } from './running-attempts.js';
 import { untilStored } from './until-stored.js';
 
@@ -195,12 +196,7 @@ export class TaskProcessor {
     let decision: RetryDecision;
     try {
       const { clock, random } = this.deps;
-      const state = {
-        policies: definition.policies,
-        made: retriesMade(envelope.retried, attempt.delivery.attemptsMade),
-        ...(envelope.maxRetries === undefined ? {} : { maxRetries: envelope.maxRetries }),
-      };
-      decision = decideRetry(error, state, clock, random);
+      decision = decideRetry(error, retryStateOf(definition, envelope, attempt.delivery), clock, random);
     } catch (broken) {
       // A backoff of the user's own that throws, a countdown that cannot be read: trying again would not mend it.
       this.deps.log.error(`${definition.name}: the retry could not be decided: ${String(broken)}`);
@@ -225,7 +221,12 @@ export class TaskProcessor {
       case 'succeeded':
         return this.#settleSuccess(delivery, definition, envelope, args, outcome.value);
       case 'retry':
-        return this.#settleRetry(delivery, reached, failing, outcome);
+        return this.#settleRetry(
+          delivery,
+          asAsked(reached, args, failing, outcome.decision),
+          failing,
+          outcome,
+        );
       case 'failed':
         return this.#settleFailure(delivery, failing, outcome.error);
       case 'replaced':
@@ -347,6 +348,16 @@ export class TaskProcessor {
       log.error(`A hook could not be released before the worker stopped: ${String(error)}`),
     );
   }
+}
+
+/** With the arguments that the task asked for, where it did. */
+function asAsked(
+  envelope: TaskEnvelope,
+  args: readonly JsonValue[],
+  { index }: CallMade,
+  { args: asked }: Extract<RetryDecision, { kind: 'retry' }>,
+): TaskEnvelope {
+  return asked === undefined ? envelope : withArgs(envelope, args, index, asked);
 }
 
 function isAbort(thrown: unknown): boolean {

@@ -1,14 +1,22 @@
-import { isControlFlow, RejectTask, RetryTask } from '../errors/control-flow.js';
+import { isControlFlow, RejectTask, type RetryRequest, RetryTask } from '../errors/control-flow.js';
 import { MaxRetriesExceededError, NonRetryableError, TimeLimitExceededError } from '../errors/task.errors.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
 import type { Clock, RandomSource } from '../primitives/clock.js';
-import { toMilliseconds } from '../primitives/duration.js';
+import type { JsonValue } from '../primitives/json.js';
 import { retryAfterMs } from './retry-after.js';
 import type { RetryPolicy } from './retry-policy.js';
+import { readRetryRequest } from './retry-request.js';
 
 /** What to do after an attempt that threw. */
 export type RetryDecision =
-  | { readonly kind: 'retry'; readonly delayMs: number; readonly error: unknown; readonly policy: number }
+  | {
+      readonly kind: 'retry';
+      readonly delayMs: number;
+      readonly error: unknown;
+      readonly policy: number;
+      /** What the task asked to be called with from now on. */
+      readonly args?: readonly JsonValue[];
+    }
   | { readonly kind: 'fail'; readonly error: unknown };
 
 /** What the decision depends on. */
@@ -22,7 +30,7 @@ export interface RetryState {
 }
 
 /** Retries of a task that asks for them without having a `@Retry` (Celery's default of max_retries). */
-const MANUAL_MAX_RETRIES = 3;
+export const MANUAL_MAX_RETRIES = 3;
 /** Delay of a manual retry that names none and has no policy: exponential from a second, without jitter. */
 const manualDelayMs = (retries: number): number => Math.min(600_000, 1_000 * 2 ** retries);
 
@@ -58,17 +66,9 @@ export function decideRetry(
     if (thrown instanceof RetryTask) return decideManual(thrown, state, clock, random);
     if (thrown instanceof RejectTask) return fail(new NonRetryableError(thrown.reason));
   }
-  if (thrown instanceof TaskQueueError && FINAL_CODES.has(thrown.code)) return fail(thrown);
-  if (state.policies.some((policy) => policy.never(thrown))) return fail(thrown);
-  // A hard limit means that the handler may still be running: only who says so wants another beside it.
-  const hardLimit = thrown instanceof TimeLimitExceededError;
-  const index = state.policies.findIndex(
-    (policy) => (policy.explicit || !hardLimit) && policy.matches(thrown),
-  );
-  const policy = state.policies[index];
-  if (policy === undefined) return fail(thrown);
-  const made = state.made[String(index)] ?? 0;
-  if (made >= (state.maxRetries ?? policy.maxRetries)) return fail(thrown);
+  const chosen = choosePolicy(thrown, state);
+  if (chosen === undefined) return fail(thrown instanceof MaxRetriesExceededError ? givenBy(thrown) : thrown);
+  const { policy, index, made } = chosen;
   return {
     kind: 'retry',
     delayMs: delayOf(policy, made, thrown, clock, random),
@@ -77,30 +77,97 @@ export function decideRetry(
   };
 }
 
+/** Whether something thrown would be followed by another attempt, without deciding when. */
+export function wouldRetry(thrown: unknown, state: RetryState): boolean {
+  if (!(thrown instanceof RetryTask)) return choosePolicy(thrown, state) !== undefined;
+  const { made, maximum } = manualRetries(thrown.options, state);
+  return made < maximum;
+}
+
+/** Whether every retry is spent, whatever the attempt may throw; a request with a maximum of its own may get another. */
+export function areRetriesSpent(state: RetryState): boolean {
+  const { made, maximum } = manualRetries({}, state);
+  return made >= maximum && state.policies.every((policy, index) => !isLeft(policy, index, state));
+}
+
+/** How many retries there were, and how many a request of the task may bring them to. */
+export function manualRetries(
+  request: RetryRequest,
+  state: RetryState,
+): { readonly made: number; readonly maximum: number; readonly index: number } {
+  const { error } = request;
+  const matching = state.policies.findIndex((policy) => error === undefined || policy.matches(error));
+  const index = matching < 0 ? state.policies.findIndex(({ manualOnly }) => manualOnly) : matching;
+  const made = Object.values(state.made).reduce((sum, count) => sum + count, 0);
+  const ofPolicy = state.policies[index]?.maxRetries ?? MANUAL_MAX_RETRIES;
+  return { made, maximum: request.maxRetries ?? state.maxRetries ?? ofPolicy, index };
+}
+
+/** What a task that asked once too often says. */
+export function retriesUsedUp(
+  { made, maximum }: Pick<ReturnType<typeof manualRetries>, 'made' | 'maximum'>,
+  error?: unknown,
+): MaxRetriesExceededError {
+  return new MaxRetriesExceededError(
+    `The task asked for retry ${made + 1}, but has ${maximum}.`,
+    error === undefined ? undefined : { cause: error },
+  );
+}
+
+/** The policy under which something thrown is retried, if it is. */
+function choosePolicy(
+  thrown: unknown,
+  state: RetryState,
+): { readonly policy: RetryPolicy; readonly index: number; readonly made: number } | undefined {
+  if (isControlFlow(thrown)) return undefined;
+  if (thrown instanceof TaskQueueError && FINAL_CODES.has(thrown.code)) return undefined;
+  if (state.policies.some((policy) => policy.never(thrown))) return undefined;
+  // A hard limit means that the handler may still be running: only who says so wants another beside it.
+  const hardLimit = thrown instanceof TimeLimitExceededError;
+  const index = state.policies.findIndex(
+    (policy) => (policy.explicit || !hardLimit) && policy.matches(thrown),
+  );
+  const policy = state.policies[index];
+  if (policy === undefined || !isLeft(policy, index, state)) return undefined;
+  return { policy, index, made: madeUnder(index, state) };
+}
+
+function isLeft(policy: RetryPolicy, index: number, state: RetryState): boolean {
+  return madeUnder(index, state) < (state.maxRetries ?? policy.maxRetries);
+}
+
+function madeUnder(index: number, { made }: RetryState): number {
+  return made[String(index)] ?? 0;
+}
+
 function decideManual(
   request: RetryTask,
   state: RetryState,
   clock: Clock,
   random: RandomSource,
 ): RetryDecision {
-  const { error, countdown } = request.options;
-  const index = state.policies.findIndex((policy) => error === undefined || policy.matches(error));
+  const { error } = request.options;
+  const { delayMs, args } = readRetryRequest(request.options, clock.wallMs());
+  const { made, maximum, index } = manualRetries(request.options, state);
+  // Celery B132: the error that was given is what the task fails with; without one, this.
+  if (made >= maximum) return fail(error ?? retriesUsedUp({ made, maximum }));
   const policy = state.policies[index];
-  const made = Object.values(state.made).reduce((sum, count) => sum + count, 0);
-  const maximum = request.options.maxRetries ?? state.maxRetries ?? policy?.maxRetries ?? MANUAL_MAX_RETRIES;
-  if (made >= maximum) {
-    // Celery B132: the error that was given is what the task fails with; without one, this.
-    return fail(
-      error ?? new MaxRetriesExceededError(`The task asked for retry ${made + 1}, but has ${maximum}.`),
-    );
-  }
-  const delayMs =
-    countdown !== undefined
-      ? toMilliseconds(countdown)
-      : policy !== undefined
-        ? delayOf(policy, made, error, clock, random)
-        : manualDelayMs(made);
-  return { kind: 'retry', delayMs, error: error ?? request, policy: index };
+  const backoffMs = (): number =>
+    policy === undefined ? manualDelayMs(made) : delayOf(policy, made, error, clock, random);
+  return {
+    kind: 'retry',
+    delayMs: delayMs ?? backoffMs(),
+    error: error ?? request,
+    policy: index,
+    ...(args === undefined ? {} : { args }),
+  };
+}
+
+/** The error that a task gave when it asked once too often (Celery B132). */
+function givenBy(usedUp: MaxRetriesExceededError): unknown {
+  let at: unknown = usedUp;
+  while (at instanceof MaxRetriesExceededError && at.cause !== undefined) at = at.cause;
+  return at;
 }
 
 function delayOf(

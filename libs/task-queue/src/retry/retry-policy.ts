@@ -6,7 +6,10 @@ export type ErrorMatcher = (abstract new (...args: never[]) => Error) | string;
 
 /** Options of `@Retry`. */
 export interface RetryOptions {
-  /** The errors that this policy is for. @defaultValue every error */
+  /**
+   * The errors that this policy is for. An empty list is for none: such a policy holds for what the task asks for
+   * itself, with `task.retry()`. @defaultValue every error
+   */
   readonly for?: readonly ErrorMatcher[];
   /** Errors that fail the task at once, whatever else is said. */
   readonly never?: readonly ErrorMatcher[];
@@ -28,6 +31,8 @@ export interface RetryOptions {
 export interface RetryPolicy {
   /** Whether the policy lists its errors; one that is for every error does not cover a hard time limit. */
   readonly explicit: boolean;
+  /** Whether it holds for requests of the task alone. */
+  readonly manualOnly: boolean;
   readonly matches: (error: unknown) => boolean;
   readonly never: (error: unknown) => boolean;
   readonly maxRetries: number;
@@ -52,6 +57,7 @@ export function compileRetryPolicy(options: RetryOptions = {}): RetryPolicy {
   const matchers = options.for;
   return {
     explicit: matchers !== undefined,
+    manualOnly: matchers?.length === 0,
     matches: matchers === undefined ? () => true : (error) => matchesAny(error, matchers),
     never: (error) => matchesAny(error, options.never ?? []),
     maxRetries,

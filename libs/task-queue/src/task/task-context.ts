@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { ReplaceTask, RetryTask } from '../errors/control-flow.js';
+import { ReplaceTask, type RetryRequest } from '../errors/control-flow.js';
 import { OutsideTaskError } from '../errors/result.errors.js';
-import type { Duration } from '../primitives/duration.js';
 import type { JsonValue } from '../primitives/json.js';
 
 /** A logger whose lines carry the task's name, id and attempt. */
@@ -45,6 +44,10 @@ export interface TaskContextInit {
   readonly progress: (meta: JsonValue) => Promise<void>;
   /** Checks a canvas that is to take the task's place. */
   readonly replacement: (canvas: CompleteCanvas) => object;
+  /** Asks for another attempt. */
+  readonly retry: (request: RetryRequest) => never;
+  readonly retriesSpent: () => boolean;
+  readonly willRetry: (thrown: unknown) => boolean;
 }
 
 /**
@@ -90,9 +93,19 @@ export class TaskContext {
   get retries(): number {
     return this.#init.retries;
   }
-  /** How many retries the task has under its first policy; 0 without one. */
+  /**
+   * How many retries `task.retry()` brings the task to by itself: what the call allows, else its first `@Retry`, else 3
+   * as in Celery. Whether an error that is thrown is retried is up to the policy that is for it: see `willRetry`.
+   */
   get maxRetries(): number {
     return this.#init.maxRetries;
+  }
+  /**
+   * Whether the retries are spent, those of every `@Retry` and those that `task.retry()` may ask for: whatever ends this
+   * attempt with an error ends the task. Only a `task.retry()` with a `maxRetries` of its own gets another attempt.
+   */
+  get isLastAttempt(): boolean {
+    return this.#init.retriesSpent();
   }
   /** Headers that were published with the call. */
   get headers(): Readonly<Record<string, JsonValue>> {
@@ -122,9 +135,26 @@ export class TaskContext {
     return this.#init.progress(meta);
   }
 
-  /** Ends this attempt and asks for another one. Never returns. @throws RetryTask */
-  retry(options: { countdown?: Duration; error?: unknown; maxRetries?: number } = {}): never {
-    throw new RetryTask(options);
+  /**
+   * Ends this attempt and asks for another one. Never returns: `return task.retry()` and `throw task.retry()` say the
+   * same. Without `countdown` and `eta` it waits as the policy for its error says (without an error: the first one),
+   * and without a policy 1 s, 2 s, 4 s … up to 10 min.
+   *
+   * @throws RetryTask, which code that catches everything has to let pass
+   * @throws MaxRetriesExceededError when the task has had all of its retries; its cause is the error that was given. A
+   *   handler that lets it through fails with that cause, else with this error (Celery B132)
+   * @throws InvalidOptionsError for an option that cannot be read, among them arguments that are no JSON
+   */
+  retry(request: RetryRequest = {}): never {
+    return this.#init.retry(request);
+  }
+
+  /**
+   * Whether this attempt would be followed by another one if it threw this: an error as the policies see it, or a
+   * `RetryTask`. For work that belongs to the final failure alone.
+   */
+  willRetry(thrown: unknown): boolean {
+    return this.#init.willRetry(thrown);
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { INestApplication, ModuleMetadata } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
+import { RetryTask } from '../../errors/control-flow.js';
 import type { JsonValue } from '../../primitives/json.js';
 import { TaskContext, type TaskContextInit, taskStorage } from '../../task/task-context.js';
 import { TaskRegistry } from '../../task/task-registry.js';
@@ -24,6 +25,11 @@ export function makeContext(init: Partial<TaskContextInit> = {}): TaskContext {
     logger: () => ({ log: ignore, warn: ignore, error: ignore, debug: ignore }),
     progress: async () => undefined,
     replacement: (canvas) => canvas.toJSON(),
+    retry: (request) => {
+      throw new RetryTask(request);
+    },
+    retriesSpent: () => false,
+    willRetry: () => true,
     ...init,
   });
 }

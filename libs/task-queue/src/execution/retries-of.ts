@@ -1,0 +1,62 @@
+import type { Delivery } from '../backend/delivery.js';
+import { InvalidOptionsError } from '../errors/configuration.errors.js';
+import { type RetryRequest, RetryTask } from '../errors/control-flow.js';
+import { retriesMade, type TaskEnvelope } from '../flow/envelope.js';
+import type { JsonValue } from '../primitives/json.js';
+import { manualRetries, retriesUsedUp, type RetryState } from '../retry/retry-decision.js';
+import { readRetryRequest } from '../retry/retry-request.js';
+import type { TaskDefinition } from '../task/task-definition.js';
+
+/** What is known of a task's retries while one of its attempts runs, and when that attempt has thrown. */
+export function retryStateOf(
+  { policies }: TaskDefinition,
+  envelope: TaskEnvelope,
+  delivery: Delivery,
+): RetryState {
+  const { maxRetries } = envelope;
+  return {
+    policies,
+    made: retriesMade(envelope.retried, delivery.attemptsMade),
+    ...(maxRetries === undefined ? {} : { maxRetries }),
+  };
+}
+
+/**
+ * Ends an attempt with a request for another one. What cannot be read, and a request that is one too many, is thrown here:
+ * the handler may catch it.
+ *
+ * @throws RetryTask; InvalidOptionsError; MaxRetriesExceededError whose cause is the error that was given
+ */
+export function requestRetry(
+  request: RetryRequest,
+  state: RetryState,
+  nowMs: number,
+  each: TaskEnvelope['each'],
+): never {
+  const { args } = readRetryRequest(request, nowMs);
+  if (each === 'map' && args !== undefined && args.length !== 1) {
+    throw new InvalidOptionsError('retry.args', 'one argument, the item of the map', args);
+  }
+  const { made, maximum } = manualRetries(request, state);
+  if (made >= maximum) throw retriesUsedUp({ made, maximum }, request.error);
+  throw new RetryTask(request);
+}
+
+/**
+ * The envelope of a task that is to be called with other arguments from now on. Of a map, the item that asked for them is
+ * replaced in the list.
+ *
+ * @param args what the attempt was called with, its input among them
+ */
+export function withArgs(
+  envelope: TaskEnvelope,
+  args: readonly JsonValue[],
+  item: number | undefined,
+  asked: readonly JsonValue[],
+): TaskEnvelope {
+  const { input: _input, ...rest } = envelope;
+  if (envelope.each === undefined || item === undefined) return { ...rest, args: asked };
+  const items = [...(args[0] as JsonValue[])];
+  items[item] = envelope.each === 'map' ? (asked[0] ?? null) : [...asked];
+  return { ...rest, args: [items] };
+}
