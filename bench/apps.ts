@@ -7,10 +7,12 @@ import { REDIS_URL } from './measure.js';
 
 /** Tells how far the tasks of a run have come. */
 export class Progress {
-  started = 0;
   finished = 0;
   #total = Infinity;
   #reached: () => void = () => undefined;
+
+  /** @param onFirst called at the first step */
+  constructor(private readonly onFirst: () => void = () => undefined) {}
 
   /** Resolves when so many tasks have run. */
   reach(total: number): Promise<void> {
@@ -21,7 +23,7 @@ export class Progress {
   }
 
   step(): void {
-    if (this.finished === 0) this.started = performance.now();
+    if (this.finished === 0) this.onFirst();
     if (++this.finished === this.#total) this.#reached();
   }
 }

@@ -5,6 +5,7 @@ import { RetryTask, Task, TaskContext, TaskQueueModule } from 'nestjs-task-queue
 import { Enhanced } from './enhanced.js';
 import { type Comparison, median, REDIS_URL } from './measure.js';
 import { drain } from './no-op-tasks.js';
+import type { Cost } from './stopwatch.js';
 
 @Injectable()
 class EnhancedTasks {
@@ -99,7 +100,7 @@ function callByNest(app: INestApplicationContext): Call {
 const SLICES = 20;
 
 /** Processor time for `count` calls, one after the other: they wait for nothing, and share the machine with others. */
-async function timeOf(count: number, callOf: (app: INestApplicationContext) => Call): Promise<number> {
+async function timeOf(count: number, callOf: (app: INestApplicationContext) => Call): Promise<Cost> {
   const app = await NestFactory.createApplicationContext(EnhancersModule, { logger: ['error', 'warn'] });
   const call = callOf(app);
   for (let index = 0; index < count / 10; index++) await call(index);
@@ -111,7 +112,8 @@ async function timeOf(count: number, callOf: (app: INestApplicationContext) => C
     slices.push((user + system) / 1_000);
   }
   await app.close();
-  return median(slices) * SLICES;
+  const ms = median(slices) * SLICES;
+  return { ms, nodeMs: ms };
 }
 
 const ENHANCERS = 'enhancers (guard, pipe, interceptor, filter)';

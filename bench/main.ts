@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { enhancers } from './enhancers.js';
-import { compare, type Comparison, type Finding, median } from './measure.js';
+import { compare, type Comparison, type Finding, median, ratios } from './measure.js';
 import { noOpTasks } from './no-op-tasks.js';
 import { report } from './report.js';
+import type { Cost } from './stopwatch.js';
 import { wideChord } from './wide-chord.js';
 
 /** `npm run bench -- --rounds 5 --only chord --no-write` */
@@ -29,13 +30,19 @@ for (const comparison of COMPARISONS.filter(({ name }) => name.includes(options.
   process.stdout.write(`${comparison.name} … `);
   const finding = await compare(comparison, rounds);
   findings.push(finding);
+  const all = ratios(finding, 'ms');
   console.log(
-    `ratio ${median(finding.ratios).toFixed(2)} [${finding.ratios.map((ratio) => ratio.toFixed(2)).join(' ')}], ` +
-      `${micros(finding.referenceMs, comparison)} → ${micros(finding.oursMs, comparison)} µs a ${comparison.unit}`,
+    `ratio ${median(all).toFixed(2)} [${all.map((ratio) => ratio.toFixed(2)).join(' ')}], ` +
+      `processor time ${median(ratios(finding, 'nodeMs')).toFixed(2)} here, ` +
+      `${median(ratios(finding, 'redisMs')).toFixed(2)} in Redis; ` +
+      `µs a ${comparison.unit}: ${micros(finding.reference, comparison)} → ${micros(finding.ours, comparison)}`,
   );
 }
 if (!options['no-write']) writeFileSync('bench/RESULTS.md', await report(findings, rounds));
 
-function micros(ms: readonly number[], { units }: Comparison): string {
-  return ((median(ms) / units) * 1_000).toFixed(1);
+/** On the wall, here and in Redis. */
+function micros(costs: readonly Cost[], { units }: Comparison): string {
+  const of = (field: keyof Cost): string =>
+    ((median(costs.flatMap((cost) => cost[field] ?? [])) / units) * 1_000).toFixed(1);
+  return `${of('ms')}/${of('nodeMs')}/${of('redisMs')}`;
 }

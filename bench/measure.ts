@@ -1,10 +1,11 @@
 import { Redis } from 'ioredis';
+import type { Cost } from './stopwatch.js';
 
 /** Redis of the run; `npm run bench` starts a private one. */
 export const REDIS_URL = process.env.REDIS_URL ?? '';
 
-/** One measurement of a pair: milliseconds, lower is better. */
-export type Measurement = () => Promise<number>;
+/** One measurement of a pair: lower is better. */
+export type Measurement = () => Promise<Cost>;
 
 /** Two ways of doing the same work, measured in turn. */
 export interface Comparison {
@@ -20,9 +21,16 @@ export interface Comparison {
 /** What a comparison came to. A ratio is our time over the reference's, of one round. */
 export interface Finding {
   readonly comparison: Comparison;
-  readonly referenceMs: readonly number[];
-  readonly oursMs: readonly number[];
-  readonly ratios: readonly number[];
+  readonly reference: readonly Cost[];
+  readonly ours: readonly Cost[];
+}
+
+/** Our cost over the reference's, round by round. */
+export function ratios({ reference, ours }: Finding, of: keyof Cost): number[] {
+  return ours.flatMap((cost, round) => {
+    const [mine, theirs] = [cost[of], reference[round]?.[of]];
+    return mine === undefined || theirs === undefined ? [] : [mine / theirs];
+  });
 }
 
 /**
@@ -30,25 +38,20 @@ export interface Finding {
  * round. One round before is not counted.
  */
 export async function compare(comparison: Comparison, rounds: number): Promise<Finding> {
-  const referenceMs: number[] = [];
-  const oursMs: number[] = [];
+  const reference: Cost[] = [];
+  const ours: Cost[] = [];
   for (let round = 0; round <= rounds; round++) {
     const first = round % 2 === 0 ? comparison.reference : comparison.ours;
     const second = round % 2 === 0 ? comparison.ours : comparison.reference;
     const [a, b] = [await isolated(first), await isolated(second)];
     if (round === 0) continue;
-    referenceMs.push(round % 2 === 0 ? a : b);
-    oursMs.push(round % 2 === 0 ? b : a);
+    reference.push(round % 2 === 0 ? a : b);
+    ours.push(round % 2 === 0 ? b : a);
   }
-  return {
-    comparison,
-    referenceMs,
-    oursMs,
-    ratios: oursMs.map((ms, index) => ms / (referenceMs[index] ?? ms)),
-  };
+  return { comparison, reference, ours };
 }
 
-async function isolated(measure: Measurement): Promise<number> {
+async function isolated(measure: Measurement): Promise<Cost> {
   const redis = new Redis(REDIS_URL);
   await redis.flushall();
   redis.disconnect();

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { WorkflowService } from 'nestjs-task-queue';
 import { BenchTasks, CONCURRENCY, Progress, startApp } from './apps.js';
 import { type Comparison, REDIS_URL } from './measure.js';
+import { type Cost, Stopwatch } from './stopwatch.js';
 
 const CHUNK = 500;
 
@@ -21,18 +22,19 @@ export function noOpTasks(count: number, currentTask: boolean): Comparison {
           Array.from({ length: Math.min(CHUNK, count - at) }, () => ({ name: 'noop', data: {} })),
         );
       }
-      const progress = new Progress();
+      const watch = await Stopwatch.start();
+      const progress = new Progress(() => watch.restart());
       const all = progress.reach(count);
       const worker = new Worker('default', async () => progress.step(), {
         connection,
         concurrency: CONCURRENCY,
       });
       await all;
-      const ms = performance.now() - progress.started;
+      const cost = await watch.stop();
       await worker.close();
       await queue.close();
       connection.disconnect();
-      return ms;
+      return cost;
     },
     ours: () => drain(count, 'noop', currentTask),
   };
@@ -43,18 +45,19 @@ export async function drain(
   count: number,
   task: 'noop' | 'enhancedNoop',
   currentTask: boolean,
-): Promise<number> {
+): Promise<Cost> {
   const producer = await startApp('producer', new Progress());
   const tasks = producer.get(WorkflowService).tasks(BenchTasks);
   for (let at = 0; at < count; at += CHUNK) {
     await Promise.all(Array.from({ length: Math.min(CHUNK, count - at) }, () => tasks[task].delay()));
   }
   await producer.close();
-  const progress = new Progress();
+  const watch = await Stopwatch.start();
+  const progress = new Progress(() => watch.restart());
   const all = progress.reach(count);
   const worker = await startApp('worker', progress, currentTask);
   await all;
-  const ms = performance.now() - progress.started;
+  const cost = await watch.stop();
   await worker.close();
-  return ms;
+  return cost;
 }

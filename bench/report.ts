@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { Redis } from 'ioredis';
-import { type Finding, median, REDIS_URL } from './measure.js';
+import { type Finding, median, ratios, REDIS_URL } from './measure.js';
+import type { Cost } from './stopwatch.js';
 
 const number = (value: number, digits = 0): string =>
   value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -9,12 +10,20 @@ const number = (value: number, digits = 0): string =>
 /** bench/RESULTS.md: ratios first, because rates say more about the machine than about the code. */
 export async function report(findings: readonly Finding[], rounds: number): Promise<string> {
   const rows = findings.map((finding) => {
-    const { comparison, ratios, referenceMs, oursMs } = finding;
-    const rate = (ms: readonly number[]): string => number(comparison.units / (median(ms) / 1000));
-    const spread = `${number(Math.min(...ratios), 2)}–${number(Math.max(...ratios), 2)}`;
+    const { comparison, reference, ours } = finding;
+    const wall = (costs: readonly Cost[]): string => {
+      const ms = median(costs.map((cost) => cost.ms));
+      return `${number(ms)} ms (${number(comparison.units / (ms / 1000))}/s)`;
+    };
+    const all = ratios(finding, 'ms');
+    const spread = `${number(Math.min(...all), 2)}–${number(Math.max(...all), 2)}`;
+    const processor = (of: keyof Cost): string => {
+      const values = ratios(finding, of);
+      return values.length === 0 ? '' : number(median(values), 2);
+    };
     return (
-      `| ${comparison.name} | **${number(median(ratios), 2)}** | ${spread} | ` +
-      `${number(median(referenceMs))} ms (${rate(referenceMs)}/s) | ${number(median(oursMs))} ms (${rate(oursMs)}/s) | ${comparison.goal} |`
+      `| ${comparison.name} | **${number(median(all), 2)}** | ${spread} | ${processor('nodeMs')} | ${processor('redisMs')} | ` +
+      `${wall(reference)} | ${wall(ours)} | ${comparison.goal} |`
     );
   });
   return [
@@ -23,8 +32,11 @@ export async function report(findings: readonly Finding[], rounds: number): Prom
     'Written by `npm run bench`. A ratio is our time divided by that of the reference in the same round; below 1 we',
     `are faster. Median and spread of ${rounds} paired rounds; who begins changes from round to round.`,
     '',
-    '| work | ratio | spread | reference | nestjs-task-queue | goal |',
-    '|---|---|---|---|---|---|',
+    'Node and Redis are ratios of processor time, of this process and of the main thread of the server: they tell apart',
+    'what the work takes from what it waits for on a shared machine.',
+    '',
+    '| work | ratio | spread | Node | Redis | reference | nestjs-task-queue | goal |',
+    '|---|---|---|---|---|---|---|---|',
     ...rows,
     '',
     '## Machine',

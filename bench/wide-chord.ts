@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { WorkflowService } from 'nestjs-task-queue';
 import { BenchTasks, CONCURRENCY, Progress, startApp } from './apps.js';
 import { type Comparison, REDIS_URL } from './measure.js';
+import { Stopwatch } from './stopwatch.js';
 
 /** Time from the dispatch of a chord of `width` members to its callback, with the list of their values. */
 export function wideChord(width: number, goal: string): Comparison {
@@ -30,7 +31,7 @@ export function wideChord(width: number, goal: string): Comparison {
       await Promise.all([members.waitUntilReady(), bodies.waitUntilReady()]);
       const flow = new FlowProducer({ connection });
       const called = progress.reach(1);
-      const started = performance.now();
+      const watch = await Stopwatch.start();
       await flow.add({
         name: 'body',
         queueName: 'bodies',
@@ -42,26 +43,29 @@ export function wideChord(width: number, goal: string): Comparison {
         })),
       });
       await called;
-      const ms = performance.now() - started;
+      const cost = await watch.stop();
       await Promise.all([members.close(), bodies.close()]);
       await flow.close();
       connection.disconnect();
-      return ms;
+      return cost;
     },
     ours: async () => {
       const progress = new Progress();
       const app = await startApp('both', progress);
       const workflows = app.get(WorkflowService);
       const tasks = workflows.tasks(BenchTasks);
-      await (await tasks.value.delay(0)).get(); // workers are connected and warm, as on the other side
+      const warm = progress.reach(1);
+      await tasks.noop.delay(); // workers are connected and warm, as on the other side
+      await warm;
+      progress.finished = 0;
       const called = progress.reach(1);
-      const started = performance.now();
+      const watch = await Stopwatch.start();
       const header = Array.from({ length: width }, (_, n) => tasks.value.s(n));
       await workflows.chord(header, tasks.body.s()).applyAsync();
       await called;
-      const ms = performance.now() - started;
+      const cost = await watch.stop();
       await app.close();
-      return ms;
+      return cost;
     },
   };
 }

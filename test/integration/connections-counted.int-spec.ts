@@ -1,5 +1,8 @@
 /** How many connections Redis has of an application: as many as the table in docs/connections.md says. */
 import { Injectable } from '@nestjs/common';
+import { CompletionEvents } from '../../libs/task-queue/src/broker/completion-events.js';
+import { RedisConnections } from '../../libs/task-queue/src/broker/redis-connections.js';
+import { RedisKeys } from '../../libs/task-queue/src/broker/redis-keys.js';
 import {
   Task,
   TaskQueueModule,
@@ -193,6 +196,27 @@ describe('the connections of', () => {
     const app = await boot({ role: 'worker', shards: 3 });
     const { blocking, together, ...others } = countsOf(idle, { q });
     await expectCounts(app.prefix, { ...others, blocking: 3 * blocking, together: together + 2 * blocking });
+  });
+
+  it('those who waited: none, a while after the last of them, and one again for the next', async () => {
+    const prefix = uniquePrefix('counted');
+    const troubles: unknown[] = [];
+    const connections = new RedisConnections({ kind: 'url', url: redisUrl(), options: {} }, prefix, (error) =>
+      troubles.push(error),
+    );
+    const events = new CompletionEvents(connections, new RedisKeys(prefix, 1), (e) => troubles.push(e), 50);
+    const opened = async (): Promise<number> =>
+      countConnections(await fixture.connectionsOf(prefix)).blocking;
+    const leave = [1, 2].map(() => events.listen('default', '0~task', () => undefined));
+    await until(async () => (await opened()) === 1, 'it is open');
+    leave[0]?.();
+    leave[1]?.();
+    await until(async () => (await opened()) === 0, 'it is closed');
+    events.listen('default', '0~task', () => undefined);
+    await until(async () => (await opened()) === 1, 'it is open again');
+    await events.close();
+    connections.close();
+    expect(troubles).toEqual([]);
   });
 
   it('two registrations: those of the one and those of the other', async () => {
