@@ -3,7 +3,7 @@ import { Injectable, type INestApplicationContext, Module } from '@nestjs/common
 import { NestFactory } from '@nestjs/core';
 import { Task, TaskQueueModule, type TaskQueueRole } from 'nestjs-task-queue';
 import { Enhanced } from './enhanced.js';
-import { REDIS_URL } from './measure.js';
+import { REDIS_URL } from './redis-url.js';
 
 /** Tells how far the tasks of a run have come. */
 export class Progress {

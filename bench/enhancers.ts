@@ -3,7 +3,8 @@ import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { DiscoveryModule, DiscoveryService, ExternalContextCreator, NestFactory } from '@nestjs/core';
 import { RetryTask, Task, TaskContext, TaskQueueModule } from 'nestjs-task-queue';
 import { Enhanced } from './enhanced.js';
-import { type Comparison, median, REDIS_URL } from './measure.js';
+import { type Comparison, median } from './measure.js';
+import { REDIS_URL } from './redis-url.js';
 import { drain } from './no-op-tasks.js';
 import type { Cost } from './stopwatch.js';
 

@@ -1,8 +1,6 @@
 import { Redis } from 'ioredis';
+import { REDIS_URL } from './redis-url.js';
 import type { Cost } from './stopwatch.js';
-
-/** Redis of the run; `npm run bench` starts a private one. */
-export const REDIS_URL = process.env.REDIS_URL ?? '';
 
 /** One measurement of a pair: lower is better. */
 export type Measurement = () => Promise<Cost>;

@@ -2,7 +2,8 @@ import { Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { WorkflowService } from 'nestjs-task-queue';
 import { BenchTasks, CONCURRENCY, Progress, startApp } from './apps.js';
-import { type Comparison, REDIS_URL } from './measure.js';
+import { type Comparison } from './measure.js';
+import { REDIS_URL } from './redis-url.js';
 import { type Cost, Stopwatch } from './stopwatch.js';
 
 const CHUNK = 500;

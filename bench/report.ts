@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { Redis } from 'ioredis';
-import { type Finding, median, ratios, REDIS_URL } from './measure.js';
+import { type Finding, median, ratios } from './measure.js';
+import { REDIS_URL } from './redis-url.js';
 import type { Cost } from './stopwatch.js';
 
 const number = (value: number, digits = 0): string =>

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { REDIS_URL } from './measure.js';
+import { REDIS_URL } from './redis-url.js';
 
 /**
  * What a piece of work cost. Time on the wall is what a user waits for, and on a shared machine half of it is somebody

@@ -2,7 +2,8 @@ import { FlowProducer, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { WorkflowService } from 'nestjs-task-queue';
 import { BenchTasks, CONCURRENCY, Progress, startApp } from './apps.js';
-import { type Comparison, REDIS_URL } from './measure.js';
+import { type Comparison } from './measure.js';
+import { REDIS_URL } from './redis-url.js';
 import { Stopwatch } from './stopwatch.js';
 
 /** Time from the dispatch of a chord of `width` members to its callback, with the list of their values. */
