@@ -177,6 +177,12 @@ export class ConformanceTasks {
     return currentTask().replace(this.workflows.group(echo as never) as never);
   }
 
+  /** Is replaced by a call with an argument of this length. */
+  @Task({ name: 'replacedBy' })
+  async replacedBy(length: number): Promise<JsonValue> {
+    return currentTask().replace(this.workflows.signature('echo', ['x'.repeat(length)]) as never);
+  }
+
   @Task({ name: 'slow' })
   async slow(ms: number, value: JsonValue): Promise<JsonValue> {
     await pause(ms);

@@ -101,7 +101,9 @@ function optionPaths(): string[] {
         key === option ? key : `${option}.<name>.${key}`,
       );
     }
-    const inside = ['TaskDefaults', 'ChordDefaults', 'WorkerTuning'].find((name) => name === type);
+    const inside = ['TaskDefaults', 'ChordDefaults', 'PayloadLimits', 'WorkerTuning'].find(
+      (name) => name === type,
+    );
     return inside === undefined
       ? [option]
       : [...propertiesOf(moduleOptions, inside).keys()].map((key) => `${option}.${key}`);
@@ -248,7 +250,9 @@ describe('docs/failures.md', () => {
 describe('the guide', () => {
   it('has pages that can be read in one go', () => {
     const guide =
-      'getting-started tasks canvases chord-recovery connections results failures internals'.split(' ');
+      'getting-started tasks canvases dynamic-canvases chord-recovery connections results failures internals'.split(
+        ' ',
+      );
     const long = guide.filter((name) => read(`docs/${name}.md`).split('\n').length > 251);
     expect(long).toEqual([]);
   });

@@ -1,5 +1,6 @@
 /** The conformance suite on a real Redis; test/unit/testing/conformance.spec.ts runs it without one. */
 import { canvasCases } from '../conformance/canvas-cases.js';
+import { compositionCases } from '../conformance/composition-cases.js';
 import { enhancerCases } from '../conformance/enhancer-cases.js';
 import { retryCases } from '../conformance/retry-cases.js';
 import { revocationCases } from '../conformance/revocation-cases.js';
@@ -24,3 +25,4 @@ enhancerCases(redis);
 canvasCases(redis);
 retryCases(redis);
 revocationCases(redis);
+compositionCases(redis);

@@ -26,7 +26,9 @@ export {
 } from './errors/control-flow.js';
 export { ERROR_CODES, type ErrorCode } from './errors/error-code.js';
 export {
+  ArgumentTooLargeError,
   BrokerUnavailableError,
+  CanvasTooLargeError,
   InvalidCanvasError,
   InvalidIdError,
   UnserializableArgumentError,
@@ -47,6 +49,7 @@ export {
   NonRetryableError,
   RecoveryFailedError,
   RemoteTaskError,
+  ResultTooLargeError,
   SoftTimeLimitExceededError,
   TaskExpiredError,
   TaskRemovedError,
@@ -82,6 +85,7 @@ export { WorkflowService } from './nest/workflow.service.js';
 export type {
   ChordDefaults,
   ErrorClass,
+  PayloadLimits,
   QueueOptions,
   TaskDefaults,
   TaskQueueConnection,

@@ -1,6 +1,7 @@
 /** The conformance suite without Redis; test/integration/conformance.int-spec.ts runs it with one. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { canvasCases } from '../../conformance/canvas-cases.js';
+import { compositionCases } from '../../conformance/composition-cases.js';
 import { enhancerCases } from '../../conformance/enhancer-cases.js';
 import { retryCases } from '../../conformance/retry-cases.js';
 import { revocationCases } from '../../conformance/revocation-cases.js';
@@ -44,3 +45,4 @@ enhancerCases(memory);
 canvasCases(memory);
 retryCases(memory);
 revocationCases(memory);
+compositionCases(memory);

@@ -1,7 +1,13 @@
-import { InvalidCanvasError, UnserializableArgumentError } from '../errors/publish.errors.js';
+import {
+  ArgumentTooLargeError,
+  InvalidCanvasError,
+  UnserializableArgumentError,
+} from '../errors/publish.errors.js';
 import { findNonJson } from '../primitives/json.js';
+import { heaviestPath, jsonBound, jsonBytes } from '../primitives/json-size.js';
 import { checkCallOptions } from './call-options.js';
 import type { CallOptions, CanvasData } from './canvas-data.js';
+import { type CanvasLimits, checkCanvasSize, UNLIMITED } from './canvas-size.js';
 import { type CanvasPath, visitCanvas } from './canvas-walk.js';
 import { NO_STEP } from './chain.js';
 import { NO_BODY } from './chord.js';
@@ -14,21 +20,23 @@ import { NO_BODY } from './chord.js';
  *
  * @throws InvalidCanvasError with the path of the node and what is wrong there
  * @throws UnserializableArgumentError with the task's name and the path of the value
+ * @throws ArgumentTooLargeError, CanvasTooLargeError with the path and size of what is over a limit
  * @throws InvalidIdError when a chosen task id cannot be used
  */
-export function validateCanvas(data: unknown): asserts data is CanvasData {
+export function validateCanvas(data: unknown, limits: CanvasLimits = UNLIMITED): asserts data is CanvasData {
   visitCanvas(data as CanvasData, (node, path) => {
-    checkShape(node, path);
+    checkShape(node, path, limits);
     checkCallbacks(node, path);
     if (node.options !== undefined) checkOptions(node, path);
   });
+  checkCanvasSize(data as CanvasData, limits.canvasBytes);
 }
 
-function checkShape(node: unknown, path: CanvasPath): void {
+function checkShape(node: unknown, path: CanvasPath, { argumentBytes }: CanvasLimits): void {
   if (!isRecord(node)) throw invalid(path, `expected a node of a canvas, got ${nameOf(node)}`);
   switch (node['kind']) {
     case 'task':
-      return checkTask(node, path);
+      return checkTask(node, path, argumentBytes);
     case 'chain':
       if (list(node, 'steps', path).length === 0) throw invalid(path, NO_STEP);
       return;
@@ -49,7 +57,7 @@ function checkShape(node: unknown, path: CanvasPath): void {
 
 const KINDS = 'task, chain, group, chord';
 
-function checkTask(node: Readonly<Record<string, unknown>>, path: CanvasPath): void {
+function checkTask(node: Readonly<Record<string, unknown>>, path: CanvasPath, limit: number): void {
   if (!isName(node['task'])) throw invalid(path, 'a task needs a name');
   const args = list(node, 'args', path);
   if (node['immutable'] !== undefined && typeof node['immutable'] !== 'boolean') {
@@ -59,8 +67,14 @@ function checkTask(node: Readonly<Record<string, unknown>>, path: CanvasPath): v
     throw invalid(path, `taskQueue has to be the name of a queue, got ${nameOf(node['taskQueue'])}`);
   }
   if (node['each'] !== undefined) checkItems(node['each'], args, path);
-  const offence = isPlainlyJson(args, 0) ? undefined : findNonJson(args, 'args');
+  const bound = jsonBound(args);
+  if (bound >= 0 && bound <= limit) return;
+  // The slow look keeps book of the path. With 100,000 members that book would be most of the time.
+  const offence = bound < 0 ? findNonJson(args, 'args') : undefined;
   if (offence) throw new UnserializableArgumentError(node['task'], below(path, offence.path), offence.found);
+  const bytes = limit === Infinity ? 0 : jsonBytes(args);
+  if (bytes <= limit) return;
+  throw new ArgumentTooLargeError(node['task'], below(path, heaviestPath(args, 'args')), bytes, limit);
 }
 
 /** The items may yet come from the canvas; those that are there have to be a list. */
@@ -74,32 +88,6 @@ function checkItems(each: unknown, args: readonly unknown[], path: CanvasPath): 
   const odd = each === 'starmap' ? items.findIndex((item) => !Array.isArray(item)) : -1;
   if (odd >= 0) throw invalid(path, `item ${odd} of a starmap has to be a list of arguments`);
 }
-
-/**
- * Whether JSON carries the value for certain. Says no when in doubt: then the slow look at it decides, which
- * keeps book of the path. With 100,000 members that book is most of the time.
- */
-function isPlainlyJson(value: unknown, depth: number): boolean {
-  if (typeof value === 'number') return Number.isFinite(value);
-  if (typeof value !== 'object') return typeof value === 'string' || typeof value === 'boolean';
-  if (value === null) return true;
-  if (depth > CERTAIN_DEPTH) return false;
-  if (Array.isArray(value)) {
-    // By index, because every() would step over holes.
-    for (let index = 0; index < value.length; index++) {
-      if (!isPlainlyJson(value[index], depth + 1)) return false;
-    }
-    return true;
-  }
-  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
-  for (const key in value) {
-    if (!isPlainlyJson((value as Readonly<Record<string, unknown>>)[key], depth + 1)) return false;
-  }
-  return true;
-}
-
-/** Deeper than this may be a cycle. */
-const CERTAIN_DEPTH = 32;
 
 function checkCallbacks(node: CanvasData, path: CanvasPath): void {
   if (node.links !== undefined) list(node as unknown as Record<string, unknown>, 'links', path);

@@ -96,11 +96,12 @@ export class TaskQueueEngine implements ResultSource {
    * Publishes a canvas.
    *
    * @returns its id
-   * @throws InvalidCanvasError, UnserializableArgumentError before anything is sent
+   * @throws InvalidCanvasError, UnserializableArgumentError, ArgumentTooLargeError, CanvasTooLargeError before anything
+   *   is sent
    * @throws BrokerUnavailableError within the publish timeout
    */
   async publish(canvas: CanvasData): Promise<string> {
-    validateCanvas(canvas);
+    validateCanvas(canvas, this.#options.limits);
     this.directory.refuseForeign(canvas);
     const chosen = canvas.options?.taskId;
     const id = chosen ?? newCanvasId(this.options.shards, this.random);

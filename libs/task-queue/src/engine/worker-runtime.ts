@@ -203,6 +203,7 @@ export class WorkerRuntime {
       defaults: { softMs: options.defaults.softTimeLimitMs, hardMs: options.defaults.timeLimitMs },
       maxTimesLost: options.worker.maxTimesLost,
       resultExpiresMs: (queue) => this.engine.resultExpiresMs(queue),
+      limits: options.limits,
       clock,
       random,
       log,

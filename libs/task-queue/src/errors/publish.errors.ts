@@ -23,6 +23,40 @@ export class UnserializableArgumentError extends TaskQueueError {
   }
 }
 
+/** The arguments of one call are larger than `limits.argumentBytes`. Nothing was published. */
+export class ArgumentTooLargeError extends TaskQueueError {
+  readonly code = 'ARGUMENT_TOO_LARGE';
+  constructor(
+    readonly taskName: string,
+    /** What makes them large, e.g. `args[0].rows`. */
+    readonly path: string,
+    /** Bytes of JSON of all arguments of the call. */
+    readonly bytes: number,
+    readonly limit: number,
+  ) {
+    super(
+      `Task "${taskName}": its arguments take ${bytes} bytes of JSON, most of it at ${path}; the limit is ${limit}. ` +
+        `Store large data elsewhere and send its id, or raise limits.argumentBytes.`,
+    );
+  }
+}
+
+/** One job would have to hold more of a canvas than `limits.canvasBytes`. Nothing was published. */
+export class CanvasTooLargeError extends TaskQueueError {
+  readonly code = 'CANVAS_TOO_LARGE';
+  constructor(
+    readonly path: string,
+    /** Bytes of JSON of what would be kept for later: steps after the first, body, callbacks. */
+    readonly bytes: number,
+    readonly limit: number,
+  ) {
+    super(
+      `Canvas at ${path}: what it keeps for later (steps after the first, body, callbacks) takes ${bytes} bytes of JSON; ` +
+        `the limit is ${limit}. Make the arguments smaller, or raise limits.canvasBytes.`,
+    );
+  }
+}
+
 /** An id that a caller chose cannot be used. */
 export class InvalidIdError extends TaskQueueError {
   readonly code = 'INVALID_ID';

@@ -50,6 +50,24 @@ export class UnserializableResultError extends TaskQueueError {
   readonly code = 'UNSERIALIZABLE_RESULT';
 }
 
+/** A task returned more than `limits.resultBytes`. Its work is done, so it is never retried. */
+export class ResultTooLargeError extends TaskQueueError {
+  readonly code = 'RESULT_TOO_LARGE';
+  constructor(
+    readonly taskName: string,
+    /** What makes it large, e.g. `result.rows`. */
+    readonly path: string,
+    /** Bytes of JSON of the whole result. */
+    readonly bytes: number,
+    readonly limit: number,
+  ) {
+    super(
+      `Task "${taskName}" returned ${bytes} bytes of JSON, most of it at ${path}; the limit is ${limit}. ` +
+        `Store large data elsewhere and return its id, or raise limits.resultBytes.`,
+    );
+  }
+}
+
 /** The soft limit has passed: the reason of `task.signal`. A task may catch it, clean up and return. */
 export class SoftTimeLimitExceededError extends TaskQueueError {
   readonly code = 'SOFT_TIME_LIMIT_EXCEEDED';

@@ -1,3 +1,4 @@
+import type { CanvasLimits } from '../canvas/canvas-size.js';
 import type { EngineLog } from './engine-log.js';
 import type { Holder } from '../backend/ledger.js';
 import type { Delivery } from '../backend/delivery.js';
@@ -18,6 +19,14 @@ import { UnserializableArgumentError } from '../errors/publish.errors.js';
 export interface Limits {
   readonly softMs: number | undefined;
   readonly hardMs: number | undefined;
+}
+
+/** What every attempt of a worker shares. */
+export interface AttemptServices {
+  readonly storeProgress: (holder: Holder, meta: JsonValue) => Promise<boolean>;
+  readonly limits: CanvasLimits;
+  readonly log: EngineLog;
+  readonly clock: TimerClock;
 }
 
 /** Why an attempt was told to end before it was done. */
@@ -46,9 +55,7 @@ export class Attempt {
     private readonly definition: TaskDefinition,
     private readonly envelope: TaskEnvelope,
     private readonly args: readonly JsonValue[],
-    private readonly storeProgress: (holder: Holder, meta: JsonValue) => Promise<boolean>,
-    private readonly log: EngineLog,
-    private readonly clock: TimerClock,
+    private readonly services: AttemptServices,
   ) {}
 
   /**
@@ -117,7 +124,7 @@ export class Attempt {
   }
 
   #later(ms: number, act: () => void): void {
-    this.#timers = [...this.#timers, this.clock.after(ms, act)];
+    this.#timers = [...this.#timers, this.services.clock.after(ms, act)];
   }
 
   get #signal(): AbortSignal {
@@ -130,7 +137,7 @@ export class Attempt {
   }
 
   #context(args: readonly JsonValue[], item: number | undefined): TaskContext {
-    const { delivery, definition, envelope } = this;
+    const { delivery, definition, envelope, services } = this;
     return new TaskContext({
       id: delivery.id,
       name: delivery.name,
@@ -145,8 +152,8 @@ export class Attempt {
       signal: () => this.#signal,
       logger: () => this.#logger(),
       progress: (meta) => this.#progress(meta),
-      replacement: (canvas) => checkReplacement(delivery.id, item, canvas),
-      retry: (request) => requestRetry(request, this.#retries, this.clock.wallMs(), envelope.each),
+      replacement: (canvas) => checkReplacement(delivery.id, item, canvas, services.limits),
+      retry: (request) => requestRetry(request, this.#retries, services.clock.wallMs(), envelope.each),
       retriesSpent: () => areRetriesSpent(this.#retries),
       willRetry: (thrown) => wouldRetry(thrown, this.#retries),
     });
@@ -161,23 +168,24 @@ export class Attempt {
     const offence = findNonJson(meta, 'progress');
     if (offence) throw new UnserializableArgumentError(this.delivery.name, offence.path, offence.found);
     if (this.#closed) return this.#refused();
-    return this.storeProgress(this.delivery, meta).then(
+    return this.services.storeProgress(this.delivery, meta).then(
       (heard) => (heard ? undefined : this.#refused()),
-      (error: unknown) => this.log.warn(`${this.#label()}: progress could not be stored: ${String(error)}`),
+      (error: unknown) =>
+        this.services.log.warn(`${this.#label()}: progress could not be stored: ${String(error)}`),
     );
   }
 
   async #refused(): Promise<void> {
-    this.log.warn(`${this.#label()}: progress of an attempt that is over was refused`);
+    this.services.log.warn(`${this.#label()}: progress of an attempt that is over was refused`);
   }
 
   #logger(): TaskLogger {
     const label = this.#label();
     return {
-      log: (message) => this.log.log(`${label}: ${message}`),
-      warn: (message) => this.log.warn(`${label}: ${message}`),
-      error: (message, stack) => this.log.error(`${label}: ${message}`, stack),
-      debug: (message) => this.log.debug(`${label}: ${message}`),
+      log: (message) => this.services.log.log(`${label}: ${message}`),
+      warn: (message) => this.services.log.warn(`${label}: ${message}`),
+      error: (message, stack) => this.services.log.error(`${label}: ${message}`, stack),
+      debug: (message) => this.services.log.debug(`${label}: ${message}`),
     };
   }
 

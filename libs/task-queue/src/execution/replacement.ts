@@ -4,6 +4,7 @@ import type { Ledger } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import { canvasDataOf, withInheritedHeaders } from '../canvas/canvas-node.js';
+import type { CanvasLimits } from '../canvas/canvas-size.js';
 import { validateCanvas } from '../canvas/canvas-validate.js';
 import { settleExpiry } from '../canvas/prepare-call.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
@@ -131,12 +132,13 @@ export class Replacement {
 /**
  * The canvas that a task wants to be replaced by, as it can be published.
  *
- * @throws InvalidCanvasError, UnserializableArgumentError
+ * @throws InvalidCanvasError, UnserializableArgumentError, ArgumentTooLargeError, CanvasTooLargeError
  */
 export function checkReplacement(
   taskId: string,
   item: number | undefined,
   canvas: CompleteCanvas,
+  limits: CanvasLimits,
 ): CanvasData {
   if (item !== undefined) {
     throw new InvalidCanvasError(
@@ -148,7 +150,7 @@ export function checkReplacement(
     throw new InvalidCanvasError('root', `replacements are nested deeper than ${MAX_DEPTH} levels`);
   }
   const data = canvasDataOf(canvas as { toJSON(): CanvasData }, 'root');
-  validateCanvas(data);
+  validateCanvas(data, limits);
   if (data.options?.taskId !== undefined) {
     throw new InvalidCanvasError('options.taskId', 'a replacement takes the id of the task that it replaces');
   }

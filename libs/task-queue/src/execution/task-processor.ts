@@ -5,20 +5,20 @@ import {
   TaskExpiredError,
   TaskRevokedError,
   UnknownTaskError,
-  UnserializableResultError,
   WorkerLostError,
 } from '../errors/task.errors.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
 import { decodeTask, type InputRef, type TaskEnvelope, withRetry } from '../flow/envelope.js';
 import { parentOf } from '../flow/ids.js';
+import type { PayloadLimits } from '../options/task-queue-options.js';
 import type { RandomSource, TimerClock } from '../primitives/clock.js';
-import { findNonJson, type JsonValue } from '../primitives/json.js';
+import type { JsonValue } from '../primitives/json.js';
 import type { TaskReader } from '../results/task-reader.js';
 import { decideRetry, type RetryDecision } from '../retry/retry-decision.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
-import { Attempt, type Limits } from './attempt.js';
+import { Attempt, type AttemptServices, type Limits } from './attempt.js';
 import type { EngineLog } from './engine-log.js';
 import { type CallMade, failureRecord } from './failure-record.js';
 import type { HookRunner } from './hook-runner.js';
@@ -27,6 +27,7 @@ import type { ReplacedEnd, Replacement } from './replacement.js';
 import { resolveInput } from './resolve-input.js';
 import { retryStateOf, withArgs } from './retries-of.js';
 import type { RunningAttempts } from './running-attempts.js';
+import { problemOfResult } from './result-check.js';
 import { untilStored } from './until-stored.js';
 
 /** What the execution of tasks needs. */
@@ -43,6 +44,7 @@ export interface TaskProcessorDeps {
   /** How often a task may lose its worker and be run again. */
   readonly maxTimesLost: number;
   readonly resultExpiresMs: (queue: string) => number;
+  readonly limits: Required<PayloadLimits>;
   readonly clock: TimerClock;
   readonly random: RandomSource;
   readonly log: EngineLog;
@@ -75,7 +77,13 @@ type Outcome =
  * Running happens once. Settling is repeated until the store answers, and is fenced by the delivery's token.
  */
 export class TaskProcessor {
-  constructor(private readonly deps: TaskProcessorDeps) {}
+  readonly #services: AttemptServices;
+
+  constructor(private readonly deps: TaskProcessorDeps) {
+    const { ledger, log, clock, limits } = deps;
+    const storeProgress = (holder: Holder, meta: JsonValue) => ledger.setProgress(holder, meta);
+    this.#services = { storeProgress, log, clock, limits };
+  }
 
   async process(delivery: Delivery): Promise<Verdict> {
     let envelope: TaskEnvelope;
@@ -146,14 +154,10 @@ export class TaskProcessor {
     envelope: TaskEnvelope,
     args: readonly JsonValue[],
   ): Attempt {
-    const { log, running, clock } = this.deps;
-    const attempt = new Attempt(delivery, definition, envelope, args, this.#storeProgress, log, clock);
-    running.add(attempt);
+    const attempt = new Attempt(delivery, definition, envelope, args, this.#services);
+    this.deps.running.add(attempt);
     return attempt;
   }
-
-  readonly #storeProgress = (holder: Holder, meta: JsonValue): Promise<boolean> =>
-    this.deps.ledger.setProgress(holder, meta);
 
   /** Call over task over module. */
   #limits(envelope: TaskEnvelope, { options }: TaskDefinition): Limits {
@@ -167,10 +171,10 @@ export class TaskProcessor {
   #classifyValue(definition: TaskDefinition, attempt: Attempt, returned: unknown): Outcome {
     if (attempt.interruption?.by === 'lost-lock') return { kind: 'superseded' };
     if (returned === undefined || returned === null) return { kind: 'succeeded', value: null };
-    const offence = findNonJson(returned, 'result');
-    if (offence === undefined) return { kind: 'succeeded', value: returned as JsonValue };
-    const problem = `Task "${definition.name}" returned what cannot be stored as JSON: ${offence.path} is ${offence.found}.`;
-    return { kind: 'failed', error: new UnserializableResultError(problem) };
+    const problem = problemOfResult(definition.name, returned, this.deps.limits.resultBytes);
+    return problem === undefined
+      ? { kind: 'succeeded', value: returned as JsonValue }
+      : { kind: 'failed', error: problem };
   }
 
   #classifyError(

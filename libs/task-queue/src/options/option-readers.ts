@@ -57,6 +57,16 @@ export function readInteger(path: string, value: unknown, min: number, max = Inf
 }
 
 /**
+ * Reads a size.
+ *
+ * @throws InvalidOptionsError when it is neither a whole number of bytes nor Infinity
+ */
+export function readBytes(path: string, value: unknown): number {
+  if (value === Infinity || (Number.isSafeInteger(value) && (value as number) >= 1)) return value as number;
+  throw new InvalidOptionsError(path, 'a whole number of bytes, of 1 or more, or Infinity', value);
+}
+
+/**
  * Reads an object of options, which may be missing.
  *
  * @throws InvalidOptionsError when it is no plain object, or holds a key that is not known

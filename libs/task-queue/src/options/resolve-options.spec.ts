@@ -31,6 +31,7 @@ describe('resolveOptions', () => {
       defaults: { softTimeLimitMs: undefined, timeLimitMs: undefined, resultExpiresMs: 86_400_000 },
       chord: { recovery: ErrbackOnly },
       publishTimeoutMs: 5_000,
+      limits: { argumentBytes: 4_194_304, resultBytes: 4_194_304, canvasBytes: 4_194_304 },
       errors: [],
       worker: {
         lockDurationMs: 30_000,
@@ -52,8 +53,10 @@ describe('resolveOptions', () => {
       queues: { reports: { concurrency: 2, resultExpires: '2d' }, default: { concurrency: 20 } },
       defaults: { softTimeLimit: '5m', timeLimit: '5m30s', resultExpires: 3_600_000 },
       chord: { recovery: CallbackWithSuccesses },
+      limits: { argumentBytes: 1_000, canvasBytes: Infinity },
       worker: { drainTimeout: 0 },
     });
+    expect(options.limits).toEqual({ argumentBytes: 1_000, resultBytes: 4_194_304, canvasBytes: Infinity });
     expect(options.defaults).toEqual({
       softTimeLimitMs: 300_000,
       timeLimitMs: 330_000,
@@ -82,7 +85,7 @@ describe('resolveOptions', () => {
   });
 
   it.each([
-    [{ conection: connection }, 'Option conection: expected one of the options name, connection, role, prefix, shards, queues, defaults, chord, publishTimeout, errors, worker (did you mean "connection"?), got "conection".'], // prettier-ignore
+    [{ conection: connection }, 'Option conection: expected one of the options name, connection, role, prefix, shards, queues, defaults, chord, publishTimeout, limits, errors, worker (did you mean "connection"?), got "conection".'], // prettier-ignore
     [{ worker: { locksDuration: '1s' } }, 'Option worker.locksDuration: expected one of the options lockDuration, stalledInterval, drainTimeout, maxTimesLost, canvasConcurrency, currentTask (did you mean "lockDuration"?), got "locksDuration".'], // prettier-ignore
     [{ queues: { reports: { concurency: 2 } } }, 'Option queues.reports.concurency: expected one of the options concurrency, resultExpires (did you mean "concurrency"?), got "concurency".'], // prettier-ignore
     [{ queues: { reports: { concurrency: 0 } } }, 'Option queues.reports.concurrency: expected a whole number of 1 or more, got 0.'], // prettier-ignore
@@ -111,6 +114,10 @@ describe('resolveOptions', () => {
     [
       { errors: [TypeError, Date] },
       'Option errors[1]: expected a class that extends Error, got function Date.',
+    ],
+    [
+      { limits: { resultBytes: 0 } },
+      'Option limits.resultBytes: expected a whole number of bytes, of 1 or more, or Infinity, got 0.',
     ],
     [{ chord: { recovery: Date } }, 'Option chord.recovery: expected a class that extends ChordRecovery, got function Date.'], // prettier-ignore
   ])('refuses %j', (options, message) => {

@@ -3,10 +3,19 @@ import { ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import type { Duration } from '../primitives/duration.js';
 import { deepFreeze, frozenMap } from './freeze.js';
-import { isPlainObject, join, readBoolean, readDuration, readInteger, readObject } from './option-readers.js';
+import {
+  isPlainObject,
+  join,
+  readBoolean,
+  readBytes,
+  readDuration,
+  readInteger,
+  readObject,
+} from './option-readers.js';
 import { type ResolvedConnection, resolveConnection } from './resolve-connection.js';
 import type {
   ErrorClass,
+  PayloadLimits,
   QueueOptions,
   TaskQueueModuleOptions,
   TaskQueueRole,
@@ -48,6 +57,8 @@ export interface ResolvedTaskQueueOptions {
   };
   readonly chord: { readonly recovery: ChordRecoveryType };
   readonly publishTimeoutMs: number;
+  /** Bytes of JSON; Infinity is no limit. */
+  readonly limits: Required<PayloadLimits>;
   readonly errors: readonly ErrorClass[];
   readonly worker: ResolvedWorkerOptions;
 }
@@ -66,6 +77,7 @@ const DEFAULTS = {
   concurrency: 10,
   resultExpires: '1d',
   publishTimeout: '5s',
+  payloadBytes: 4 * 1024 * 1024,
   lockDuration: '30s',
   stalledInterval: '15s',
   drainTimeout: '30s',
@@ -85,6 +97,7 @@ const MODULE_KEYS = [
   'defaults',
   'chord',
   'publishTimeout',
+  'limits',
   'errors',
   'worker',
 ];
@@ -121,6 +134,7 @@ export function resolveOptions(
     defaults,
     chord: { recovery: readRecovery(readObject('chord', given.chord, ['recovery']).recovery) },
     publishTimeoutMs: readDuration('publishTimeout', given.publishTimeout ?? DEFAULTS.publishTimeout),
+    limits: resolveLimits(given.limits),
     errors: readErrors(given.errors ?? []),
     worker: resolveWorker(given.worker),
   });
@@ -217,6 +231,17 @@ export function assertQueueName(path: string, name: unknown): asserts name is st
 export function readConnectionName(path: string, name: unknown): string {
   if (typeof name === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(name)) return name;
   throw new InvalidOptionsError(path, 'a name of 1 to 64 letters, digits, "_", "-" or "."', name);
+}
+
+function resolveLimits(given: PayloadLimits | undefined): Required<PayloadLimits> {
+  const limits = readObject('limits', given, ['argumentBytes', 'resultBytes', 'canvasBytes']);
+  const read = (key: keyof PayloadLimits): number =>
+    readBytes(`limits.${key}`, limits[key] ?? DEFAULTS.payloadBytes);
+  return {
+    argumentBytes: read('argumentBytes'),
+    resultBytes: read('resultBytes'),
+    canvasBytes: read('canvasBytes'),
+  };
 }
 
 function resolveWorker(given: WorkerTuning | undefined): ResolvedWorkerOptions {

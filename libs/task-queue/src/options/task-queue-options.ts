@@ -72,6 +72,30 @@ export interface ChordDefaults {
   readonly recovery?: ChordRecoveryType;
 }
 
+/** How large one message may be, in bytes of JSON; `Infinity` is no limit. Redis and every worker hold each of them whole. */
+export interface PayloadLimits {
+  /**
+   * All arguments of one call. More is refused where it is published, with an ArgumentTooLargeError.
+   *
+   * @defaultValue 4,194,304 (4 MiB)
+   */
+  readonly argumentBytes?: number;
+  /**
+   * What a task returns. More fails the task, with a ResultTooLargeError; it is not tried again. The list of a group is as
+   * long as it is.
+   *
+   * @defaultValue 4,194,304 (4 MiB)
+   */
+  readonly resultBytes?: number;
+  /**
+   * What one chain, group or chord keeps for later: steps after the first, the body, callbacks. More is refused where it
+   * is published, with a CanvasTooLargeError. Members that start at once lie in jobs of their own and do not count.
+   *
+   * @defaultValue 4,194,304 (4 MiB)
+   */
+  readonly canvasBytes?: number;
+}
+
 /** How this application runs tasks. Ignored by a producer. */
 export interface WorkerTuning {
   /**
@@ -172,6 +196,8 @@ export interface TaskQueueModuleOptions {
    * @defaultValue '5s'
    */
   readonly publishTimeout?: Duration;
+  /** How large arguments, results and canvases may be. */
+  readonly limits?: PayloadLimits;
   /**
    * Error classes of the application that `get()` throws again as what they were, so that `instanceof` works on a
    * failure that happened in another process. The library's own and JavaScript's are known. Constructors are not
