@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RedisBackend } from '../../libs/task-queue/src/broker/redis-backend.js';
 import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
-import { CanvasRunner, inTurns } from '../support/canvas-runner.js';
-import { generate } from '../support/reference/generate.js';
+import { inTurns } from '../support/canvas-runner.js';
+import { CanvasRunner } from '../support/reference-runner.js';
+import { canvasOf } from '../support/random-canvases.js';
 import { mulberry32 } from '../support/reference/random.js';
 import { render } from '../support/reference/render.js';
 
@@ -13,7 +14,7 @@ import { render } from '../support/reference/render.js';
  *
  * CANVAS_CASES and CANVAS_SEED as in random-canvas.int-spec.ts; the faults themselves come at random times.
  */
-const CASES = Math.ceil(Number(process.env['CANVAS_CASES'] ?? 400) / 5);
+const CASES = Math.ceil(Number(process.env['CANVAS_CASES'] ?? 2_000) / 20);
 const FIRST_SEED = Number(process.env['CANVAS_SEED'] ?? 1);
 /** How often a call meets with a fault. */
 const FAULT_RATE = 0.08;
@@ -46,7 +47,7 @@ describe('random canvases whose nodes are cut off', () => {
 
     await inTurns(seeds, 60, async (seed) => {
       const end = await runner
-        .run(generate(seed), 'data', 120_000)
+        .run(canvasOf(seed), 'data', 120_000)
         .catch((error: unknown) => `no end: ${String(error)}`);
       ids.set(seed, end);
     });
@@ -55,8 +56,8 @@ describe('random canvases whose nodes are cut off', () => {
     const wrong: string[] = [];
     await inTurns([...ids], 20, async ([seed, id]) => {
       const seen = id.startsWith('no end') ? id : await runner.seen(id);
-      if (isDeepStrictEqual(seen, CanvasRunner.expected(generate(seed)))) return;
-      wrong.push(`seed ${seed}: ${render(generate(seed))}\n${JSON.stringify(seen, undefined, 1)}`);
+      if (isDeepStrictEqual(seen, CanvasRunner.expected(canvasOf(seed)))) return;
+      wrong.push(`seed ${seed}: ${render(canvasOf(seed))}\n${JSON.stringify(seen, undefined, 1)}`);
     });
     expect(wrong).toEqual([]);
     for (const kind of ['before', 'after', 'stolen'] as const)

@@ -1,6 +1,19 @@
-import { RECOVERIES, task, type Json, type Recovery, type Ref, type TaskRef } from './canvas-model.js';
+import {
+  chain,
+  chord,
+  each,
+  group,
+  RECOVERIES,
+  task,
+  type Json,
+  type Recovery,
+  type Ref,
+  type TaskName,
+  type TaskRef,
+} from './canvas-model.js';
 import { peakValueSize } from './value-size.js';
 import { mulberry32, type Random } from './random.js';
+import { MAX_RETRIES } from './tasks.js';
 
 export interface GenerateOptions {
   /** Levels of composites above the deepest task. Defaults to 4. */
@@ -19,17 +32,17 @@ const REDRAW_STEP = 0x9e3779b9;
 
 /** Tasks whose value shows the order and the nesting of what they got come up most often. */
 const PLAIN_TASKS = [
-  'list',
-  'list',
-  'list',
-  'ident',
-  'ident',
-  'add',
-  'double',
-  'sum',
-  'sumTree',
-  'flaky',
-] as const;
+  ...['list', 'list', 'list', 'list', 'list', 'ident', 'ident', 'ident', 'add', 'add', 'double', 'sum'],
+  ...['sumTree', 'flaky', 'again', 'headers', 'ignore'],
+] as const satisfies TaskName[];
+const FAILING_TASKS = [
+  ...['fail', 'fail', 'fail', 'fail', 'fail', 'fail', 'flaky', 'again', 'failIfOdd', 'failFinally', 'reject'],
+  ...['throwNothing', 'returnBigInt', 'overrunSoft', 'overrunHard', 'expired', 'unknown'],
+] as const satisfies TaskName[];
+/** Tasks that are called for each item of a list. */
+const TASKS_OF_ANY_ITEM = ['list', 'ident', 'double', 'add', 'headers'] as const;
+const ITEM_TASKS = [...TASKS_OF_ANY_ITEM, 'flaky'] as const;
+const FAILING_ITEM_TASKS = ['fail', 'failIfOdd', 'flaky', 'throwNothing', 'ignore'] as const;
 
 /** A random canvas. The same seed and options give the same canvas on any machine. */
 export function generate(seed: number, options: GenerateOptions = {}): Ref {
@@ -39,6 +52,11 @@ export function generate(seed: number, options: GenerateOptions = {}): Ref {
     const canvas = new CanvasGenerator(random, { ...options, maxNodes: maxNodes - draw }).canvas();
     if (peakValueSize(canvas) <= MAX_VALUE_SIZE) return canvas;
   }
+}
+
+/** A canvas with so many members in one group or header, of which few fail, somewhere inside of it. */
+export function generateWide(seed: number, width: number): Ref {
+  return new CanvasGenerator(mulberry32(seed), { maxNodes: 0 }).wide(width);
 }
 
 class CanvasGenerator {
@@ -62,19 +80,47 @@ class CanvasGenerator {
     return this.node(this.maxDepth, 0.04);
   }
 
+  wide(width: number): Ref {
+    const failing = this.chance(0.5) ? new Set(this.indexesOf(width)) : new Set<number>();
+    const members = Array.from({ length: width }, (_, index): Ref =>
+      failing.has(index) ? this.failingTask() : task(this.pick(['list', 'ident', 'double']), index),
+    );
+    const joined = chord(members, task('sumTree'), this.pick<Recovery>(RECOVERIES));
+    const whole = this.chance(0.6) ? this.withCallbacks(joined) : group(...members);
+    switch (this.pick(['alone', 'step', 'member'] as const)) {
+      case 'alone':
+        return this.withCallbacks(whole);
+      case 'step':
+        return chain(task('ident', 1), whole, task('sumTree', 1));
+      case 'member':
+        return chord([whole, task('ident', 1)], task('sumTree'), 'callback-with-successes');
+    }
+  }
+
+  private indexesOf(width: number): number[] {
+    return Array.from({ length: this.between(1, 9) }, () => this.between(0, width - 1));
+  }
+
   private node(depth: number, taskShare = 0.5): Ref {
     this.nodesLeft -= 1;
     const isTask = depth === 0 || this.nodesLeft <= 0 || this.chance(taskShare);
-    return this.withCallbacks(isTask ? this.leaf() : this.composite(depth - 1));
+    return this.withCallbacks(isTask ? this.leaf(depth) : this.composite(depth - 1));
   }
 
   private composite(depth: number): Ref {
-    const kind = this.pick(['chain', 'chain', 'group', 'chord'] as const);
+    const kind = this.pick(COMPOSITES);
     switch (kind) {
       case 'chain':
-        return { kind, steps: this.nodes(this.chance(0.08) ? 1 : this.between(2, this.maxWidth), depth) };
-      case 'group':
-        return { kind, members: this.nodes(this.width(), depth) };
+        return { kind, steps: this.steps(this.chance(0.08) ? 1 : this.between(2, this.maxWidth), depth) };
+      case 'group': {
+        const hung = this.chance(0.12) ? { eachErrback: this.label('E') } : {};
+        return { kind, members: this.nodes(this.width(), depth), ...hung };
+      }
+      case 'chunks': {
+        const asGroup = this.chance(0.4) ? { asGroup: true } : {};
+        const { name, items } = this.items('starmap');
+        return { kind, name, argLists: items as Json[][], size: this.between(1, 3), ...asGroup };
+      }
       case 'chord':
         return {
           kind,
@@ -89,6 +135,7 @@ class CanvasGenerator {
 
   /** An errback on a composite body has a rule of its own, so both come up more often here than elsewhere. */
   private body(depth: number): Ref {
+    if (this.chance(0.08)) return this.withCallbacks(each('map', this.pick(TASKS_OF_ANY_ITEM)));
     const ref = this.node(depth, 0.35);
     return ref.errback === undefined && this.chance(0.15) ? { ...ref, errback: this.label('E') } : ref;
   }
@@ -99,24 +146,67 @@ class CanvasGenerator {
     return this.chance(0.18) ? 1 : this.between(2, this.maxWidth);
   }
 
+  /** What follows a list may be called for each of its items. */
+  private steps(count: number, depth: number): Ref[] {
+    const steps = this.nodes(count, depth);
+    return steps.map((step, index) => {
+      const before = steps[index - 1]?.kind;
+      const isList = before === 'group' || before === 'chunks' || this.chance(this.failureRate * 0.2);
+      if (step.kind !== 'task' || index === 0 || !isList || !this.chance(0.3)) return step;
+      const form =
+        before !== 'chunks' && this.failureRate > 0 ? this.pick(['map', 'map', 'starmap'] as const) : 'map';
+      return { ...each(form, this.pick(TASKS_OF_ANY_ITEM)), ...marksOf(step) };
+    });
+  }
+
   private nodes(count: number, depth: number): Ref[] {
     return Array.from({ length: Math.min(count, this.maxWidth) }, () => this.node(depth));
   }
 
-  private leaf(): TaskRef {
+  private leaf(depth: number): TaskRef {
+    if (depth > 0 && this.nodesLeft > 0 && this.chance(0.14)) {
+      return { ...task('swap', ...this.stored()), by: this.node(depth - 1, 0.4) };
+    }
+    if (this.chance(0.09)) {
+      const form = this.pick(['map', 'starmap'] as const);
+      const { name, items } = this.items(form);
+      return each(form, name, items);
+    }
     const ref = this.chance(this.failureRate) ? this.failingTask() : this.plainTask();
-    return this.chance(0.15) ? { ...ref, immutable: true } : ref;
+    const immutable = this.chance(0.15) ? { immutable: true } : {};
+    return { ...ref, ...immutable, ...(this.chance(0.04) ? { ignoreResult: true } : {}) };
+  }
+
+  /** A task that can be called for each of these items. */
+  private items(form: 'map' | 'starmap'): { name: TaskName; items: Json[] } {
+    const name = this.chance(this.failureRate) ? this.pick(FAILING_ITEM_TASKS) : this.pick(ITEM_TASKS);
+    const count = this.chance(0.15) ? 0 : this.between(1, this.maxWidth + 1);
+    // A job has so many retries, whatever the number of its items.
+    const limit = this.failureRate > 0 ? 3 : 2;
+    const item = (): Json => (name === 'flaky' ? this.between(0, this.between(0, limit)) : this.argument());
+    const items = Array.from({ length: count }, () =>
+      form === 'map' ? item() : Array.from({ length: this.between(1, 2) }, item),
+    );
+    return { name, items };
   }
 
   private failingTask(): TaskRef {
-    if (this.chance(0.7)) return task('fail', this.label('t'));
-    return this.chance(0.5) ? task('flaky', 3) : task('failIfOdd', this.between(0, 9));
+    const name = this.pick(FAILING_TASKS);
+    if (name === 'fail') return task(name, this.label('t'));
+    if (name === 'failIfOdd') return task(name, this.between(0, 9));
+    const retries = MAX_RETRIES[name];
+    return retries === undefined ? task(name) : task(name, retries + 1);
   }
 
   private plainTask(): TaskRef {
     const name = this.pick(PLAIN_TASKS);
     if (name === 'flaky') return task(name, this.between(1, 2));
-    return task(name, ...Array.from({ length: this.between(0, 2) }, () => this.argument()));
+    if (name === 'again') return task(name, this.between(0, 1));
+    return task(name, ...this.stored());
+  }
+
+  private stored(): Json[] {
+    return Array.from({ length: this.between(0, 2) }, () => this.argument());
   }
 
   private argument(): Json {
@@ -124,10 +214,20 @@ class CanvasGenerator {
     return this.pick<Json>([null, 'x', [], [1, [2]], { key: 3 }]);
   }
 
-  private withCallbacks(ref: Ref): Ref {
-    const link = this.chance(0.1) ? { link: this.label('L') } : {};
-    const errback = this.chance(0.2) ? { errback: this.label('E') } : {};
-    return { ...ref, ...link, ...errback };
+  private withCallbacks<R extends Ref>(ref: R): R {
+    const link = this.chance(0.1) ? { link: this.callback('L') } : {};
+    const errback = this.chance(0.2) ? { errback: this.callback('E') } : {};
+    const stamp = this.chance(0.06) ? { stamp: this.stamp() } : {};
+    return { ...ref, ...link, ...errback, ...stamp };
+  }
+
+  private callback(prefix: string): string {
+    return this.chance(0.1) ? `${this.label(prefix)}+` : this.label(prefix);
+  }
+
+  private stamp(): Record<string, Json> {
+    const names = this.pick([['a'], ['b'], ['a', 'b']]);
+    return Object.fromEntries(names.map((name) => [name, this.label('S')]));
   }
 
   private label(prefix: string): string {
@@ -146,4 +246,14 @@ class CanvasGenerator {
   private pick<T>(items: readonly T[]): T {
     return items[Math.floor(this.random() * items.length)] as T;
   }
+}
+
+const COMPOSITES = [
+  ...['chain', 'chain', 'chain', 'chain', 'chain', 'group', 'group', 'group', 'chord', 'chord', 'chord'],
+  'chunks',
+] as const satisfies Ref['kind'][];
+
+/** What hangs on a node, without the node. */
+function marksOf({ link, errback, stamp }: Ref): Pick<Ref, 'link' | 'errback' | 'stamp'> {
+  return { ...(link && { link }), ...(errback && { errback }), ...(stamp && { stamp }) };
 }

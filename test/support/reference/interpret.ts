@@ -1,6 +1,23 @@
-import { nodesOf, type ChordRef, type Json, type Ref, type TaskName, type TaskRef } from './canvas-model.js';
-import { aggregate, settledForm, type Failure, type Observation, type Outcome } from './outcome.js';
-import { MAX_RETRIES, runTask } from './tasks.js';
+import { nodesOf, type Headers, type Json, type Ref } from './canvas-model.js';
+import {
+  aggregate,
+  type AggregateFault,
+  reasonOf,
+  settledForm,
+  type Failure,
+  type Observation,
+  type Outcome,
+} from './outcome.js';
+import {
+  placed,
+  type Callback,
+  type Placed,
+  type PlacedChord,
+  type PlacedGroup,
+  type PlacedTask,
+} from './places.js';
+import { decide } from './recovery.js';
+import { MAX_RETRIES, runTask, TROUBLES } from './tasks.js';
 
 export interface InterpretOptions {
   /** One member as `callback-with-outcomes` shows it to the body. Defaults to `settledForm`. */
@@ -9,25 +26,44 @@ export interface InterpretOptions {
   failureForm?: (failure: Failure) => Json;
   /** What the body of `callback-with-outcomes` gets when no member failed. Defaults to 'values'. */
   outcomesWhenHeaderSucceeds?: 'values' | 'outcomes';
-  /**
-   * An errback on a chord's body is the chord's own. When that body is itself a chord and is skipped: does the
-   * errback on the inner body count as linked to the inner chord, and run, or is it skipped with it?
-   * Defaults to 'skipped'.
-   */
-  errbackOfInnerBody?: 'skipped' | 'runs';
+  /** How a revocation went, where there was one: when it comes decides how much of a canvas still runs. */
+  witness?: Witness;
+}
+
+/**
+ * Tells which of the admissible ends a run with a revocation in it has taken. Nodes are named by their places. Whatever
+ * is not asked here follows from the answers.
+ */
+export interface Witness {
+  /** Whether a node came to its end by being revoked itself, and not by what became of its parts. */
+  revoked(place: string): boolean;
+  /** Whether anything under this place was begun. */
+  began(place: string): boolean;
+  /** How often a revoked task was run before. */
+  runs(key: string): number;
 }
 
 export interface Interpretation {
   outcome: Outcome;
   /** In the order of a depth-first run; a real run keeps the same set in any order. */
   observations: Observation[];
-  /** Executions of each task, re-runs included; a task that never ran is absent. */
-  runs: Partial<Record<TaskName, number>>;
+  /** Calls of each handler, re-runs included, by `<place> <task>`; a task that never ran is absent. */
+  runs: Record<string, number>;
+  /**
+   * The hooks that ran at tasks' final failures, by `<place> <task>` of what the failure comes from: a task that was
+   * replaced has the failure of what took its place, and a hook of its own.
+   */
+  hooks: Record<string, string>;
+  /** What each task that ran was stamped with, if anything, by `<place> <task>`. */
+  stamps: Record<string, Headers>;
 }
 
-interface Run extends Required<InterpretOptions> {
-  observations: Observation[];
-  runs: Partial<Record<TaskName, number>>;
+export type HookKind = 'failure' | 'revoked';
+
+interface Run extends Required<Omit<InterpretOptions, 'witness'>>, Omit<Interpretation, 'outcome'> {
+  witness: Witness | undefined;
+  /** Where each failure comes from. */
+  origins: Map<Failure, string>;
 }
 
 /**
@@ -40,59 +76,132 @@ export function interpret(canvas: Ref, input?: Json, options: InterpretOptions =
     settledForm,
     failureForm: (failure) => failure,
     outcomesWhenHeaderSucceeds: 'values',
-    errbackOfInnerBody: 'skipped',
+    witness: undefined,
     ...options,
     observations: [],
     runs: {},
+    hooks: {},
+    stamps: {},
+    origins: new Map(),
   };
-  const outcome = evaluate(canvas, input, run);
-  return { outcome, observations: run.observations, runs: run.runs };
+  const root = placed(canvas);
+  const outcome = evaluate(root, input, run);
+  const { observations, runs, hooks, stamps } = run;
+  return {
+    outcome: isIgnored(root) && outcome.ok ? { ok: true, value: null } : outcome,
+    observations,
+    runs,
+    hooks,
+    stamps,
+  };
+}
+
+/** What nobody waits for is not kept, if its task says so. */
+function isIgnored(root: Placed): boolean {
+  return root.kind === 'task' && root.ref.ignoreResult === true && root.job === root.place;
 }
 
 /** Runs one node and then its own callbacks: every node that ran has exactly one outcome, and says so once. */
-function evaluate(ref: Ref, input: Json | undefined, run: Run): Outcome {
-  const outcome = outcomeOf(ref, input, run);
-  if (!outcome.ok) {
-    recordErrback(ref, outcome.failure, run);
-  } else if (ref.link !== undefined) {
-    run.observations.push({ label: ref.link, kind: 'link', payload: outcome.value });
-  }
+function evaluate(node: Placed, input: Json | undefined, run: Run): Outcome {
+  const outcome = outcomeOf(node, input, run);
+  if (outcome.ok) record(node.links, 'link', outcome.value, run);
+  else record(node.errbacks, 'errback', run.failureForm(outcome.failure), run);
   return outcome;
 }
 
-function outcomeOf(ref: Ref, input: Json | undefined, run: Run): Outcome {
-  switch (ref.kind) {
+function outcomeOf(node: Placed, input: Json | undefined, run: Run): Outcome {
+  switch (node.kind) {
     case 'task':
-      return executeTask(ref, input, run);
+      return leadTask(node, input, run);
     case 'chain':
-      return followSteps(ref.steps, input, run);
+      return orRevoked(node, run, followSteps(node.steps, input, run));
     case 'group':
-      return collect(ref.members.map((member) => evaluate(member, input, run)));
+      return orRevoked(node, run, collect(node, input, run));
     case 'chord':
-      return joinChord(ref, input, run);
+      return orRevoked(node, run, joinChord(node, input, run));
     default:
-      return ref satisfies never;
+      return node satisfies never;
   }
 }
 
-function executeTask({ name, args, immutable }: TaskRef, input: Json | undefined, run: Run): Outcome {
+/** A composite that has been revoked begins nothing more, whatever its parts have come to by then. */
+function orRevoked({ kind, place }: Placed, run: Run, outcome: Outcome): Outcome {
+  return run.witness?.revoked(place) === true ? failed(`${place} ${kind}`, revokedFault(kind), run) : outcome;
+}
+
+/** A task with callbacks is a node of its own, which may be revoked while its job was not. */
+function leadTask(node: PlacedTask, input: Json | undefined, run: Run): Outcome {
+  const outcome = executeTask(node, input, run);
+  return node.job === node.place ? outcome : orRevoked(node, run, outcome);
+}
+
+function executeTask(node: PlacedTask, input: Json | undefined, run: Run): Outcome {
+  const { ref, job, by } = node;
+  const { name, args, immutable } = ref;
+  const key = keyOf(node);
+  const trouble = TROUBLES[name];
+  const end = (outcome: Outcome): Outcome => {
+    if (outcome.ok || trouble?.known === false) return outcome;
+    const origin = run.origins.get(outcome.failure) ?? key;
+    const kind: HookKind = reasonOf(outcome.failure) === 'revoked' ? 'revoked' : 'failure';
+    run.hooks[origin] = origin in run.hooks ? `${run.hooks[origin]}, ${kind}` : kind;
+    return outcome;
+  };
+  const fail = (failure: Failure): Outcome => end(failed(key, failure, run));
+  if (run.witness?.revoked(job) === true) {
+    const runs = run.witness.runs(key);
+    if (runs > 0) note(node, runs, run);
+    return fail(revokedFault(name));
+  }
+  if (trouble?.runs === false) return fail(faultOf(name, trouble.error, '', trouble.reason));
+  if (by !== undefined) {
+    note(node, 1, run);
+    return end(evaluate(by, undefined, run));
+  }
   const received = immutable === true || input === undefined ? args : [input, ...args];
+  const calls = ref.each === undefined ? [received] : itemsOf(received);
+  if (calls === undefined) return fail(faultOf(name, 'InvalidArgumentsError'));
+  const values: Json[] = [];
   for (let attempt = 1; ; attempt += 1) {
-    run.runs[name] = (run.runs[name] ?? 0) + 1;
     try {
-      return { ok: true, value: runTask(name, received, attempt) };
+      for (let call = calls[values.length]; call !== undefined; call = calls[values.length]) {
+        const item = ref.each === 'starmap' ? call[0] : call;
+        if (!Array.isArray(item)) return fail(faultOf(name, 'InvalidArgumentsError'));
+        note(node, 1, run);
+        if (name === 'ignore') return { ok: true, value: null };
+        if (trouble !== undefined) return fail(faultOf(name, trouble.error, trouble.message, trouble.reason));
+        values.push(name === 'headers' ? node.headers : runTask(name, item, attempt));
+      }
+      return { ok: true, value: ref.each === undefined ? (values[0] ?? null) : values };
     } catch (thrown) {
-      if (attempt <= MAX_RETRIES[name]) continue;
+      if (attempt <= (MAX_RETRIES[name] ?? 0)) continue;
       if (!(thrown instanceof Error)) throw thrown;
-      const error = { name: thrown.name, message: thrown.message };
-      return { ok: false, failure: { kind: 'task', taskName: name, error, reason: 'error' } };
+      return fail(faultOf(name, thrown.name, thrown.message));
     }
   }
 }
 
-function followSteps(steps: readonly Ref[], input: Json | undefined, run: Run): Outcome {
+/** The lists of arguments of a task that is called for each item, or undefined where it got no list. */
+function itemsOf(received: readonly Json[]): Json[][] | undefined {
+  const [items] = received;
+  return received.length === 1 && Array.isArray(items) ? items.map((item) => [item]) : undefined;
+}
+
+function note(node: PlacedTask, times: number, run: Run): void {
+  const key = keyOf(node);
+  run.runs[key] = (run.runs[key] ?? 0) + times;
+  if (Object.keys(node.headers).length > 0) run.stamps[key] = node.headers;
+}
+
+/** What a task's calls are counted under. */
+function keyOf({ job, ref }: PlacedTask): string {
+  return `${job} ${ref.name}`;
+}
+
+function followSteps(steps: readonly Placed[], input: Json | undefined, run: Run): Outcome {
   let value = input;
-  for (const step of steps) {
+  for (const [index, step] of steps.entries()) {
+    if (index > 0 && run.witness?.began(step.place) === false) break;
     const outcome = evaluate(step, value, run);
     if (!outcome.ok) return outcome;
     value = outcome.value;
@@ -101,37 +210,69 @@ function followSteps(steps: readonly Ref[], input: Json | undefined, run: Run): 
 }
 
 /** All members have ended before this is asked: a failing member stops none of the others. */
-function collect(outcomes: readonly Outcome[]): Outcome {
-  if (!outcomes.every((outcome) => outcome.ok)) {
-    return { ok: false, failure: aggregate('group', outcomes) };
-  }
-  return { ok: true, value: successesOf(outcomes) };
+function collect({ place, members }: PlacedGroup, input: Json | undefined, run: Run): Outcome {
+  const outcomes = members.map((member) => evaluate(member, input, run));
+  return outcomes.every((outcome) => outcome.ok)
+    ? { ok: true, value: successesOf(outcomes) }
+    : membersFailed('group', place, outcomes, run);
 }
 
-function joinChord(chord: ChordRef, input: Json | undefined, run: Run): Outcome {
+function joinChord(chord: PlacedChord, input: Json | undefined, run: Run): Outcome {
   const header = chord.header.map((member) => evaluate(member, input, run));
-  const succeeded = header.every((outcome) => outcome.ok);
-  if (!succeeded && chord.recovery === 'errback-only') {
-    const failure = aggregate('chord', header);
-    recordErrbackOfSkippedBody(chord.body, failure, run);
-    return { ok: false, failure };
+  const body = (value: Json | undefined): Outcome =>
+    run.witness?.began(chord.body.place) === false
+      ? { ok: true, value: null }
+      : evaluate(chord.body, value, run);
+  const outcomes = (): Json => header.map(run.settledForm);
+  if (header.every((outcome) => outcome.ok)) {
+    const shown =
+      chord.recovery === 'callback-with-outcomes' && run.outcomesWhenHeaderSucceeds === 'outcomes';
+    return body(shown ? outcomes() : successesOf(header));
   }
-  const showsOutcomes =
-    chord.recovery === 'callback-with-outcomes' &&
-    (!succeeded || run.outcomesWhenHeaderSucceeds === 'outcomes');
-  return evaluate(chord.body, showsOutcomes ? header.map(run.settledForm) : successesOf(header), run);
+  const decision = decide(chord.recovery, header);
+  switch (decision.run) {
+    case 'errback':
+      return membersFailed('chord', chord.place, header, run);
+    case 'fail':
+      return failed(`${chord.place} chord`, faultOf('chord', decision.error, decision.message), run);
+    case 'successes':
+      return body(successesOf(header));
+    case 'outcomes':
+      return body(outcomes());
+    case 'callback':
+      return body(decision.arg);
+    default:
+      return decision satisfies never;
+  }
 }
 
-function recordErrbackOfSkippedBody(body: Ref, failure: Failure, run: Run): void {
-  recordErrback(body, failure, run);
-  if (body.kind === 'chord' && run.errbackOfInnerBody === 'runs') {
-    recordErrbackOfSkippedBody(body.body, failure, run);
+function record(callbacks: readonly Callback[], kind: Observation['kind'], payload: Json, run: Run): void {
+  for (const { label, headers } of callbacks) {
+    const stamps = Object.keys(headers).length > 0 ? { headers } : {};
+    run.observations.push({ label, kind, payload, ...stamps });
   }
 }
 
-function recordErrback({ errback }: Ref, failure: Failure, run: Run): void {
-  if (errback === undefined) return;
-  run.observations.push({ label: errback, kind: 'errback', payload: run.failureForm(failure) });
+function membersFailed(
+  kind: AggregateFault['kind'],
+  place: string,
+  outcomes: readonly Outcome[],
+  run: Run,
+): Outcome {
+  return failed(`${place} ${kind}`, aggregate(kind, outcomes), run);
+}
+
+function failed(origin: string, failure: Failure, { origins }: Run): Outcome {
+  origins.set(failure, origin);
+  return { ok: false, failure };
+}
+
+function faultOf(taskName: string, name: string, message = '', reason = 'error'): Failure {
+  return { kind: 'task', taskName, error: { name, message }, reason };
+}
+
+function revokedFault(taskName: string): Failure {
+  return faultOf(taskName, 'TaskRevokedError', '', 'revoked');
 }
 
 function successesOf(outcomes: readonly Outcome[]): Json[] {

@@ -1,11 +1,12 @@
-import type { Json, TaskName } from './canvas-model.js';
+import type { Headers, Json } from './canvas-model.js';
 
-/** A task that failed for good. */
+/** A task that failed for good, or a composite that failed by itself and not by its members: then its name is its kind. */
 export type TaskFault = {
   kind: 'task';
-  taskName: TaskName;
+  taskName: string;
+  /** The message is empty where the library words it. */
   error: { name: string; message: string };
-  reason: 'error';
+  reason: string;
 };
 
 /** A group, or the header of a chord, that ended with failed members: all of them, and all values beside them. */
@@ -25,6 +26,8 @@ export interface Observation {
   kind: 'link' | 'errback';
   /** The value for a link; the failure, in the form asked for, for an errback. */
   payload: Json;
+  /** What it was stamped with, if anything. */
+  headers?: Headers;
 }
 
 /** The task that a failure comes down to: of an aggregate, the one with the lowest index, at every depth. */
@@ -55,7 +58,13 @@ export function settledForm(outcome: Outcome): Json {
   const { failure } = outcome;
   const cause = causeOf(failure);
   const name = failure.kind === 'task' ? failure.error.name : AGGREGATE_NAMES[failure.kind];
-  return { status: 'rejected', reason: { name, message: cause.error.message, reason: cause.reason } };
+  return { status: 'rejected', reason: { name, message: cause.error.message, reason: reasonOf(failure) } };
+}
+
+/** An aggregate is an error like any other, unless all of its members were revoked. */
+export function reasonOf(failure: Failure): string {
+  if (failure.kind === 'task') return failure.reason;
+  return failure.failures.every((member) => reasonOf(member.failure) === 'revoked') ? 'revoked' : 'error';
 }
 
 /**
@@ -77,4 +86,5 @@ export function sortObservations(observations: readonly Observation[]): Observat
   return [...observations].sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : orderOf(a) > orderOf(b) ? 1 : 0));
 }
 
-const orderOf = ({ label, kind, payload }: Observation): string => JSON.stringify([label, kind, payload]);
+const orderOf = ({ label, kind, payload, headers }: Observation): string =>
+  JSON.stringify([label, kind, payload, headers]);

@@ -1,4 +1,4 @@
-import { childrenOf, nodesOf, RECOVERIES, type Ref } from './canvas-model.js';
+import { childrenOf, nodesOf, RECOVERIES, TASK_NAMES, type Ref, type TaskRef } from './canvas-model.js';
 
 /**
  * Names of what makes a canvas interesting, such as 'chord in header', for statistics and for proof that a set of
@@ -12,7 +12,8 @@ export function shapesOf(canvas: Ref): Set<string> {
   return shapes;
 }
 
-const KINDS = ['task', 'chain', 'group', 'chord'] as const;
+const KINDS = ['task', 'chain', 'group', 'chunks', 'chord'] as const;
+const FORMS = ['map', 'starmap'] as const;
 const PLACES = ['chain', 'group', 'header', 'body'] as const;
 
 /** Every name that `shapesOf` can give. */
@@ -20,6 +21,8 @@ export const ALL_SHAPES: readonly string[] = [
   ...KINDS.flatMap((kind) => PLACES.map((place) => `${kind} in ${place}`)),
   ...KINDS.flatMap((kind) => [
     `${kind} alone`,
+    `${kind} in place of a task`,
+    `stamp on ${kind}`,
     `link on ${kind}`,
     `errback on ${kind}`,
     `errback on body ${kind}`,
@@ -27,7 +30,17 @@ export const ALL_SHAPES: readonly string[] = [
   ...KINDS.flatMap((kind) => KINDS.map((next) => `${next} after ${kind}`)),
   ...PLACES.flatMap((place) => [`empty group in ${place}`, `one-member group in ${place}`]),
   ...PLACES.map((place) => `immutable task in ${place}`),
+  ...PLACES.map((place) => `swap in ${place}`),
   ...RECOVERIES.map((recovery) => `recovery ${recovery}`),
+  ...TASK_NAMES.map((name) => `task ${name}`),
+  ...FORMS.flatMap((form) => [`${form} of items`, `${form} of what comes in`]),
+  'errback on each member',
+  'chunks as a group',
+  'ignored result',
+  'callback that is a chain',
+  'swap with callbacks',
+  'swap in place of a swap',
+  'stamp inside a stamp',
   'one-step chain',
   'group in mid-chain',
   'empty group in mid-chain',
@@ -38,16 +51,20 @@ export const ALL_SHAPES: readonly string[] = [
 ];
 
 function* shapesOfNode(node: Ref): Generator<string, void, undefined> {
-  if (node.link !== undefined) yield `link on ${node.kind}`;
-  if (node.errback !== undefined) yield `errback on ${node.kind}`;
+  yield* shapesOfMarks(node);
   switch (node.kind) {
     case 'task':
+      yield* shapesOfTask(node);
+      return;
+    case 'chunks':
+      if (node.asGroup === true) yield 'chunks as a group';
       return;
     case 'chain':
       if (node.steps.length === 1) yield 'one-step chain';
       yield* shapesOfSteps(node.steps);
       break;
     case 'group':
+      if (node.eachErrback !== undefined) yield 'errback on each member';
       break;
     case 'chord':
       yield `recovery ${node.recovery}`;
@@ -61,9 +78,37 @@ function* shapesOfNode(node: Ref): Generator<string, void, undefined> {
   for (const child of childrenOf(node)) yield* shapesInPlace(child, placeOf(child, node));
 }
 
+function* shapesOfMarks(node: Ref): Generator<string, void, undefined> {
+  const { kind, link, errback, stamp } = node;
+  if (link !== undefined) yield `link on ${kind}`;
+  if (errback !== undefined) yield `errback on ${kind}`;
+  if (link?.endsWith('+') === true || errback?.endsWith('+') === true) yield 'callback that is a chain';
+  if (stamp === undefined) return;
+  yield `stamp on ${kind}`;
+  const [, ...inside] = nodesOf(node);
+  if (inside.some((one) => one.stamp !== undefined)) yield 'stamp inside a stamp';
+}
+
+function* shapesOfTask({
+  name,
+  each,
+  args,
+  by,
+  ignoreResult,
+  ...marks
+}: TaskRef): Generator<string, void, undefined> {
+  yield `task ${name}`;
+  if (each !== undefined) yield `${each} of ${args.length > 0 ? 'items' : 'what comes in'}`;
+  if (ignoreResult === true) yield 'ignored result';
+  if (by === undefined) return;
+  yield `${by.kind} in place of a task`;
+  if (marks.link !== undefined || marks.errback !== undefined) yield 'swap with callbacks';
+  if (by.kind === 'task' && by.by !== undefined) yield 'swap in place of a swap';
+}
+
 type Place = (typeof PLACES)[number];
 
-function placeOf(child: Ref, parent: Exclude<Ref, { kind: 'task' }>): Place {
+function placeOf(child: Ref, parent: Exclude<Ref, { kind: 'task' | 'chunks' }>): Place {
   if (parent.kind !== 'chord') return parent.kind;
   return child === parent.body ? 'body' : 'header';
 }
@@ -72,6 +117,7 @@ function* shapesInPlace(child: Ref, place: Place): Generator<string, void, undef
   yield `${child.kind} in ${place}`;
   const special = specialNameOf(child);
   if (special !== undefined) yield `${special} in ${place}`;
+  if (child.kind === 'task' && child.by !== undefined) yield `swap in ${place}`;
 }
 
 function* shapesOfSteps(steps: readonly Ref[]): Generator<string, void, undefined> {

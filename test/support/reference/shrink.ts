@@ -1,4 +1,4 @@
-import { nodesOf, task, type Ref, type TaskRef } from './canvas-model.js';
+import { childrenOf, membersOfChunks, nodesOf, task, type Ref, type TaskRef } from './canvas-model.js';
 
 export interface ShrinkOptions {
   /** How many canvases to try at most. Defaults to 400. */
@@ -60,19 +60,35 @@ function cutsBelow(canvas: Ref): Ref[] {
 function weightOf(canvas: Ref): number {
   let weight = 0;
   for (const node of nodesOf(canvas)) {
-    weight += 20 + (node.link === undefined ? 0 : 5) + (node.errback === undefined ? 0 : 5);
+    weight += 20 + weightOfMarks(node);
     if (node.kind === 'task') weight += weightOfTask(node);
+    if (node.kind === 'chunks')
+      weight +=
+        20 * membersOfChunks(node).length + weightOfList(node.argLists) + (node.asGroup === true ? 1 : 0);
     if (node.kind === 'chord' && node.recovery !== 'errback-only') weight += 3;
   }
   return weight;
 }
 
-const weightOfTask = ({ name, args, immutable }: TaskRef): number =>
-  JSON.stringify(args).length + (immutable === true ? 2 : 0) + (name === 'ident' ? 0 : 1);
+function weightOfMarks(node: Ref): number {
+  const callbacks = [node.link, node.errback, node.kind === 'group' ? node.eachErrback : undefined];
+  const chained = callbacks.filter((label) => label?.endsWith('+') === true);
+  const stamp = node.stamp === undefined ? 0 : JSON.stringify(node.stamp).length;
+  return 5 * callbacks.filter((label) => label !== undefined).length + chained.length + stamp;
+}
+
+const weightOfTask = ({ name, args, immutable, each, ignoreResult }: TaskRef): number =>
+  weightOfList(args) +
+  (immutable === true ? 2 : 0) +
+  (name === 'ident' ? 0 : 1) +
+  (each === undefined ? 0 : 2) +
+  (ignoreResult === true ? 2 : 0);
+
+const weightOfList = (list: readonly unknown[]): number => JSON.stringify(list).length;
 
 function* cutsOf(ref: Ref): Generator<Ref, void, undefined> {
   yield* [...nodesOf(ref)].slice(1);
-  yield* cutsOfCallbacks(ref);
+  yield* cutsOfMarks(ref);
   switch (ref.kind) {
     case 'task':
       yield* cutsOfTask(ref);
@@ -87,6 +103,13 @@ function* cutsOf(ref: Ref): Generator<Ref, void, undefined> {
       yield task('ident');
       for (const members of cutsOfList(ref.members)) yield { ...ref, members };
       break;
+    case 'chunks':
+      yield task('ident');
+      yield* membersOfChunks(ref);
+      for (const argLists of sublistsOf(ref.argLists)) yield { ...ref, argLists };
+      if (ref.asGroup === true) yield { ...ref, asGroup: false };
+      yield { ...ref, name: 'ident' };
+      break;
     case 'chord':
       yield task('ident');
       yield { kind: 'group', members: ref.header };
@@ -99,15 +122,43 @@ function* cutsOf(ref: Ref): Generator<Ref, void, undefined> {
   }
 }
 
-function* cutsOfCallbacks(ref: Ref): Generator<Ref, void, undefined> {
-  const { link, errback, ...bare } = ref;
-  if (link !== undefined) yield errback === undefined ? bare : { ...bare, errback };
-  if (errback !== undefined) yield link === undefined ? bare : { ...bare, link };
+function* cutsOfMarks(ref: Ref): Generator<Ref, void, undefined> {
+  const { link, errback, stamp, ...bare } = ref;
+  const marks = { ...(link && { link }), ...(errback && { errback }), ...(stamp && { stamp }) };
+  const without = (mark: keyof typeof marks): Ref => {
+    const { [mark]: _dropped, ...others } = marks;
+    return { ...bare, ...others } as Ref;
+  };
+  for (const mark of ['link', 'errback'] as const) {
+    const label = marks[mark];
+    if (label === undefined) continue;
+    yield without(mark);
+    if (label.endsWith('+')) yield { ...ref, [mark]: label.slice(0, -1) };
+  }
+  if (stamp !== undefined) yield without('stamp');
+  if (ref.kind === 'group' && ref.eachErrback !== undefined) {
+    const { eachErrback: _dropped, ...others } = ref;
+    yield others;
+  }
 }
 
 function* cutsOfTask(ref: TaskRef): Generator<Ref, void, undefined> {
-  const { immutable, ...mutable } = ref;
-  if (immutable === true) yield mutable;
+  const { immutable, each, ignoreResult, by, ...plain } = ref;
+  const kept = { ...(immutable && { immutable }), ...(each && { each }), ...(by && { by }) };
+  if (ignoreResult === true) yield { ...plain, ...kept };
+  if (by !== undefined) {
+    for (const cut of [...childrenOf(by), ...cutsOf(by)]) yield { ...ref, by: cut };
+    return;
+  }
+  if (each !== undefined) {
+    // Items that are stored are the one argument.
+    const [items] = ref.args;
+    if (Array.isArray(items)) for (const fewer of sublistsOf(items)) yield { ...ref, args: [fewer] };
+    else yield { ...plain, ...(immutable && { immutable }) };
+    yield { ...ref, name: 'ident' };
+    return;
+  }
+  if (immutable === true) yield { ...plain, ...(ignoreResult && { ignoreResult }) };
   yield { ...ref, name: 'ident' };
   for (const [index, arg] of ref.args.entries()) {
     yield { ...ref, args: ref.args.toSpliced(index, 1) };
@@ -117,13 +168,23 @@ function* cutsOfTask(ref: TaskRef): Generator<Ref, void, undefined> {
 
 /** The list without its first or second half, without any one item, and with any one item cut. */
 function* cutsOfList(refs: readonly Ref[]): Generator<Ref[], void, undefined> {
-  const middle = Math.floor(refs.length / 2);
-  if (middle > 1) {
-    yield refs.slice(0, middle);
-    yield refs.slice(middle);
-  }
+  yield* sublistsOf(refs);
+  if (refs.length > LONG) return;
   for (const [index, ref] of refs.entries()) {
-    yield refs.toSpliced(index, 1);
     for (const cut of cutsOf(ref)) yield refs.with(index, cut);
   }
 }
+
+/** The list without its first or second half, and without any one item. */
+function* sublistsOf<T>(list: readonly T[]): Generator<T[], void, undefined> {
+  const middle = Math.floor(list.length / 2);
+  if (middle > 1) {
+    yield list.slice(0, middle);
+    yield list.slice(middle);
+  }
+  // Of a list of thousands, halves come first until it is short enough to go item by item.
+  if (list.length > LONG) return;
+  for (const index of list.keys()) yield list.toSpliced(index, 1);
+}
+
+const LONG = 64;

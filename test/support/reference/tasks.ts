@@ -1,16 +1,38 @@
 import type { Json, TaskName } from './canvas-model.js';
 
-/** How often a task that fails is run again: only `flaky` has a retry policy. */
-export const MAX_RETRIES: Readonly<Record<TaskName, number>> = {
-  ident: 0,
-  list: 0,
-  add: 0,
-  sum: 0,
-  sumTree: 0,
-  double: 0,
-  flaky: 2,
-  failIfOdd: 0,
-  fail: 0,
+/** How often a task that fails is run again. */
+export const MAX_RETRIES: Partial<Readonly<Record<TaskName, number>>> = { flaky: 2, again: 1 };
+
+/** A failure that does not come from what the handler computes: by the error that ends the task, and why. */
+export interface Trouble {
+  readonly error: string;
+  /** Of errors of the library the wording is nobody's contract. */
+  readonly message?: string;
+  readonly reason: 'error' | 'soft-time-limit' | 'time-limit' | 'expired';
+  /** Whether its handler is called. */
+  readonly runs: boolean;
+  /** Whether a worker knows the task, and so its hooks. */
+  readonly known: boolean;
+}
+
+const trouble = (error: string, more: Partial<Trouble> = {}): Trouble => ({
+  error,
+  reason: 'error',
+  runs: true,
+  known: true,
+  ...more,
+});
+
+/** Tasks that can only fail, each in its own way; none of them is run again. */
+export const TROUBLES: Partial<Readonly<Record<TaskName, Trouble>>> = {
+  failFinally: trouble('NonRetryableError'),
+  reject: trouble('NonRetryableError'),
+  throwNothing: trouble('NonError', { message: 'a task threw undefined' }),
+  returnBigInt: trouble('UnserializableResultError'),
+  overrunSoft: trouble('SoftTimeLimitExceededError', { reason: 'soft-time-limit' }),
+  overrunHard: trouble('TimeLimitExceededError', { reason: 'time-limit' }),
+  expired: trouble('TaskExpiredError', { reason: 'expired', runs: false }),
+  unknown: trouble('UnknownTaskError', { runs: false, known: false }),
 };
 
 type TaskFunction = (args: readonly Json[], attempt: number) => Json;
@@ -19,7 +41,7 @@ type TaskFunction = (args: readonly Json[], attempt: number) => Json;
  * What each task does, for the interpreter and for the real handlers alike. Every function is total over JSON and
  * depends on nothing but its arguments and the attempt, which counts from 1.
  */
-const TASKS: Readonly<Record<TaskName, TaskFunction>> = {
+const TASKS: Partial<Readonly<Record<TaskName, TaskFunction>>> = {
   ident: ([first = null]) => first,
   list: (args) => [...args],
   add: (args) => total(args.flatMap(itemsOf)),
@@ -29,6 +51,11 @@ const TASKS: Readonly<Record<TaskName, TaskFunction>> = {
   flaky: (args, attempt) => {
     const failures = args.at(-1);
     if (typeof failures === 'number' && attempt <= failures) throw new Error(`flaky ${attempt}`);
+    return args[0] ?? null;
+  },
+  again: (args, attempt) => {
+    const failures = args.at(-1);
+    if (typeof failures === 'number' && attempt <= failures) throw new TypeError(`again ${attempt}`);
     return args[0] ?? null;
   },
   failIfOdd: (args) => {
@@ -42,8 +69,11 @@ const TASKS: Readonly<Record<TaskName, TaskFunction>> = {
   },
 };
 
+/** @throws what the task fails with; TypeError where it does not compute its value from its arguments */
 export function runTask(name: TaskName, args: readonly Json[], attempt: number): Json {
-  return TASKS[name](args, attempt);
+  const run = TASKS[name];
+  if (run === undefined) throw new TypeError(`${name} computes nothing`);
+  return run(args, attempt);
 }
 
 function total(values: readonly Json[]): number {

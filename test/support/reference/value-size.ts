@@ -1,4 +1,4 @@
-import type { Ref } from './canvas-model.js';
+import { membersOfChunks, type Ref } from './canvas-model.js';
 
 /** What one settled record adds around a value: its status, and a name, message and reason when it failed. */
 const SETTLED_RECORD_SIZE = 6;
@@ -20,11 +20,15 @@ export function peakValueSize(canvas: Ref): number {
   const sizeOf = (ref: Ref, input: number): number => {
     switch (ref.kind) {
       case 'task':
-        return input + JSON.stringify(ref.args).length;
+        if (ref.by !== undefined) return sizeAfter(ref.by, 0);
+        // Stamps may be what it returns, once for each item.
+        return (input + JSON.stringify(ref.args).length) * (ref.name === 'headers' ? 8 : 1) + 8;
       case 'chain':
         return ref.steps.reduce((size, step) => sizeAfter(step, size), input);
       case 'group':
         return sizeOfList(ref.members, input);
+      case 'chunks':
+        return sizeOfList(membersOfChunks(ref), input);
       case 'chord': {
         const list = sizeOfList(ref.header, input) + SETTLED_RECORD_SIZE * ref.header.length;
         return sizeAfter(ref.body, list);

@@ -18,6 +18,8 @@ import { shrink } from '../../support/reference/shrink.js';
 function withReversedNestedGroups(ref: Ref, inGroup = false): Ref {
   switch (ref.kind) {
     case 'task':
+      return ref.by === undefined ? ref : { ...ref, by: withReversedNestedGroups(ref.by) };
+    case 'chunks':
       return ref;
     case 'chain':
       return { ...ref, steps: ref.steps.map((step) => withReversedNestedGroups(step)) };

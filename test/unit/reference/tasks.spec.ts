@@ -1,5 +1,5 @@
-import { TASK_NAMES, type Json } from '../../support/reference/canvas-model.js';
-import { MAX_RETRIES, runTask } from '../../support/reference/tasks.js';
+import { TASK_NAMES, type Json, type TaskName } from '../../support/reference/canvas-model.js';
+import { runTask, TROUBLES } from '../../support/reference/tasks.js';
 
 describe('the tasks of the reference', () => {
   it.each<[name: (typeof TASK_NAMES)[number], args: Json[], value: Json]>([
@@ -34,10 +34,23 @@ describe('the tasks of the reference', () => {
     expect(() => runTask('failIfOdd', [[1, [2]], { key: 4 }], 1)).toThrow(new RangeError('odd 7'));
   });
 
-  it('every task has a number of re-runs and takes any argument', () => {
-    const anything: Json[] = [null, true, -1.5, '', [], {}, [[null]], { status: 'fulfilled', value: [1] }];
+  it('again asks for another attempt as many times as its last argument says', () => {
+    expect(() => runTask('again', ['value', 1], 1)).toThrow(new TypeError('again 1'));
+    expect(runTask('again', ['value', 1], 2)).toBe('value');
+  });
+
+  it('a task that computes nothing has a trouble of its own, or is told apart by the interpreter', () => {
     for (const name of TASK_NAMES) {
-      expect(MAX_RETRIES[name]).toBeGreaterThanOrEqual(0);
+      if (COMPUTED.has(name)) expect(TROUBLES[name]).toBeUndefined();
+      else expect(() => runTask(name, [1], 9)).toThrow(new TypeError(`${name} computes nothing`));
+    }
+    const special = TASK_NAMES.filter((name) => !COMPUTED.has(name) && TROUBLES[name] === undefined);
+    expect(special).toEqual(['headers', 'ignore', 'swap']);
+  });
+
+  it('every task that computes takes any argument', () => {
+    const anything: Json[] = [null, true, -1.5, '', [], {}, [[null]], { status: 'fulfilled', value: [1] }];
+    for (const name of COMPUTED) {
       if (name === 'fail') continue;
       for (const value of anything) {
         if (name === 'failIfOdd' && JSON.stringify(value).includes('1')) continue;
@@ -46,3 +59,7 @@ describe('the tasks of the reference', () => {
     }
   });
 });
+
+const COMPUTED = new Set<TaskName>([
+  ...(['ident', 'list', 'add', 'sum', 'sumTree', 'double', 'flaky', 'again', 'failIfOdd', 'fail'] as const),
+]);
