@@ -218,6 +218,13 @@ export function canvasCases(world: World): void {
       expect(await handle.get()).toEqual([[1, 2], 3]);
     });
 
+    it('what takes a place gives its value to it, also when nobody would keep its result', async () => {
+      const by = { kind: 'task', task: 'echo', args: ['kept'], options: { ignoreResult: true } };
+      const chained = await stage().run(chain(call('becomes', by), call('echo', 1)));
+      expect(await chained.get()).toEqual(['kept', 1]);
+      expect(await (await stage().run(call('becomes', by))).get()).toBe('kept');
+    });
+
     it('items of a map run in one job, those of chunks in as many as there are chunks', async () => {
       const tasks = stage().workflows.tasks(ConformanceTasks);
       const mapped = await tasks.echo.map([1, 2, 3]).applyAsync();

@@ -1,9 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import {
+  type CanvasData,
   type ChordDecision,
   type ChordOutcome,
   ChordRecovery,
+  type CompleteCanvas,
   currentTask,
   IgnoreResult,
   type JsonValue,
@@ -181,6 +183,12 @@ export class ConformanceTasks {
   @Task({ name: 'replacedBy' })
   async replacedBy(length: number): Promise<JsonValue> {
     return currentTask().replace(this.workflows.signature('echo', ['x'.repeat(length)]) as never);
+  }
+
+  @Task({ name: 'becomes' })
+  becomes(canvas: JsonValue): JsonValue {
+    const by = this.workflows.fromData(canvas as unknown as CanvasData);
+    return currentTask().replace(by as unknown as CompleteCanvas);
   }
 
   @Task({ name: 'slow' })

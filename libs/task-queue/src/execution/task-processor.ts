@@ -10,7 +10,7 @@ import {
 import type { CanvasData } from '../canvas/canvas-data.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
 import { decodeTask, type InputRef, type TaskEnvelope, withRetry } from '../flow/envelope.js';
-import { parentOf } from '../flow/ids.js';
+import { isAwaited, parentOf } from '../flow/ids.js';
 import type { PayloadLimits } from '../options/task-queue-options.js';
 import type { RandomSource, TimerClock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -264,8 +264,7 @@ export class TaskProcessor {
     args: readonly JsonValue[],
     value: JsonValue,
   ): Verdict | Promise<Verdict> {
-    const ignored =
-      (envelope.ignoreResult ?? definition.options.ignoreResult) && parentOf(delivery.id) === undefined;
+    const ignored = (envelope.ignoreResult ?? definition.options.ignoreResult) && !isAwaited(delivery.id);
     const verdict: Verdict = { do: 'complete', value: ignored ? null : value };
     if (this.deps.registry.hooksOf(delivery.name, 'success').length === 0) return verdict;
     return this.#release(() => this.deps.hooks.publish(delivery, 'success', { args })).then(() => verdict);

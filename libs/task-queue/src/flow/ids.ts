@@ -61,6 +61,13 @@ export function parentOf(id: string): string | undefined {
   return id === root ? undefined : id.slice(0, id.lastIndexOf('.'));
 }
 
+/** Whether anything waits for the value of this one: a node, or the task whose place it has taken. */
+export function isAwaited(id: string): boolean {
+  return parentOf(id) !== undefined || REPLACEMENT.test(id);
+}
+
+const REPLACEMENT = /\.replacement\.\d+$/;
+
 /** A task or node, and the nodes above it. */
 export function lineOf(id: string): string[] {
   const line: string[] = [];
