@@ -39,7 +39,7 @@ describe('random canvases', () => {
     await inTurns([...ids], 60, ([one, id]) => runner.forget(id, one.canvas));
     // Hooks go by the age of their queue, as the next test shows.
     const { prefix, redis } = runner.app;
-    const ended = await redis.zrange(`{${prefix}:0}:default:completed`, 0, -1);
+    const ended = await redis.zrange(`{${prefix}:0}:default:completed`, '0', '-1');
     const kept = new Set(['default:completed', ...ended.filter(isHook).map((hook) => `default:${hook}`)]);
     expect(ended.filter((job) => !isHook(job))).toEqual([]);
     const left = (await runner.app.keys()).filter((key) => !BOOKKEEPING.test(key) && !kept.has(key));
