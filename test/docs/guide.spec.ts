@@ -101,9 +101,13 @@ function optionPaths(): string[] {
         key === option ? key : `${option}.<name>.${key}`,
       );
     }
-    const inside = ['TaskDefaults', 'ChordDefaults', 'PayloadLimits', 'WorkerTuning'].find(
-      (name) => name === type,
-    );
+    const inside = [
+      'TaskDefaults',
+      'ChordDefaults',
+      'DeadLetterOptions',
+      'PayloadLimits',
+      'WorkerTuning',
+    ].find((name) => name === type);
     return inside === undefined
       ? [option]
       : [...propertiesOf(moduleOptions, inside).keys()].map((key) => `${option}.${key}`);

@@ -1,6 +1,7 @@
 /** The conformance suite on a real Redis; test/unit/testing/conformance.spec.ts runs it without one. */
 import { canvasCases } from '../conformance/canvas-cases.js';
 import { compositionCases } from '../conformance/composition-cases.js';
+import { deadLetterCases } from '../conformance/dead-letter-cases.js';
 import { enhancerCases } from '../conformance/enhancer-cases.js';
 import { retryCases } from '../conformance/retry-cases.js';
 import { revocationCases } from '../conformance/revocation-cases.js';
@@ -24,5 +25,6 @@ taskCases(redis);
 enhancerCases(redis);
 canvasCases(redis);
 retryCases(redis);
+deadLetterCases(redis);
 revocationCases(redis);
 compositionCases(redis);

@@ -14,6 +14,14 @@ export {
   type ChordRecoveryType,
   type MemberOutcome,
 } from './chords/chord-recovery.js';
+export type {
+  DeadLetterFilter,
+  DeadLetterListOptions,
+  DeadLetterPage,
+  RetryLetterOptions,
+  RetryLettersOptions,
+} from './engine/dead-letter-options.js';
+export { DeadLetters } from './engine/dead-letters.js';
 export { DuplicateTaskError, InvalidOptionsError, InvalidTaskError } from './errors/configuration.errors.js';
 export {
   ControlFlow,
@@ -24,6 +32,7 @@ export {
   type RetryRequest,
   RetryTask,
 } from './errors/control-flow.js';
+export { DeadLetterUnknownError } from './errors/dead-letter.errors.js';
 export { ERROR_CODES, type ErrorCode } from './errors/error-code.js';
 export {
   ArgumentTooLargeError,
@@ -61,6 +70,7 @@ export {
   UpstreamFailedError,
   WorkerLostError,
 } from './errors/task.errors.js';
+export type { DeadLetter, DeadLetterSummary, FailedAttempt } from './failure/dead-letter.js';
 export type {
   FailedRequest,
   FailureReason,
@@ -69,7 +79,7 @@ export type {
   SerializedError,
   TaskFailure,
 } from './failure/task-failure.js';
-export { OnFailure, OnRetry, OnRevoked, OnSuccess } from './nest/decorators/hook.decorators.js';
+export { OnDeadLetter, OnFailure, OnRetry, OnRevoked, OnSuccess } from './nest/decorators/hook.decorators.js';
 export { Arg, type ArgOptions, Ctx } from './nest/decorators/param.decorators.js';
 export { Retry } from './nest/decorators/retry.decorator.js';
 export { Task, Tasks } from './nest/decorators/task.decorator.js';
@@ -84,6 +94,7 @@ export { TaskQueueModule } from './nest/task-queue.module.js';
 export { WorkflowService } from './nest/workflow.service.js';
 export type {
   ChordDefaults,
+  DeadLetterOptions,
   ErrorClass,
   PayloadLimits,
   QueueOptions,

@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { canvasCases } from '../../conformance/canvas-cases.js';
 import { compositionCases } from '../../conformance/composition-cases.js';
+import { deadLetterCases } from '../../conformance/dead-letter-cases.js';
 import { enhancerCases } from '../../conformance/enhancer-cases.js';
 import { retryCases } from '../../conformance/retry-cases.js';
 import { revocationCases } from '../../conformance/revocation-cases.js';
@@ -44,5 +45,6 @@ taskCases(memory);
 enhancerCases(memory);
 canvasCases(memory);
 retryCases(memory);
+deadLetterCases(memory);
 revocationCases(memory);
 compositionCases(memory);

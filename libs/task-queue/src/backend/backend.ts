@@ -3,6 +3,7 @@ import type { Clock, RandomSource, TimerClock } from '../primitives/clock.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import type { TaskProbe } from '../task/task-registry.js';
 import type { Control } from './control.js';
+import type { FailureStore, LetterBounds } from './failure-store.js';
 import type { Inspection, WorkerDescription } from './inspection.js';
 import type { JobStore } from './job-store.js';
 import type { Ledger } from './ledger.js';
@@ -18,6 +19,7 @@ export interface Backend {
   readonly ledger: Ledger;
   readonly publisher: Publisher;
   readonly jobs: JobStore;
+  readonly failures: FailureStore;
   readonly events: TaskEvents;
   readonly control: Control;
   readonly inspection: Inspection;
@@ -37,6 +39,7 @@ export interface JanitorDuty {
   readonly ages: ReadonlyMap<string, number>;
   /** The age at which canvases go. */
   readonly canvasAgeMs: number;
+  readonly letters: LetterBounds;
   readonly clock: Clock;
   readonly onTrouble: (error: unknown) => void;
 }

@@ -2,6 +2,7 @@ import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import type { JsonValue } from '../primitives/json.js';
+import type { LetterEntry } from './failure-store.js';
 import type { JobRef } from './job-ref.js';
 
 /** How far a node has come. `adding` means that a crash may have come between the note and the deed. */
@@ -86,8 +87,23 @@ export interface Ledger {
   setStage(holder: Holder, stage: Stage): Promise<boolean>;
   /** Replaces a task's stored data. @returns false when the activation has been superseded */
   setData(holder: Holder, data: TaskEnvelope): Promise<boolean>;
-  /** @returns false when the activation has been superseded */
-  recordFailure(holder: Holder, failure: TaskFailure, ttlMs: number | undefined): Promise<boolean>;
+  /**
+   * Records a final failure, and in the same step the dead letter that it makes.
+   *
+   * @returns false when the activation has been superseded
+   */
+  recordFailure(
+    holder: Holder,
+    failure: TaskFailure,
+    ttlMs: number | undefined,
+    entry?: LetterEntry,
+  ): Promise<boolean>;
+  /**
+   * Takes back the dead letter of an activation that died before the task could end.
+   *
+   * @returns false when the activation has been superseded
+   */
+  withdrawLetter(holder: Holder): Promise<boolean>;
   /** Settles a node as failed. What was written first stands. @returns undefined when superseded */
   settleFailure(holder: Holder, failure: TaskFailure): Promise<TaskFailure | undefined>;
   /** Keeps what a chord's recovery decided. What was written first stands. @returns undefined when superseded */

@@ -1,6 +1,8 @@
+import type { LetterEntry } from '../backend/failure-store.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { ChildRecord, Holder, Ledger, MemberRecord, NodeRecord, Stage } from '../backend/ledger.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
+import { summaryOf } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { childId, lineOf, memberIndex, parentOf } from '../flow/ids.js';
@@ -17,6 +19,7 @@ import {
   SET_STAGE,
   START_EXPIRY,
 } from './scripts/fenced-writes.js';
+import { RECORD_LETTER, WITHDRAW_LETTER } from './scripts/letters.js';
 import { READ_CHILD, READ_NODE } from './scripts/reads.js';
 import { runScript } from './scripts/script.js';
 
@@ -157,9 +160,30 @@ export class CanvasLedger implements Ledger {
     return (await this.#run(SET_DATA, [this.#job(holder)], [holder.token, JSON.stringify(data)])) === 1;
   }
 
-  async recordFailure(holder: Holder, failure: TaskFailure, ttlMs: number | undefined): Promise<boolean> {
+  async recordFailure(
+    holder: Holder,
+    failure: TaskFailure,
+    ttlMs: number | undefined,
+    entry?: LetterEntry,
+  ): Promise<boolean> {
+    const keys = [this.#job(holder), this.keys.record(holder.id)];
     const args = [holder.token, holder.id, JSON.stringify(failure), ttlMs ?? ''];
-    return (await this.#run(RECORD_FAILURE, [this.#job(holder), this.keys.record(holder.id)], args)) === 1;
+    if (entry === undefined) return (await this.#run(RECORD_FAILURE, keys, args)) === 1;
+    const { letter, bounds } = entry;
+    const atMs = Date.parse(failure.at);
+    const kept = [atMs, JSON.stringify(letter), JSON.stringify(summaryOf(letter))];
+    const trimmed = [atMs - bounds.maxAgeMs, bounds.maxCount];
+    const written = await this.#run(
+      RECORD_LETTER,
+      [...keys, ...this.#letters(holder)],
+      [...args, ...kept, ...trimmed],
+    );
+    return written === 1;
+  }
+
+  async withdrawLetter(holder: Holder): Promise<boolean> {
+    const keys = [this.#job(holder), ...this.#letters(holder)];
+    return (await this.#run(WITHDRAW_LETTER, keys, [holder.token, holder.id])) === 1;
   }
 
   async settleFailure(holder: Holder, failure: TaskFailure): Promise<TaskFailure | undefined> {
@@ -201,6 +225,10 @@ export class CanvasLedger implements Ledger {
       yield page;
       cursor = next;
     } while (cursor !== '0');
+  }
+
+  #letters({ id }: Holder): readonly string[] {
+    return this.keys.letters(this.keys.prefixOf(id));
   }
 
   #job(holder: Holder): string {

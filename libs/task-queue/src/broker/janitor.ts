@@ -2,6 +2,7 @@ import type { Janitor, JanitorDuty } from '../backend/backend.js';
 import { pause } from '../primitives/bounded.js';
 import type { Producers } from './producers.js';
 import type { RedisClient } from './redis-connections.js';
+import type { RedisFailureStore } from './redis-failure-store.js';
 import type { RedisJobs } from './redis-jobs.js';
 import type { RedisKeys } from './redis-keys.js';
 
@@ -11,6 +12,7 @@ export interface JanitorTools {
   readonly keys: RedisKeys;
   readonly producers: Producers;
   readonly jobs: RedisJobs;
+  readonly failures: RedisFailureStore;
 }
 
 const INTERVAL_MS = { min: 1_000, max: 30_000 } as const;
@@ -46,6 +48,7 @@ export class RedisJanitor implements Janitor {
       await this.#canvases(keys.shardPrefix(shard));
       for (const [queue, ageMs] of this.duty.ages) await this.#tasks(queue, shard, ageMs);
     }
+    await this.tools.failures.trim(this.duty.letters, this.duty.clock.wallMs());
   }
 
   async #canvases(prefix: string): Promise<void> {

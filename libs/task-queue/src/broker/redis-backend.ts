@@ -12,6 +12,7 @@ import { RedisHeartbeat } from './heartbeat.js';
 import { RedisJanitor } from './janitor.js';
 import { type BullQueue, Producers } from './producers.js';
 import { type ConnectionPurpose, RedisConnections } from './redis-connections.js';
+import { RedisFailureStore } from './redis-failure-store.js';
 import { RedisInspection } from './redis-inspection.js';
 import { RedisJobs } from './redis-jobs.js';
 import { RedisKeys } from './redis-keys.js';
@@ -25,6 +26,7 @@ export class RedisBackend implements Backend {
   readonly ledger: CanvasLedger;
   readonly publisher: FlowPublisher;
   readonly jobs: RedisJobs;
+  readonly failures: RedisFailureStore;
   readonly events: CompletionEvents;
   readonly control: ControlChannel;
   readonly inspection: RedisInspection;
@@ -47,6 +49,7 @@ export class RedisBackend implements Backend {
     const ready = (purpose: ConnectionPurpose) => () => this.connections.ready(purpose, publishTimeoutMs);
     this.ledger = new CanvasLedger(this.keys, ready('ledger'), publishTimeoutMs);
     this.jobs = new RedisJobs(ready('publish'), this.keys, this.producers, publishTimeoutMs);
+    this.failures = new RedisFailureStore(this.keys, ready('ledger'), publishTimeoutMs);
     this.events = new CompletionEvents(this.connections, this.keys, (error) => onTrouble(error, 'events'));
     this.control = new ControlChannel(this.connections, this.keys, publishTimeoutMs);
     this.inspection = new RedisInspection(this.connections, this.keys);
@@ -64,9 +67,9 @@ export class RedisBackend implements Backend {
   }
 
   janitor(duty: JanitorDuty): Janitor {
-    const { keys, producers, jobs } = this;
+    const { keys, producers, jobs, failures } = this;
     const client = () => this.connections.ready('publish', this.options.publishTimeoutMs);
-    return new RedisJanitor({ client, keys, producers, jobs }, duty);
+    return new RedisJanitor({ client, keys, producers, jobs, failures }, duty);
   }
 
   /** BullMQ's queues of these names, in every shard, once they can be asked. */

@@ -10,6 +10,8 @@ import { CANVAS_QUEUE, rootOf, shardOf } from '../flow/ids.js';
  * {tq:0}:_record:<canvas>     hash: f:<id> failure of a task or node · r:<id> what a chord's recovery decided ·
  *                             x:<id> revoked
  * {tq:0}:_expiry              sorted set: canvases whose results expire, by time
+ * {tq:0}:_dead                sorted set: dead letters, by the time at which their tasks failed
+ * {tq:0}:_dead:letters        hash: the letters · _dead:about what lists show · _dead:retried as what they ran again
  * {tq:0}:_queues              set: every queue that was ever published to
  * {tq:0}:_control             channel: revocations, for the workers that run what is revoked
  * {tq:0}:_workers             sorted set: worker applications that are alive, by their last heartbeat
@@ -46,6 +48,12 @@ export class RedisKeys {
 
   expiry(prefix: string): string {
     return `${prefix}:_expiry`;
+  }
+
+  /** The index of a shard's dead letters, the letters, what lists show of them, and as what they were run again. */
+  letters(prefix: string): readonly string[] {
+    const key = `${prefix}:_dead`;
+    return [key, `${key}:letters`, `${key}:about`, `${key}:retried`];
   }
 
   queues(prefix: string): string {

@@ -69,7 +69,14 @@ export class TaskQueueEngine implements ResultSource {
     this.events = this.backend.events;
     this.control = this.backend.control;
     this.reader = new TaskReader(this.backend.jobs, this.ledger, this.events);
-    this.hooks = new HookRunner(this.publisher, this.reader, this.registry, log);
+    this.hooks = new HookRunner(
+      this.publisher,
+      this.reader,
+      this.registry,
+      this.backend.failures,
+      () => this.compileContext(),
+      log,
+    );
     this.revocation = new Revocation(
       this.ledger,
       this.reader,

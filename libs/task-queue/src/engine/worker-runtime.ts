@@ -202,6 +202,8 @@ export class WorkerRuntime {
       trackCurrentTask: options.worker.currentTask,
       defaults: { softMs: options.defaults.softTimeLimitMs, hardMs: options.defaults.timeLimitMs },
       maxTimesLost: options.worker.maxTimesLost,
+      letters: options.deadLetters,
+      worker: `${hostname()}:${process.pid}`,
       resultExpiresMs: (queue) => this.engine.resultExpiresMs(queue),
       limits: options.limits,
       clock,
@@ -233,6 +235,7 @@ export class WorkerRuntime {
     const janitor = backend.janitor({
       ages: new Map(this.queues().map((queue) => [queue, this.engine.resultExpiresMs(queue)])),
       canvasAgeMs: options.defaults.resultExpiresMs,
+      letters: options.deadLetters,
       clock,
       onTrouble: (error) => log.debug(`Expired results stay a while longer: ${String(error)}`),
     });

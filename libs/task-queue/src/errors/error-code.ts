@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   RESULT_TIMEOUT: 'a result was not there in time',
   RESULT_UNKNOWN: 'no task has this id, or its result has expired',
   WAIT_INSIDE_TASK: 'a task waits for the result of another task',
+  DEAD_LETTER_UNKNOWN: 'there is no dead letter of this id',
   DRAIN_STOPPED: 'the queues of a test would never have come to an end',
   OUTSIDE_TASK: 'the current task was asked for where none is running',
 } as const;

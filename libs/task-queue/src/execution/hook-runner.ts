@@ -1,6 +1,9 @@
 import type { Delivery, Verdict } from '../backend/delivery.js';
+import type { FailureStore } from '../backend/failure-store.js';
 import type { Publisher } from '../backend/publisher.js';
+import { makeSignature } from '../canvas/signature.js';
 import type { TaskFailure } from '../failure/task-failure.js';
+import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import type { HookEnvelope } from '../flow/envelope.js';
 import { releasedId } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -12,7 +15,13 @@ import type { EngineLog } from './engine-log.js';
 
 /** How long a hook waits for the end that it was released for, between two looks. */
 const NOT_YET_MS = 250;
-const INDEX: Readonly<Record<HookKind, number>> = { failure: 0, success: 1, retry: 2, revoked: 3 };
+const INDEX: Readonly<Record<HookEnvelope['hook'], number>> = {
+  failure: 0,
+  success: 1,
+  retry: 2,
+  revoked: 3,
+  'dead-letter': 4,
+};
 
 /**
  * Hooks are released before the task's end is stored and run after it: as a job of their own in the task's
@@ -26,12 +35,14 @@ export class HookRunner {
     private readonly publisher: Publisher,
     private readonly reader: TaskReader,
     private readonly registry: TaskRegistry,
+    private readonly failures: FailureStore,
+    private readonly context: () => CompileContext,
     private readonly log: EngineLog,
   ) {}
 
   async publish(
     task: Pick<Delivery, 'id' | 'name' | 'queue'>,
-    kind: HookKind,
+    kind: HookEnvelope['hook'],
     what: { failure?: TaskFailure; args?: readonly JsonValue[] },
   ): Promise<void> {
     const data: HookEnvelope = { v: 1, hook: kind, task: task.name, taskId: task.id, ...what };
@@ -55,7 +66,9 @@ export class HookRunner {
     if (snapshot === undefined || (!isTerminal(snapshot.state) && snapshot.state !== 'UNKNOWN')) {
       return { do: 'give-back', delayMs: NOT_YET_MS };
     }
-    if (hook === 'success') {
+    if (hook === 'dead-letter') {
+      if (snapshot.state !== 'SUCCESS') await this.#handleLetter(task, taskId);
+    } else if (hook === 'success') {
       if (snapshot.state === 'SUCCESS') {
         await this.callNow(task, 'success', { id: taskId, name: task, args, value: snapshot.value ?? null });
       }
@@ -64,6 +77,16 @@ export class HookRunner {
       if (record) await this.callNow(task, hook, record);
     }
     return { do: 'complete', value: null };
+  }
+
+  /** Each handler is a task of its own with a fixed id: published once, although this may run twice. */
+  async #handleLetter(task: string, id: string): Promise<void> {
+    const letter = await this.failures.read(id);
+    if (letter === undefined) return;
+    for (const [index, handler] of this.registry.letterHandlersOf(task).entries()) {
+      const call = makeSignature(handler.task, [letter], { immutable: true, taskQueue: handler.queue });
+      await this.publisher.publishOnce(compileCanvas(call, releasedId(id, 'letter', index), this.context()));
+    }
   }
 
   /** Calls the hooks of a task, one after the other. */

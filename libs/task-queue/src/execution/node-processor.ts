@@ -16,7 +16,7 @@ import type { Revocation } from './revocation.js';
 import type { EngineLog } from './engine-log.js';
 import { failureRecord, membersFailedRecord } from './failure-record.js';
 import type { CallbackRelease } from './publish-callbacks.js';
-import { shown } from './task-processor.js';
+import { shown } from './failure-settling.js';
 
 /** What the execution of composite nodes needs. */
 export interface NodeProcessorDeps {

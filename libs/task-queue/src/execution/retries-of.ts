@@ -9,7 +9,7 @@ import type { TaskDefinition } from '../task/task-definition.js';
 
 /** What is known of a task's retries while one of its attempts runs, and when that attempt has thrown. */
 export function retryStateOf(
-  { policies }: TaskDefinition,
+  { policies, options: { expected } }: TaskDefinition,
   envelope: TaskEnvelope,
   delivery: Delivery,
 ): RetryState {
@@ -18,6 +18,7 @@ export function retryStateOf(
     policies,
     made: retriesMade(envelope.retried, delivery.attemptsMade),
     ...(maxRetries === undefined ? {} : { maxRetries }),
+    ...(expected === undefined ? {} : { expected }),
   };
 }
 

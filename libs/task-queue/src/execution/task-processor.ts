@@ -1,5 +1,6 @@
 import type { Ledger, Holder } from '../backend/ledger.js';
 import type { Delivery, Verdict } from '../backend/delivery.js';
+import type { LetterBounds } from '../backend/failure-store.js';
 import { isControlFlow, IgnoreResult, ReplaceTask } from '../errors/control-flow.js';
 import {
   TaskExpiredError,
@@ -8,9 +9,9 @@ import {
   WorkerLostError,
 } from '../errors/task.errors.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
-import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
-import { decodeTask, type InputRef, type TaskEnvelope, withRetry } from '../flow/envelope.js';
-import { isAwaited, parentOf } from '../flow/ids.js';
+import { withAttempt } from '../failure/dead-letter.js';
+import { decodeTask, type InputRef, isRepeated, type TaskEnvelope, withRetry } from '../flow/envelope.js';
+import { isAwaited } from '../flow/ids.js';
 import type { PayloadLimits } from '../options/task-queue-options.js';
 import type { RandomSource, TimerClock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -21,6 +22,7 @@ import type { TaskRegistry } from '../task/task-registry.js';
 import { Attempt, type AttemptServices, type Limits } from './attempt.js';
 import type { EngineLog } from './engine-log.js';
 import { type CallMade, failureRecord } from './failure-record.js';
+import { type FailedCall, FailureSettling, headline, shown, superseded } from './failure-settling.js';
 import type { HookRunner } from './hook-runner.js';
 import type { ItemRun } from './item-run.js';
 import type { ReplacedEnd, Replacement } from './replacement.js';
@@ -41,6 +43,10 @@ export interface TaskProcessorDeps {
   readonly defaults: Limits;
   /** Whether `currentTask()` works. */
   readonly trackCurrentTask: boolean;
+  /** How long and how many dead letters are kept. */
+  readonly letters: LetterBounds;
+  /** Host and process id. */
+  readonly worker: string;
   /** How often a task may lose its worker and be run again. */
   readonly maxTimesLost: number;
   readonly resultExpiresMs: (queue: string) => number;
@@ -78,11 +84,13 @@ type Outcome =
  */
 export class TaskProcessor {
   readonly #services: AttemptServices;
+  readonly #failures: FailureSettling;
 
   constructor(private readonly deps: TaskProcessorDeps) {
     const { ledger, log, clock, limits } = deps;
     const storeProgress = (holder: Holder, meta: JsonValue) => ledger.setProgress(holder, meta);
     this.#services = { storeProgress, log, clock, limits };
+    this.#failures = new FailureSettling({ ...deps, resolve: (input) => this.#input(input) });
   }
 
   async process(delivery: Delivery): Promise<Verdict> {
@@ -92,15 +100,21 @@ export class TaskProcessor {
       if ('hook' in decoded) return await this.deps.hooks.run(decoded);
       envelope = decoded;
     } catch (error) {
-      return this.#settleFailure(delivery, { args: [] }, error);
+      return this.#failures.settle(delivery, { args: [] }, error);
     }
     const definition = this.deps.registry.get(delivery.name);
     if (definition === undefined) {
-      return this.#settleFailure(delivery, envelope, new UnknownTaskError(delivery.name, delivery.queue));
+      const unknown = new UnknownTaskError(delivery.name, delivery.queue);
+      return this.#failures.settle(delivery, notCalled(envelope), unknown);
     }
     const { replaced } = envelope;
+    if (replaced === undefined && isRepeated(envelope, delivery.activations)) {
+      const verdict = await this.#takeBack(delivery);
+      if (verdict !== undefined) return verdict;
+    }
     const refusal = replaced === undefined ? this.#refuse(delivery, envelope) : undefined;
-    if (refusal !== undefined) return this.#settleFailure(delivery, envelope, refusal);
+    if (refusal !== undefined)
+      return this.#failures.settle(delivery, { ...notCalled(envelope), definition }, refusal);
     let { args } = envelope;
     if (envelope.input !== undefined) {
       try {
@@ -125,6 +139,17 @@ export class TaskProcessor {
       this.deps.running.delete(attempt);
     }
     return this.#settle(delivery, definition, envelope, args, outcome, attempt.items);
+  }
+
+  /** What an attempt before this one left behind, whose worker died when the task was about to fail. */
+  async #takeBack(delivery: Delivery): Promise<Verdict | undefined> {
+    const { ledger, stopping, log } = this.deps;
+    try {
+      const isHeard = await untilStored(() => ledger.withdrawLetter(delivery), stopping, log);
+      return isHeard ? undefined : superseded(delivery, log);
+    } catch {
+      return { do: 'give-back' };
+    }
   }
 
   /** Why a task must not be started (any more). */
@@ -219,8 +244,15 @@ export class TaskProcessor {
     outcome: Outcome,
     items: ItemRun | undefined,
   ): Verdict | Promise<Verdict> {
-    const failing = { args, ...items?.current, headers: envelope.headers };
     const reached = items === undefined ? envelope : { ...envelope, done: items.values };
+    const failing: FailedCall = {
+      args,
+      ...items?.current,
+      headers: envelope.headers,
+      definition,
+      envelope: reached,
+      whole: args,
+    };
     switch (outcome.kind) {
       case 'succeeded':
         return this.#settleSuccess(delivery, definition, envelope, args, outcome.value);
@@ -232,7 +264,7 @@ export class TaskProcessor {
           outcome,
         );
       case 'failed':
-        return this.#settleFailure(delivery, failing, outcome.error);
+        return this.#failures.settle(delivery, failing, outcome.error);
       case 'replaced':
         return this.deps.replacement
           .begin(delivery, envelope, outcome.canvas)
@@ -240,7 +272,7 @@ export class TaskProcessor {
       case 'returned':
         return items === undefined ? { do: 'give-back' } : this.#giveBack(delivery, reached);
       case 'superseded':
-        return this.#superseded(delivery);
+        return superseded(delivery, this.deps.log);
     }
   }
 
@@ -248,13 +280,6 @@ export class TaskProcessor {
   async #giveBack(delivery: Delivery, reached: TaskEnvelope): Promise<Verdict> {
     await this.deps.ledger.setData(delivery, reached).catch(() => undefined);
     return { do: 'give-back' };
-  }
-
-  #superseded(delivery: Delivery): Verdict {
-    this.deps.log.warn(
-      `${delivery.name} ${delivery.id}: a superseded attempt ended; its outcome is not heard`,
-    );
-    return { do: 'leave' };
   }
 
   #settleSuccess(
@@ -267,7 +292,9 @@ export class TaskProcessor {
     const ignored = (envelope.ignoreResult ?? definition.options.ignoreResult) && !isAwaited(delivery.id);
     const verdict: Verdict = { do: 'complete', value: ignored ? null : value };
     if (this.deps.registry.hooksOf(delivery.name, 'success').length === 0) return verdict;
-    return this.#release(() => this.deps.hooks.publish(delivery, 'success', { args })).then(() => verdict);
+    return this.#failures
+      .release(() => this.deps.hooks.publish(delivery, 'success', { args }))
+      .then(() => verdict);
   }
 
   /** A replaced task ends as the canvas in its place did, with hooks of its own. */
@@ -282,7 +309,7 @@ export class TaskProcessor {
       case 'value':
         return this.#settleSuccess(delivery, definition, envelope, args, replaced.value);
       case 'failure':
-        return this.#storeFailure(delivery, replaced.failure);
+        return this.#failures.store(delivery, replaced.failure);
       case 'none':
         return replaced.verdict;
     }
@@ -291,26 +318,27 @@ export class TaskProcessor {
   async #settleRetry(
     delivery: Delivery,
     envelope: TaskEnvelope,
-    call: CallMade,
+    call: FailedCall,
     { decision, error }: Extract<Outcome, { kind: 'retry' }>,
   ): Promise<Verdict> {
     const { clock, ledger, log, stopping } = this.deps;
     const failure = failureRecord(delivery, call.args, error, clock.wallMs(), call);
     const retried = withRetry(envelope.retried, decision.policy, delivery.attemptsMade);
+    const attempts = withAttempt(envelope.attempts, failure, this.deps.worker);
     try {
       if (await untilStored(() => ledger.isRevoked(delivery.id), stopping, log)) {
-        return await this.#settleFailure(
+        return await this.#failures.settle(
           delivery,
           call,
           new TaskRevokedError(`Task ${delivery.id} was revoked.`, { cause: error }),
         );
       }
       const heard = await untilStored(
-        () => ledger.setData(delivery, { ...envelope, retried }),
+        () => ledger.setData(delivery, { ...envelope, retried, attempts }),
         stopping,
         log,
       );
-      if (!heard) return this.#superseded(delivery);
+      if (!heard) return superseded(delivery, this.deps.log);
     } catch {
       return { do: 'give-back' };
     }
@@ -320,37 +348,12 @@ export class TaskProcessor {
     await this.deps.hooks.callNow(delivery.name, 'retry', { failure, delayMs: decision.delayMs });
     return { do: 'retry', delayMs: decision.delayMs, ...shown(failure) };
   }
+}
 
-  #settleFailure(delivery: Delivery, call: CallMade, error: unknown): Promise<Verdict> {
-    const nowMs = this.deps.clock.wallMs();
-    return this.#storeFailure(delivery, failureRecord(delivery, call.args, error, nowMs, call));
-  }
-
-  async #storeFailure(delivery: Delivery, failure: TaskFailure): Promise<Verdict> {
-    const { ledger, log, stopping, registry, hooks } = this.deps;
-    // A task that stands alone is over with this; the record of one inside a canvas leaves with the canvas.
-    const ttlMs = parentOf(delivery.id) === undefined ? this.deps.resultExpiresMs(delivery.queue) : undefined;
-    try {
-      const heard = await untilStored(() => ledger.recordFailure(delivery, failure, ttlMs), stopping, log);
-      if (!heard) return this.#superseded(delivery);
-    } catch {
-      return { do: 'give-back' };
-    }
-    const kind = failure.reason === 'revoked' ? 'revoked' : 'failure';
-    if (registry.hooksOf(delivery.name, kind).length > 0) {
-      await this.#release(() => hooks.publish(delivery, kind, { failure }));
-    }
-    if (failure.reason === 'revoked') log.warn(`${delivery.name} ${delivery.id} was revoked`);
-    else log.error(`${delivery.name} ${delivery.id} failed: ${headline(failure)}`, failure.error.stack);
-    return { do: 'fail', ...shown(failure) };
-  }
-
-  async #release(publish: () => Promise<unknown>): Promise<void> {
-    const { stopping, log } = this.deps;
-    await untilStored(publish, stopping, log).catch((error: unknown) =>
-      log.error(`A hook could not be released before the worker stopped: ${String(error)}`),
-    );
-  }
+/** A call whose handler was never reached. */
+function notCalled(envelope: TaskEnvelope): FailedCall {
+  const { args, headers } = envelope;
+  return { args, headers, envelope };
 }
 
 /** With the arguments that the task asked for, where it did. */
@@ -367,19 +370,4 @@ function isAbort(thrown: unknown): boolean {
   return (
     typeof thrown === 'object' && thrown !== null && (thrown as { name?: unknown }).name === 'AbortError'
   );
-}
-
-/** What dashboards and BullMQ's own records show of a failure. A composite has no stack: it shows that of its cause. */
-export function shown(failure: TaskFailure): { message: string; stack?: string } {
-  const stack = stackOf(failure.error);
-  return { message: headline(failure), ...(stack === undefined ? {} : { stack }) };
-}
-
-function stackOf({ stack, cause }: SerializedError): string | undefined {
-  return stack ?? (cause && stackOf(cause));
-}
-
-/** `Name: message`; the name in front keeps it apart from messages that BullMQ takes for control flow (H8). */
-export function headline(failure: TaskFailure): string {
-  return `${failure.error.name}: ${failure.error.message}`;
 }

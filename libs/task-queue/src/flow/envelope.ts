@@ -1,4 +1,5 @@
 import type { CallOptions, CanvasData, ItemForm } from '../canvas/canvas-data.js';
+import type { FailedAttempt } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
 import { UndecodablePayloadError } from '../errors/task.errors.js';
@@ -45,6 +46,8 @@ export interface TaskEnvelope {
   /** What the first items returned, in attempts that did not get to the end of the list. */
   readonly done?: readonly JsonValue[];
   readonly retried?: RetryCount;
+  /** The attempts that ended in an error and were followed by another one; the newest of them. */
+  readonly attempts?: readonly FailedAttempt[];
   readonly replaced?: ReplacedNote;
 }
 
@@ -80,6 +83,14 @@ export function retriesMade(
   if (count === undefined) return {};
   if (count.attempts <= attemptsMade) return count.made;
   return { ...count.made, [count.last]: (count.made[count.last] ?? 1) - 1 };
+}
+
+/**
+ * Whether an attempt has gone before that neither ended in a retry nor was the first: its worker died or gave it back, or
+ * somebody put a failed job back by hand. What it left behind may be there.
+ */
+export function isRepeated({ retried }: TaskEnvelope, activations: number): boolean {
+  return activations > 1 + (retried?.attempts ?? 0);
 }
 
 /** The count with one more retry, under this policy. */
@@ -144,10 +155,10 @@ export interface SentinelEnvelope {
   readonly node: 'sentinel';
 }
 
-/** Runs the hooks of a task after it has ended. */
+/** Runs the hooks of a task after it has ended, or releases what handles its dead letter. */
 export interface HookEnvelope {
   readonly v: 1;
-  readonly hook: HookKind;
+  readonly hook: HookKind | 'dead-letter';
   readonly task: string;
   readonly taskId: string;
   readonly failure?: TaskFailure;

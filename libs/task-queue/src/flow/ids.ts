@@ -10,7 +10,8 @@ import { randomFillSync } from 'node:crypto';
  *
  * Callbacks, errbacks and hooks that a node releases are canvases of their own, named after the node that
  * released them: `<node>.link.0`, `<node>.errback.0`. A fixed name is what makes releasing them twice harmless. The same
- * holds for the canvas that takes a running task's place: `<task>.replacement.0`.
+ * holds for the canvas that takes a running task's place, `<task>.replacement.0`, for what handles a task's dead letter,
+ * `<task>.letter.0`, and for a task that is run again out of its dead letter, `<task>.redrive.0`.
  *
  * The unit of placement is a canvas: all of its keys lie under one hash tag, `{<prefix>:<shard>}`. The shard
  * is part of a generated id (`<shard>~<random>`), and follows from a hash of an id that the caller chose, so a
@@ -49,10 +50,20 @@ export function childId(node: string, child: ChildName): string {
 
 export function releasedId(
   node: string,
-  kind: 'link' | 'errback' | 'hook' | 'replacement',
+  kind: 'link' | 'errback' | 'hook' | 'replacement' | 'letter' | 'redrive',
   index: number,
 ): string {
   return `${node}.${kind}.${index}`;
+}
+
+const REDRIVEN = /\.redrive\.(\d+)$/;
+
+/** The id under which a task that has failed is run again: `<task>.redrive.0`, then `<task>.redrive.1` … */
+export function redriveId(id: string): string {
+  const redriven = REDRIVEN.exec(id);
+  return redriven
+    ? releasedId(id.slice(0, redriven.index), 'redrive', Number(redriven[1]) + 1)
+    : releasedId(id, 'redrive', 0);
 }
 
 /** The id of the node that a child hangs on, or undefined for the root of a canvas. */
@@ -80,7 +91,7 @@ export function memberIndex(id: string): number {
   return Number(id.slice(id.lastIndexOf('.') + 1));
 }
 
-const RELEASED = /^.*\.(?:link|errback|hook|replacement)\.\d+/;
+const RELEASED = /^.*\.(?:link|errback|hook|replacement|letter|redrive)\.\d+/;
 
 /** The id of the canvas that a node or task belongs to. */
 export function rootOf(id: string): string {

@@ -3,6 +3,7 @@ import type { Control, ControlMessage } from '../backend/control.js';
 import type { WorkerDescription } from '../backend/inspection.js';
 import type { TaskEvents, Wake } from '../backend/task-events.js';
 import type { Workers } from '../backend/workers.js';
+import { MemoryFailureStore } from './memory-failure-store.js';
 import { MemoryInspection } from './memory-inspection.js';
 import { MemoryJobs } from './memory-jobs.js';
 import { MemoryLedger } from './memory-ledger.js';
@@ -28,6 +29,7 @@ export class MemoryBackend implements Backend {
   readonly ledger: MemoryLedger;
   readonly publisher: MemoryPublisher;
   readonly jobs: MemoryJobs;
+  readonly failures: MemoryFailureStore;
   readonly events: MemoryEvents;
   readonly control: Control;
   readonly inspection: MemoryInspection;
@@ -38,6 +40,7 @@ export class MemoryBackend implements Backend {
     this.ledger = new MemoryLedger(store);
     this.publisher = new MemoryPublisher(store, published);
     this.jobs = new MemoryJobs(store);
+    this.failures = new MemoryFailureStore(store);
     this.events = new MemoryEvents(namespace);
     this.control = {
       send: async (message: ControlMessage) => listeners.forEach((listener) => listener(message)),

@@ -1,3 +1,4 @@
+import type { LetterEntry } from '../backend/failure-store.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { ChildRecord, Holder, Ledger, MemberRecord, NodeRecord, Stage } from '../backend/ledger.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
@@ -5,6 +6,7 @@ import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, lineOf, memberIndex, parentOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
+import { keepLetter } from './memory-failure-store.js';
 import { keyOf, type MemoryJob, refOf } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
 
@@ -89,9 +91,22 @@ export class MemoryLedger implements Ledger {
     return this.#inNameOf(holder, (job) => (job.data = JSON.stringify(data))) !== undefined;
   }
 
-  async recordFailure(holder: Holder, failure: TaskFailure, ttlMs: number | undefined): Promise<boolean> {
+  async recordFailure(
+    holder: Holder,
+    failure: TaskFailure,
+    ttlMs: number | undefined,
+    entry?: LetterEntry,
+  ): Promise<boolean> {
     const { id } = holder;
-    return this.#inNameOf(holder, () => this.#write(id, `f:${id}`, failure, ttlMs)) !== undefined;
+    const written = this.#inNameOf(holder, () => {
+      if (entry !== undefined) keepLetter(this.store, entry);
+      return this.#write(id, `f:${id}`, failure, ttlMs);
+    });
+    return written !== undefined;
+  }
+
+  async withdrawLetter(holder: Holder): Promise<boolean> {
+    return this.#inNameOf(holder, () => (this.store.letters.delete(holder.id), true)) !== undefined;
   }
 
   async settleFailure(holder: Holder, failure: TaskFailure): Promise<TaskFailure | undefined> {

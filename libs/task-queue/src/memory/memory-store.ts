@@ -11,6 +11,13 @@ export interface MemoryRecord {
   expiresAt: number;
 }
 
+/** A dead letter, as JSON. */
+export interface MemoryLetter {
+  readonly json: string;
+  readonly atMs: number;
+  retriedAs?: string;
+}
+
 /** Is told what happens in a store. */
 export interface StoreObserver {
   /** A job can be started, or will be. */
@@ -36,6 +43,8 @@ export class MemoryStore {
   readonly #expiry = new Map<string, number>();
   readonly #waiters = new Map<string, Set<Wake>>();
   readonly queues = new Set<string>();
+  /** Dead letters by the ids of their tasks, the newest last. */
+  readonly letters = new Map<string, MemoryLetter>();
   /** How long results of a queue's tasks are kept; nothing expires where no worker is responsible for it. */
   ages: ReadonlyMap<string, number> = new Map();
   #order = 0;
@@ -243,7 +252,8 @@ export class MemoryStore {
   }
 
   clear(): void {
-    for (const one of [this.#jobs, this.#ready, this.#records, this.#families, this.#expiry]) one.clear();
+    for (const one of [this.#jobs, this.#ready, this.#records, this.#families, this.#expiry, this.letters])
+      one.clear();
     this.#delayed.clear();
     this.queues.clear();
     this.wakeAll();

@@ -5,6 +5,7 @@ import type { CanvasData, GroupData } from '../canvas/canvas-data.js';
 import { makeSignature } from '../canvas/signature.js';
 import type { ChordRecoveryType } from '../chords/chord-recovery.js';
 import type { ErrbackOnly } from '../chords/built-in-recoveries.js';
+import { DeadLetters } from '../engine/dead-letters.js';
 import type { TaskDirectory } from '../engine/task-directory.js';
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
 import { InvalidTaskError } from '../errors/configuration.errors.js';
@@ -48,11 +49,14 @@ import { type TaskClass, type TaskMetadata, taskMetadataOf } from './decorators/
  */
 @Injectable()
 export class WorkflowService {
+  /** The final failures that no task declares expected: to be looked at, run again, or thrown away. */
+  readonly deadLetters: DeadLetters;
   readonly #publisher: EnginePublisher;
   readonly #makers = new WeakMap<TaskClass, unknown>();
 
   constructor(@Inject(TaskQueueEngine) private readonly engine: TaskQueueEngine) {
     this.#publisher = new EnginePublisher(engine);
+    this.deadLetters = new DeadLetters(engine);
   }
 
   /**

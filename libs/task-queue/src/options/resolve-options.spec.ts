@@ -30,6 +30,7 @@ describe('resolveOptions', () => {
       queues: expect.any(Map),
       defaults: { softTimeLimitMs: undefined, timeLimitMs: undefined, resultExpiresMs: 86_400_000 },
       chord: { recovery: ErrbackOnly },
+      deadLetters: { maxAgeMs: 2_592_000_000, maxCount: 10_000 },
       publishTimeoutMs: 5_000,
       limits: { argumentBytes: 4_194_304, resultBytes: 4_194_304, canvasBytes: 4_194_304 },
       errors: [],
@@ -85,11 +86,16 @@ describe('resolveOptions', () => {
   });
 
   it.each([
-    [{ conection: connection }, 'Option conection: expected one of the options name, connection, role, prefix, shards, queues, defaults, chord, publishTimeout, limits, errors, worker (did you mean "connection"?), got "conection".'], // prettier-ignore
+    [{ conection: connection }, 'Option conection: expected one of the options name, connection, role, prefix, shards, queues, defaults, chord, deadLetters, publishTimeout, limits, errors, worker (did you mean "connection"?), got "conection".'], // prettier-ignore
     [{ worker: { locksDuration: '1s' } }, 'Option worker.locksDuration: expected one of the options lockDuration, stalledInterval, drainTimeout, maxTimesLost, canvasConcurrency, currentTask (did you mean "lockDuration"?), got "locksDuration".'], // prettier-ignore
     [{ queues: { reports: { concurency: 2 } } }, 'Option queues.reports.concurency: expected one of the options concurrency, resultExpires (did you mean "concurrency"?), got "concurency".'], // prettier-ignore
     [{ queues: { reports: { concurrency: 0 } } }, 'Option queues.reports.concurrency: expected a whole number of 1 or more, got 0.'], // prettier-ignore
     [{ queues: { reports: { concurrency: '2' } } }, 'Option queues.reports.concurrency: expected a whole number of 1 or more, got "2".'], // prettier-ignore
+    [
+      { deadLetters: { maxCount: -1 } },
+      'Option deadLetters.maxCount: expected a whole number of 0 or more, got -1.',
+    ],
+    [{ deadLetters: { maxAge: 'old' } }, 'Option deadLetters.maxAge: expected milliseconds or a duration such as \'30s\' or \'5m30s\', got "old".'], // prettier-ignore
     [{ queues: { reports: 2 } }, 'Option queues.reports: expected an object, got "a number".'],
     [{ queues: ['reports'] }, 'Option queues: expected an object with the options of each queue under its name, got ["reports"].'], // prettier-ignore
     [{ queues: { _x: {} } }, 'Option queues._x: expected a queue name of 1 to 128 letters, digits, "_", "-" or ".", not beginning with "_", got "_x".'], // prettier-ignore

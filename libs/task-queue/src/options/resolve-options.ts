@@ -56,6 +56,7 @@ export interface ResolvedTaskQueueOptions {
     readonly resultExpiresMs: number;
   };
   readonly chord: { readonly recovery: ChordRecoveryType };
+  readonly deadLetters: { readonly maxAgeMs: number; readonly maxCount: number };
   readonly publishTimeoutMs: number;
   /** Bytes of JSON; Infinity is no limit. */
   readonly limits: Required<PayloadLimits>;
@@ -84,6 +85,8 @@ const DEFAULTS = {
   maxTimesLost: 1,
   canvasConcurrency: 20,
   currentTask: true,
+  letterAge: '30d',
+  letterCount: 10_000,
 } as const;
 
 const ROLES: readonly TaskQueueRole[] = ['producer', 'worker', 'both'];
@@ -96,6 +99,7 @@ const MODULE_KEYS = [
   'queues',
   'defaults',
   'chord',
+  'deadLetters',
   'publishTimeout',
   'limits',
   'errors',
@@ -133,6 +137,7 @@ export function resolveOptions(
     queues: resolveQueues({ [DEFAULT_QUEUE]: {}, ...readQueues('queues', given.queues) }, defaults),
     defaults,
     chord: { recovery: readRecovery(readObject('chord', given.chord, ['recovery']).recovery) },
+    deadLetters: resolveLetters(given.deadLetters),
     publishTimeoutMs: readDuration('publishTimeout', given.publishTimeout ?? DEFAULTS.publishTimeout),
     limits: resolveLimits(given.limits),
     errors: readErrors(given.errors ?? []),
@@ -176,10 +181,7 @@ function resolveDefaults(given: TaskQueueModuleOptions['defaults']): ResolvedTas
       options.softTimeLimit,
     );
   }
-  const resultExpiresMs = readResultExpires(
-    'defaults.resultExpires',
-    options.resultExpires ?? DEFAULTS.resultExpires,
-  );
+  const resultExpiresMs = readAge('defaults.resultExpires', options.resultExpires ?? DEFAULTS.resultExpires);
   return { softTimeLimitMs, timeLimitMs, resultExpiresMs };
 }
 
@@ -207,7 +209,7 @@ function resolveQueues(
       resultExpiresMs:
         queue.resultExpires === undefined
           ? defaults.resultExpiresMs
-          : readResultExpires(`${path}.resultExpires`, queue.resultExpires),
+          : readAge(`${path}.resultExpires`, queue.resultExpires),
     });
   }
   return frozenMap(resolved);
@@ -274,6 +276,16 @@ function resolveWorker(given: WorkerTuning | undefined): ResolvedWorkerOptions {
   };
 }
 
+function resolveLetters(
+  given: TaskQueueModuleOptions['deadLetters'],
+): ResolvedTaskQueueOptions['deadLetters'] {
+  const { maxAge, maxCount } = readObject('deadLetters', given, ['maxAge', 'maxCount']);
+  return {
+    maxAgeMs: readAge('deadLetters.maxAge', maxAge ?? DEFAULTS.letterAge),
+    maxCount: readInteger('deadLetters.maxCount', maxCount ?? DEFAULTS.letterCount, 0),
+  };
+}
+
 function readErrors(errors: unknown): readonly ErrorClass[] {
   const classes = Array.isArray(errors) ? (errors as unknown[]) : undefined;
   const at = classes?.findIndex((type) => typeof type !== 'function' || !(type.prototype instanceof Error));
@@ -306,5 +318,5 @@ function readRecovery(recovery: unknown): ChordRecoveryType {
 
 const optionalDuration = (path: string, value: Duration | undefined): number | undefined =>
   value === undefined ? undefined : readDuration(path, value);
-const readResultExpires = (path: string, value: Duration): number =>
+const readAge = (path: string, value: Duration): number =>
   readDuration(path, value, { max: Number.MAX_SAFE_INTEGER });

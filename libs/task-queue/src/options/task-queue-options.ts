@@ -144,6 +144,26 @@ export interface WorkerTuning {
   readonly currentTask?: boolean;
 }
 
+/**
+ * What becomes of the dead letters: final failures that no task declares expected. All applications of one prefix say the
+ * same; each trims by what it says.
+ */
+export interface DeadLetterOptions {
+  /**
+   * How long a dead letter is kept; milliseconds or a duration.
+   *
+   * @defaultValue '30d'
+   */
+  readonly maxAge?: Duration;
+  /**
+   * How many dead letters are kept, with several shards in each of them: the oldest go first. 0 keeps none, and no
+   * handler of dead letters runs.
+   *
+   * @defaultValue 10,000
+   */
+  readonly maxCount?: number;
+}
+
 /** Options of `TaskQueueModule.forRoot`. An option that cannot be read is refused with an InvalidOptionsError. */
 export interface TaskQueueModuleOptions {
   /**
@@ -189,6 +209,8 @@ export interface TaskQueueModuleOptions {
   readonly defaults?: TaskDefaults;
   /** What holds for every chord that does not say otherwise itself. */
   readonly chord?: ChordDefaults;
+  /** How long and how many dead letters are kept. */
+  readonly deadLetters?: DeadLetterOptions;
   /**
    * How long a publication waits for Redis before it ends with a BrokerUnavailableError; milliseconds or a
    * duration. It may have happened all the same: repeat it with the same task id.

@@ -4,7 +4,7 @@ import { TaskQueueError } from '../errors/task-queue.error.js';
 import type { Clock, RandomSource } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
 import { retryAfterMs } from './retry-after.js';
-import type { RetryPolicy } from './retry-policy.js';
+import { type ErrorMatcher, matchesAny, type RetryPolicy } from './retry-policy.js';
 import { readRetryRequest } from './retry-request.js';
 
 /** What to do after an attempt that threw. */
@@ -27,12 +27,16 @@ export interface RetryState {
   readonly made: Readonly<Record<string, number>>;
   /** A maximum given with the call; it replaces the maximum of every policy. */
   readonly maxRetries?: number;
+  /** Errors that are an ordinary outcome of the task: final at once. */
+  readonly expected?: readonly ErrorMatcher[];
 }
 
 /** Retries of a task that asks for them without having a `@Retry` (Celery's default of max_retries). */
 export const MANUAL_MAX_RETRIES = 3;
 /** Delay of a manual retry that names none and has no policy: exponential from a second, without jitter. */
 const manualDelayMs = (retries: number): number => Math.min(600_000, 1_000 * 2 ** retries);
+
+const NONE: readonly ErrorMatcher[] = [];
 
 /** Codes of our own errors that no policy may retry: trying again cannot change the outcome. */
 const FINAL_CODES = new Set([
@@ -53,7 +57,7 @@ const FINAL_CODES = new Set([
  * spent so far.
  *
  * Order: a request of the task itself (`task.retry()`, `RejectTask`) → errors that are final by nature →
- * `never` lists of all policies → the first policy whose `for` matches. An error that no policy matches
+ * what the task expects, and `never` lists of all policies → the first policy whose `for` matches. An error that no policy matches
  * fails the task.
  */
 export function decideRetry(
@@ -121,6 +125,7 @@ function choosePolicy(
 ): { readonly policy: RetryPolicy; readonly index: number; readonly made: number } | undefined {
   if (isControlFlow(thrown)) return undefined;
   if (thrown instanceof TaskQueueError && FINAL_CODES.has(thrown.code)) return undefined;
+  if (matchesAny(thrown, state.expected ?? NONE)) return undefined;
   if (state.policies.some((policy) => policy.never(thrown))) return undefined;
   // A hard limit means that the handler may still be running: only who says so wants another beside it.
   const hardLimit = thrown instanceof TimeLimitExceededError;

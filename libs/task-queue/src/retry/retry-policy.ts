@@ -66,6 +66,21 @@ export function compileRetryPolicy(options: RetryOptions = {}): RetryPolicy {
   };
 }
 
+/** What is wrong with a list of error classes and names, if something is. */
+export function matchersProblem(
+  path: string,
+  matchers: unknown,
+): { readonly path: string; readonly expected: string; readonly found: unknown } | undefined {
+  if (!Array.isArray(matchers)) return { path, expected: 'a list of error classes', found: matchers };
+  const wrong = matchers.findIndex((matcher) => typeof matcher !== 'function' && typeof matcher !== 'string');
+  if (wrong < 0) return undefined;
+  return {
+    path: `${path}[${wrong}]`,
+    expected: 'an error class or its name',
+    found: matchers[wrong] as unknown,
+  };
+}
+
 /** Whether an error is of one of the classes; a name also matches the names of base classes. */
 export function matchesAny(error: unknown, matchers: readonly ErrorMatcher[]): boolean {
   return matchers.some((matcher) =>

@@ -46,3 +46,11 @@ export interface HookDefinition {
   readonly tasks: readonly string[];
   invoke(payload: TaskFailure | TaskSuccess | TaskRetry): Promise<void>;
 }
+
+/** A task that is called with the dead letters of other tasks. */
+export interface LetterHandler {
+  readonly task: string;
+  readonly queue: string;
+  /** Names of the tasks whose letters it gets; undefined for those of every task, also of such that nobody knows. */
+  readonly tasks: readonly string[] | undefined;
+}

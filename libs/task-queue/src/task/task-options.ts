@@ -1,4 +1,5 @@
 import type { Duration } from '../primitives/duration.js';
+import type { ErrorMatcher } from '../retry/retry-policy.js';
 
 /** Options of `@Task`. What a call says wins over what the task says, and that over the module's defaults. */
 export interface TaskOptions {
@@ -20,6 +21,11 @@ export interface TaskOptions {
   readonly ignoreResult?: boolean;
   /** 1 (first) to 2,097,152 (last); tasks without a priority come before all of them. */
   readonly priority?: number;
+  /**
+   * Errors that are an ordinary outcome of the task, such as an order that cannot be paid: final at once, whatever
+   * `@Retry` says, logged as a warning, and no dead letter. Hooks and errbacks run as ever. @defaultValue none
+   */
+  readonly expected?: readonly ErrorMatcher[];
 }
 
 /** Options of `@Tasks`. What `@Task` on a method says wins. */
@@ -31,4 +37,5 @@ export interface ResolvedTaskOptions {
   readonly timeLimitMs?: number;
   readonly ignoreResult: boolean;
   readonly priority?: number;
+  readonly expected?: readonly ErrorMatcher[];
 }

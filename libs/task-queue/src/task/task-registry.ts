@@ -1,5 +1,5 @@
 import { DuplicateTaskError } from '../errors/configuration.errors.js';
-import type { HookDefinition, HookKind, TaskDefinition } from './task-definition.js';
+import type { HookDefinition, HookKind, LetterHandler, TaskDefinition } from './task-definition.js';
 
 /** Steps between an application and its tasks. For tests. */
 export interface TaskProbe {
@@ -11,6 +11,7 @@ export interface TaskProbe {
 export class TaskRegistry {
   readonly #tasks = new Map<string, TaskDefinition>();
   readonly #hooks = new Map<string, HookDefinition[]>();
+  readonly #letterHandlers: LetterHandler[] = [];
 
   constructor(private readonly probe?: TaskProbe) {}
 
@@ -26,6 +27,18 @@ export class TaskRegistry {
       const key = hookKey(task, hook.kind);
       this.#hooks.set(key, [...(this.#hooks.get(key) ?? []), hook]);
     }
+  }
+
+  addLetterHandler(handler: LetterHandler): void {
+    this.#letterHandlers.push(handler);
+    // The order in which modules are loaded must not change which of them has which id.
+    this.#letterHandlers.sort((one, other) => one.task.localeCompare(other.task));
+  }
+
+  /** The tasks that handle the dead letters of a task. A handler has none: its own failure would call it again. */
+  letterHandlersOf(task: string): readonly LetterHandler[] {
+    if (this.#letterHandlers.some((handler) => handler.task === task)) return [];
+    return this.#letterHandlers.filter(({ tasks }) => tasks === undefined || tasks.includes(task));
   }
 
   get(name: string): TaskDefinition | undefined {

@@ -1,6 +1,6 @@
 import { InvalidTaskError } from '../../errors/configuration.errors.js';
 import type { HookKind } from '../../task/task-definition.js';
-import { declareHook } from './metadata.js';
+import { declareHook, declareLetterHandler } from './metadata.js';
 import { sourceOf } from './source-name.js';
 
 /**
@@ -29,19 +29,42 @@ export function OnRevoked(...tasks: string[]): MethodDecorator {
   return hook('revoked', 'OnRevoked', tasks);
 }
 
+/**
+ * Makes a task the handler of dead letters: it is published once for each final failure that was not expected, with the
+ * `DeadLetter` as its argument. It is a task as any other, with `@Task` and, where it should be, `@Retry`; its own failure
+ * makes a letter, and calls no handler.
+ *
+ * @param tasks names of methods of the class, or full task names; none means every task of the application, those that
+ *   nobody knows included
+ */
+export function OnDeadLetter(...tasks: string[]): MethodDecorator {
+  return (target: object, method: string | symbol): void => {
+    checkPlace(target, method, 'OnDeadLetter', tasks);
+    declareLetterHandler(target, method as string, tasks);
+  };
+}
+
 function hook(kind: HookKind, decorator: string, tasks: readonly string[]): MethodDecorator {
   return (target: object, method: string | symbol): void => {
-    if (typeof target === 'function' || typeof method === 'symbol') {
-      throw new InvalidTaskError(
-        `${sourceOf(target, method)}: @${decorator} stands on a method of an instance whose name is a string.`,
-      );
-    }
-    const wrong = tasks.findIndex((task) => typeof task !== 'string' || task === '');
-    if (wrong >= 0) {
-      throw new InvalidTaskError(
-        `${sourceOf(target, method)}: @${decorator} takes names of tasks, got ${JSON.stringify(tasks[wrong])}.`,
-      );
-    }
-    declareHook(target, method, { kind, tasks });
+    checkPlace(target, method, decorator, tasks);
+    declareHook(target, method as string, { kind, tasks });
   };
+}
+
+function checkPlace(
+  target: object,
+  method: string | symbol,
+  decorator: string,
+  tasks: readonly string[],
+): void {
+  if (typeof target === 'function' || typeof method === 'symbol') {
+    throw new InvalidTaskError(
+      `${sourceOf(target, method)}: @${decorator} stands on a method of an instance whose name is a string.`,
+    );
+  }
+  const wrong = tasks.findIndex((task) => typeof task !== 'string' || task === '');
+  if (wrong < 0) return;
+  throw new InvalidTaskError(
+    `${sourceOf(target, method)}: @${decorator} takes names of tasks, got ${JSON.stringify(tasks[wrong])}.`,
+  );
 }

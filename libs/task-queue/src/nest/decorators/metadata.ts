@@ -15,6 +15,7 @@ import type { ParameterPlan } from './parameter-plan.js';
 const TASK = 'nestjs-task-queue:task';
 const RETRY = 'nestjs-task-queue:retry';
 const HOOKS = 'nestjs-task-queue:hooks';
+const LETTERS = 'nestjs-task-queue:dead-letters';
 /** On the class: what its tasks have in common. */
 const COMMON = 'nestjs-task-queue:common';
 /** On the class: whether there is anything to find, so that the scan can pass over all other providers. */
@@ -68,6 +69,17 @@ export function declareHook(prototype: object, method: string, hook: HookDeclara
   const below = (Reflect.getOwnMetadata(HOOKS, prototype, method) ?? []) as HookDeclaration[];
   Reflect.defineMetadata(HOOKS, [hook, ...below], prototype, method);
   Reflect.defineMetadata(MARKER, true, prototype.constructor);
+}
+
+/** The method is a task that handles dead letters. No names means those of every task. */
+export function declareLetterHandler(prototype: object, method: string, tasks: readonly string[]): void {
+  Reflect.defineMetadata(LETTERS, tasks, prototype, method);
+  Reflect.defineMetadata(MARKER, true, prototype.constructor);
+}
+
+/** Of which tasks a method handles the dead letters, if it does. */
+export function letterHandlerOf(type: TaskClass, method: string): readonly string[] | undefined {
+  return Reflect.getMetadata(LETTERS, type.prototype as object, method) as readonly string[] | undefined;
 }
 
 /** What the tasks of a class, and of those that extend it, have in common. */

@@ -2,6 +2,7 @@ import { InvalidOptionsError, InvalidTaskError } from '../../errors/configuratio
 import { readDuration, readInteger, readObject } from '../../options/option-readers.js';
 import { assertQueueName, readConnectionName } from '../../options/resolve-options.js';
 import type { Duration } from '../../primitives/duration.js';
+import { type ErrorMatcher, matchersProblem } from '../../retry/retry-policy.js';
 import type { TaskOptions, TasksOptions } from '../../task/task-options.js';
 import type { TaskDeclaration, TaskPlace } from './metadata.js';
 
@@ -13,6 +14,7 @@ const TASK_KEYS: readonly (keyof TaskOptions)[] = [
   'timeLimit',
   'ignoreResult',
   'priority',
+  'expected',
 ];
 /** The lowest priority that the queue can hold. */
 const LAST_PRIORITY = 2_097_152;
@@ -28,7 +30,7 @@ export function readTaskOptions(
   decorator = '@Task',
 ): Omit<TaskDeclaration, 'parameters'> {
   return naming(`${decorator} of ${source}`, () => {
-    const { name, ignoreResult, priority, ...others } = readObject('', given, TASK_KEYS);
+    const { name, ignoreResult, priority, expected, ...others } = readObject('', given, TASK_KEYS);
     if (name !== undefined) assertTaskName(name);
     if (ignoreResult !== undefined && typeof ignoreResult !== 'boolean') {
       throw new InvalidOptionsError('ignoreResult', 'true or false', ignoreResult);
@@ -40,6 +42,7 @@ export function readTaskOptions(
         ...readLimits(others.softTimeLimit, others.timeLimit),
         ignoreResult: ignoreResult ?? false,
         ...(priority === undefined ? {} : { priority: readInteger('priority', priority, 1, LAST_PRIORITY) }),
+        ...(expected === undefined ? {} : { expected: readMatchers('expected', expected) }),
       },
     };
   });
@@ -82,6 +85,12 @@ function readLimits(
     ...(softTimeLimitMs === undefined ? {} : { softTimeLimitMs }),
     ...(timeLimitMs === undefined ? {} : { timeLimitMs }),
   };
+}
+
+function readMatchers(path: string, given: readonly ErrorMatcher[]): readonly ErrorMatcher[] {
+  const problem = matchersProblem(path, given);
+  if (problem === undefined) return given;
+  throw new InvalidOptionsError(problem.path, problem.expected, problem.found);
 }
 
 function assertTaskName(name: unknown): void {

@@ -28,7 +28,7 @@ function declare(options: unknown): InvalidTaskError {
 
 describe('@Task', () => {
   it.each([
-    [{ queu: 'x' }, 'Option queu: expected one of the options name, queue, connection, softTimeLimit, timeLimit, ignoreResult, priority (did you mean "queue"?), got "queu".'], // prettier-ignore
+    [{ queu: 'x' }, 'Option queu: expected one of the options name, queue, connection, softTimeLimit, timeLimit, ignoreResult, priority, expected (did you mean "queue"?), got "queu".'], // prettier-ignore
     [{ name: '' }, 'Option name: expected 1 to 200 characters without spaces, got "".'],
     [{ name: 'a b' }, 'Option name: expected 1 to 200 characters without spaces, got "a b".'],
     [{ queue: '_own' }, 'Option queue: expected a queue name of 1 to 128 letters, digits, "_", "-" or ".", not beginning with "_", got "_own".'], // prettier-ignore
@@ -37,6 +37,8 @@ describe('@Task', () => {
     [{ timeLimit: 0 }, "Option timeLimit: expected milliseconds or a duration such as '30s' or '5m30s', of 1 ms or more, got 0."], // prettier-ignore
     [{ ignoreResult: 'no' }, 'Option ignoreResult: expected true or false, got "no".'],
     [{ priority: 0 }, 'Option priority: expected a whole number from 1 to 2097152, got 0.'],
+    [{ expected: Error }, 'Option expected: expected a list of error classes, got function Error.'],
+    [{ expected: [Error, 5] }, 'Option expected[1]: expected an error class or its name, got 5.'],
     ['report', 'Option options: expected an object, got "a string".'],
   ])('refuses %j, naming class and method', (options, problem) => {
     const refusal = declare(options);

@@ -1,7 +1,12 @@
 import { InvalidTaskError } from '../../errors/configuration.errors.js';
 import { didYouMean, unknownKey } from '../../options/did-you-mean.js';
 import { isPlainObject, kindOf } from '../../options/option-readers.js';
-import { compileRetryPolicy, type RetryOptions, type RetryPolicy } from '../../retry/retry-policy.js';
+import {
+  compileRetryPolicy,
+  matchersProblem,
+  type RetryOptions,
+  type RetryPolicy,
+} from '../../retry/retry-policy.js';
 
 const KEYS: readonly (keyof RetryOptions)[] = ['for', 'never', 'maxRetries', 'backoff', 'honourRetryAfter'];
 
@@ -32,18 +37,12 @@ function checkShape(options: RetryOptions): void {
     );
   }
   for (const key of ['for', 'never'] as const) {
-    const matchers: unknown = options[key];
-    if (matchers === undefined) continue;
-    if (!Array.isArray(matchers)) throw new RangeError(`expected ${key} to be a list of error classes`);
-    const wrong = matchers.findIndex(
-      (matcher) => typeof matcher !== 'function' && typeof matcher !== 'string',
-    );
-    if (wrong >= 0) {
-      // undefined is what a class is as long as the module that declares it is still being loaded.
-      throw new RangeError(
-        `expected ${key}[${wrong}] to be an error class or its name, got ${kindOf(matchers[wrong])}` +
-          (matchers[wrong] === undefined ? ' (do two modules import each other?)' : ''),
-      );
-    }
+    const problem = options[key] === undefined ? undefined : matchersProblem(key, options[key]);
+    if (problem === undefined) continue;
+    const { path, expected, found } = problem;
+    if (path === key) throw new RangeError(`expected ${path} to be ${expected}`);
+    // undefined is what a class is as long as the module that declares it is still being loaded.
+    const hint = found === undefined ? ' (do two modules import each other?)' : '';
+    throw new RangeError(`expected ${path} to be ${expected}, got ${kindOf(found)}${hint}`);
   }
 }

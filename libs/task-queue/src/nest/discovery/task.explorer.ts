@@ -6,6 +6,7 @@ import type { TaskRegistry } from '../../task/task-registry.js';
 import {
   hasDeclarations,
   hookDeclarationsOf,
+  letterHandlerOf,
   retryOptionsOf,
   type TaskClass,
   type TaskDeclaration,
@@ -55,6 +56,7 @@ export class TaskExplorer {
     // Hooks come second: they may name tasks of any class.
     const hosts = [...providers, ...this.#declaring(this.discovery.getControllers())];
     for (const provider of hosts) this.#addHooks(provider, tasks, own, registry);
+    for (const provider of providers) this.#addLetterHandlers(provider, tasks, own, registry);
   }
 
   *#find(providers: readonly TaskProvider[], names: readonly string[]): Generator<FoundTask> {
@@ -88,8 +90,11 @@ export class TaskExplorer {
       const source = `${type.name}.${method}`;
       const declaration = taskDeclarationOf(type, method);
       if (declaration === undefined) {
-        if (retryOptionsOf(type, method).length === 0) continue;
-        throw new InvalidTaskError(`${source} has @Retry, but no @Task.`);
+        if (retryOptionsOf(type, method).length > 0)
+          throw new InvalidTaskError(`${source} has @Retry, but no @Task.`);
+        if (letterHandlerOf(type, method) !== undefined)
+          throw new InvalidTaskError(`${source} has @OnDeadLetter, but no @Task.`);
+        continue;
       }
       const metadata = toTaskMetadata(type, method, declaration);
       yield {
@@ -128,6 +133,26 @@ export class TaskExplorer {
           invoke: this.handlers.createHook(provider, method, kind),
         });
       }
+    }
+  }
+
+  /** The tasks that handle dead letters: of the tasks of this registration, by tasks of it. */
+  #addLetterHandlers(
+    provider: TaskProvider,
+    tasks: ReadonlyMap<string, FoundTask>,
+    own: ReadonlyMap<string, FoundTask>,
+    registry: TaskRegistry,
+  ): void {
+    const { type } = provider;
+    for (const method of this.#methodsOf(type)) {
+      const named = letterHandlerOf(type, method);
+      const declaration = taskDeclarationOf(type, method);
+      if (named === undefined || declaration === undefined) continue;
+      const { name: task, queue } = toTaskMetadata(type, method, declaration);
+      if (!own.has(task)) continue;
+      const source = `${type.name}.${method}`;
+      const handled = named.length === 0 ? undefined : hookedTasks(source, type, named, tasks);
+      registry.addLetterHandler({ task, queue, tasks: handled });
     }
   }
 

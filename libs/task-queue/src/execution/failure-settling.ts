@@ -1,0 +1,136 @@
+import type { Delivery, Verdict } from '../backend/delivery.js';
+import type { LetterBounds } from '../backend/failure-store.js';
+import type { Ledger } from '../backend/ledger.js';
+import { type DeadLetter, withAttempt } from '../failure/dead-letter.js';
+import type { FailureReason, SerializedError, TaskFailure } from '../failure/task-failure.js';
+import type { InputRef, TaskEnvelope } from '../flow/envelope.js';
+import { parentOf } from '../flow/ids.js';
+import type { TimerClock } from '../primitives/clock.js';
+import type { JsonValue } from '../primitives/json.js';
+import { matchesAny } from '../retry/retry-policy.js';
+import type { TaskDefinition } from '../task/task-definition.js';
+import type { TaskRegistry } from '../task/task-registry.js';
+import type { EngineLog } from './engine-log.js';
+import { type CallMade, failureRecord } from './failure-record.js';
+import type { HookRunner } from './hook-runner.js';
+import { untilStored } from './until-stored.js';
+
+/** What the settling of failures needs. */
+export interface FailureSettlingDeps {
+  readonly registry: TaskRegistry;
+  readonly ledger: Ledger;
+  readonly hooks: HookRunner;
+  readonly resultExpiresMs: (queue: string) => number;
+  readonly clock: TimerClock;
+  readonly log: EngineLog;
+  /** Aborts when the worker is shut down. */
+  readonly stopping: AbortSignal;
+  readonly letters: LetterBounds;
+  /** Host and process id, for those who ask where an attempt ran. */
+  readonly worker: string;
+  readonly resolve: (input: InputRef) => Promise<JsonValue> | JsonValue;
+}
+
+/** A call that failed for good, as far as it is known. */
+export interface FailedCall extends CallMade {
+  readonly definition?: TaskDefinition;
+  /** Undefined where the job's data is not ours. */
+  readonly envelope?: TaskEnvelope;
+  /** What the handler was called with, of all items, input included; undefined where it never was. */
+  readonly whole?: readonly JsonValue[];
+}
+
+/** Ends of tasks that somebody asked for, by the call or afterwards. They make no dead letter. */
+const ASKED_FOR: ReadonlySet<FailureReason> = new Set(['revoked', 'expired', 'upstream', 'removed']);
+
+/**
+ * Stores final failures: the record, in one step with the dead letter that it makes, then the hooks. What is stored counts
+ * only once the queue has the task as failed, which follows.
+ */
+export class FailureSettling {
+  constructor(private readonly deps: FailureSettlingDeps) {}
+
+  async settle(delivery: Delivery, call: FailedCall, error: unknown): Promise<Verdict> {
+    const { clock, letters } = this.deps;
+    const failure = failureRecord(delivery, call.args, error, clock.wallMs(), call);
+    const isExpected = matchesAny(error, call.definition?.options.expected ?? []);
+    if (isExpected || ASKED_FOR.has(failure.reason) || letters.maxCount === 0) {
+      return this.store(delivery, failure, { isExpected });
+    }
+    try {
+      return await this.store(delivery, failure, { letter: await this.#letter(delivery, call, failure) });
+    } catch {
+      return { do: 'give-back' }; // only while stopping: the store did not say what the input is
+    }
+  }
+
+  async store(
+    delivery: Delivery,
+    failure: TaskFailure,
+    { letter, isExpected = false }: { readonly letter?: DeadLetter; readonly isExpected?: boolean } = {},
+  ): Promise<Verdict> {
+    const { ledger, log, stopping, registry, hooks, letters } = this.deps;
+    // A task that stands alone is over with this; the record of one inside a canvas leaves with the canvas.
+    const ttlMs = parentOf(delivery.id) === undefined ? this.deps.resultExpiresMs(delivery.queue) : undefined;
+    const entry = letter && { letter, bounds: letters };
+    try {
+      const write = (): Promise<boolean> => ledger.recordFailure(delivery, failure, ttlMs, entry);
+      if (!(await untilStored(write, stopping, log))) return superseded(delivery, log);
+    } catch {
+      return { do: 'give-back' };
+    }
+    const kind = failure.reason === 'revoked' ? 'revoked' : 'failure';
+    if (registry.hooksOf(delivery.name, kind).length > 0) {
+      await this.release(() => hooks.publish(delivery, kind, { failure }));
+    }
+    if (letter && registry.letterHandlersOf(delivery.name).length > 0) {
+      await this.release(() => hooks.publish(delivery, 'dead-letter', {}));
+    }
+    if (failure.reason === 'revoked') log.warn(`${delivery.name} ${delivery.id} was revoked`);
+    else if (isExpected) log.warn(`${delivery.name} ${delivery.id} failed as expected: ${headline(failure)}`);
+    else log.error(`${delivery.name} ${delivery.id} failed: ${headline(failure)}`, failure.error.stack);
+    return { do: 'fail', ...shown(failure) };
+  }
+
+  async release(publish: () => Promise<unknown>): Promise<void> {
+    const { stopping, log } = this.deps;
+    await untilStored(publish, stopping, log).catch((error: unknown) =>
+      log.error(`A hook could not be released before the worker stopped: ${String(error)}`),
+    );
+  }
+
+  /** All that it takes to run the task again, also when its canvas is gone. */
+  async #letter(
+    delivery: Delivery,
+    { envelope, whole }: FailedCall,
+    failure: TaskFailure,
+  ): Promise<DeadLetter> {
+    const attempts = withAttempt(envelope?.attempts, failure, this.deps.worker);
+    const { id } = delivery;
+    if (envelope === undefined) return { id, failure, attempts, payload: delivery.data as JsonValue };
+    const { input, attempts: _attempts, retried: _retried, ...call } = envelope;
+    const args = whole ?? (input ? [await this.deps.resolve(input), ...call.args] : call.args);
+    return { id, failure, attempts, payload: { ...call, args } as unknown as JsonValue };
+  }
+}
+
+/** Somebody else owns the task by now: nothing that this attempt says is heard. */
+export function superseded(delivery: Delivery, log: EngineLog): Verdict {
+  log.warn(`${delivery.name} ${delivery.id}: a superseded attempt ended; its outcome is not heard`);
+  return { do: 'leave' };
+}
+
+/** What dashboards and BullMQ's own records show of a failure. A composite has no stack: it shows that of its cause. */
+export function shown(failure: TaskFailure): { message: string; stack?: string } {
+  const stack = stackOf(failure.error);
+  return { message: headline(failure), ...(stack === undefined ? {} : { stack }) };
+}
+
+function stackOf({ stack, cause }: SerializedError): string | undefined {
+  return stack ?? (cause && stackOf(cause));
+}
+
+/** `Name: message`; the name in front keeps it apart from messages that BullMQ takes for control flow (H8). */
+export function headline(failure: TaskFailure): string {
+  return `${failure.error.name}: ${failure.error.message}`;
+}
