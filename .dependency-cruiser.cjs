@@ -14,6 +14,7 @@ const order = [
   'flow',
   'options',
   'backend',
+  'locks',
   'results',
   'execution',
   'engine',

@@ -68,6 +68,7 @@ function contextOf(name: string): TaskContext {
     signal: () => new AbortController().signal,
     logger: () => ({ log: ignore, warn: ignore, error: ignore, debug: ignore }),
     progress: () => Promise.resolve(),
+    lock: (name) => Promise.reject(new Error(`no lock ${name} in a benchmark`)),
     replacement: (canvas) => canvas.toJSON(),
     retry: (request) => {
       throw new RetryTask(request);

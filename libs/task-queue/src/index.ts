@@ -34,6 +34,7 @@ export {
 } from './errors/control-flow.js';
 export { DeadLetterUnknownError } from './errors/dead-letter.errors.js';
 export { ERROR_CODES, type ErrorCode } from './errors/error-code.js';
+export { LockLostError, LockUnavailableError } from './errors/lock.errors.js';
 export {
   ArgumentTooLargeError,
   BrokerUnavailableError,
@@ -118,6 +119,7 @@ export { GroupResult } from './results/group-result.js';
 export type { MemberCounts, Recovered } from './results/task-snapshot.js';
 export type { BackoffOptions, CustomBackoff } from './retry/backoff.js';
 export type { ErrorMatcher, RetryOptions } from './retry/retry-policy.js';
+export type { Lock, LockOptions } from './task/lock.js';
 export {
   type CompleteCanvas,
   currentTask,

@@ -7,6 +7,7 @@ import type { FailureStore, LetterBounds } from './failure-store.js';
 import type { Inspection, WorkerDescription } from './inspection.js';
 import type { JobStore } from './job-store.js';
 import type { Ledger } from './ledger.js';
+import type { LockStore } from './lock-store.js';
 import type { Publisher } from './publisher.js';
 import type { TaskEvents } from './task-events.js';
 import type { Workers } from './workers.js';
@@ -18,6 +19,7 @@ import type { Workers } from './workers.js';
 export interface Backend {
   readonly ledger: Ledger;
   readonly publisher: Publisher;
+  readonly locks: LockStore;
   readonly jobs: JobStore;
   readonly failures: FailureStore;
   readonly events: TaskEvents;

@@ -83,6 +83,8 @@ export interface Ledger {
    * here: whoever reads compares with the size (hole H1).
    */
   members(node: string): AsyncIterable<MemberRecord[]>;
+  /** Whether an activation still owns its job. What is written in its name asks for itself. */
+  holds(holder: Holder): Promise<boolean>;
   /** @returns false when the activation has been superseded */
   setStage(holder: Holder, stage: Stage): Promise<boolean>;
   /** Replaces a task's stored data. @returns false when the activation has been superseded */

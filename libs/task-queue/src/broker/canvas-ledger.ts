@@ -6,11 +6,10 @@ import { summaryOf } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { childId, lineOf, memberIndex, parentOf } from '../flow/ids.js';
-import { BrokerUnavailableError } from '../errors/publish.errors.js';
-import { bounded } from '../primitives/bounded.js';
 import type { JsonValue } from '../primitives/json.js';
 import { idInKey, jobInKey, type RedisKeys } from './redis-keys.js';
 import type { RedisClient } from './redis-connections.js';
+import type { ScriptRunner } from './script-runner.js';
 import {
   DECIDE_ONCE,
   RECORD_FAILURE,
@@ -21,7 +20,7 @@ import {
 } from './scripts/fenced-writes.js';
 import { RECORD_LETTER, WITHDRAW_LETTER } from './scripts/letters.js';
 import { READ_CHILD, READ_NODE } from './scripts/reads.js';
-import { runScript } from './scripts/script.js';
+import type { Script } from './scripts/script.js';
 
 const SCAN_COUNT = 1_000;
 const PROGRESS_EVENTS_KEPT = 10_000;
@@ -30,8 +29,7 @@ const PROGRESS_EVENTS_KEPT = 10_000;
 export class CanvasLedger implements Ledger {
   constructor(
     private readonly keys: RedisKeys,
-    private readonly client: () => Promise<RedisClient>,
-    private readonly timeoutMs: number,
+    private readonly scripts: ScriptRunner,
   ) {}
 
   async readNode(id: string): Promise<NodeRecord> {
@@ -152,6 +150,10 @@ export class CanvasLedger implements Ledger {
     }
   }
 
+  async holds(holder: Holder): Promise<boolean> {
+    return (await this.#ask((client) => client.get(`${this.#job(holder)}:lock`))) === holder.token;
+  }
+
   async setStage(holder: Holder, stage: Stage): Promise<boolean> {
     return (await this.#run(SET_STAGE, [this.#job(holder)], [holder.token, JSON.stringify(stage)])) === 1;
   }
@@ -235,23 +237,12 @@ export class CanvasLedger implements Ledger {
     return this.keys.job(holder.queue, holder.id);
   }
 
-  /** Every question has a bound: a command whose answer was lost with its connection never settles by itself. */
-  async #ask<T>(question: (client: RedisClient) => Promise<T>): Promise<T> {
-    const client = await this.client();
-    try {
-      return await bounded(
-        question(client),
-        this.timeoutMs,
-        () => new BrokerUnavailableError(`Redis did not answer within ${this.timeoutMs} ms.`),
-      );
-    } catch (error) {
-      if (error instanceof BrokerUnavailableError) throw error;
-      throw new BrokerUnavailableError(`Redis did not answer: ${String(error)}`, undefined, { cause: error });
-    }
+  #ask<T>(question: (client: RedisClient) => Promise<T>): Promise<T> {
+    return this.scripts.ask(question);
   }
 
-  #run(script: Parameters<typeof runScript>[1], keys: string[], args: (string | number)[]): Promise<unknown> {
-    return this.#ask((client) => runScript(client, script, keys, args));
+  #run(script: Script, keys: string[], args: (string | number)[]): Promise<unknown> {
+    return this.scripts.run(script, keys, args);
   }
 }
 

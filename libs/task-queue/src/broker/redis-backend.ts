@@ -16,6 +16,8 @@ import { RedisFailureStore } from './redis-failure-store.js';
 import { RedisInspection } from './redis-inspection.js';
 import { RedisJobs } from './redis-jobs.js';
 import { RedisKeys } from './redis-keys.js';
+import { RedisLocks } from './redis-locks.js';
+import { ScriptRunner } from './script-runner.js';
 import { WorkerPool } from './worker-pool.js';
 
 /** Queues of BullMQ and records beside them, in Redis. */
@@ -25,6 +27,7 @@ export class RedisBackend implements Backend {
   readonly producers: Producers;
   readonly ledger: CanvasLedger;
   readonly publisher: FlowPublisher;
+  readonly locks: RedisLocks;
   readonly jobs: RedisJobs;
   readonly failures: RedisFailureStore;
   readonly events: CompletionEvents;
@@ -47,7 +50,8 @@ export class RedisBackend implements Backend {
     this.producers = new Producers(this.connections, this.keys, (error) => onTrouble(error, 'publishing'));
     this.publisher = new FlowPublisher(this.connections, this.keys, this.producers, { publishTimeoutMs });
     const ready = (purpose: ConnectionPurpose) => () => this.connections.ready(purpose, publishTimeoutMs);
-    this.ledger = new CanvasLedger(this.keys, ready('ledger'), publishTimeoutMs);
+    this.ledger = new CanvasLedger(this.keys, new ScriptRunner(ready('ledger'), publishTimeoutMs));
+    this.locks = new RedisLocks(this.keys, new ScriptRunner(ready('publish'), publishTimeoutMs));
     this.jobs = new RedisJobs(ready('publish'), this.keys, this.producers, publishTimeoutMs);
     this.failures = new RedisFailureStore(this.keys, ready('ledger'), publishTimeoutMs);
     this.events = new CompletionEvents(this.connections, this.keys, (error) => onTrouble(error, 'events'));

@@ -1,5 +1,5 @@
 import type { JobRef } from '../backend/job-ref.js';
-import { CANVAS_QUEUE, rootOf, shardOf } from '../flow/ids.js';
+import { CANVAS_QUEUE, placeOf, rootOf, shardOf } from '../flow/ids.js';
 
 /**
  * Every key name of ours, and the parts of BullMQ's that we read. All keys of one canvas carry the hash tag of
@@ -16,6 +16,8 @@ import { CANVAS_QUEUE, rootOf, shardOf } from '../flow/ids.js';
  * {tq:0}:_control             channel: revocations, for the workers that run what is revoked
  * {tq:0}:_workers             sorted set: worker applications that are alive, by their last heartbeat
  * {tq:0}:_workers:about       hash: what each of them serves
+ * {tq:0}:_lock:<name>         hash: owner, task, activation and token of a lock that is held
+ * {tq:0}:_token               the last fencing token of the locks of a shard
  * ```
  */
 export class RedisKeys {
@@ -69,6 +71,12 @@ export class RedisKeys {
   get workers(): readonly [beats: string, about: string] {
     const key = `${this.shardPrefix(0)}:_workers`;
     return [key, `${key}:about`];
+  }
+
+  /** A lock, and the last token of its shard. The name of a lock says which shard holds it. */
+  lock(name: string): readonly [lock: string, token: string] {
+    const prefix = this.shardPrefix(placeOf(name, this.shards));
+    return [`${prefix}:_lock:${name}`, `${prefix}:_token`];
   }
 
   /** The nodes of a shard that wait for what is below them. */

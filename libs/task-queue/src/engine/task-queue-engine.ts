@@ -12,6 +12,7 @@ import { HookRunner } from '../execution/hook-runner.js';
 import { Revocation, type RevokeOptions } from '../execution/revocation.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import { CANVAS_QUEUE, newCanvasId, rootOf } from '../flow/ids.js';
+import { Locks } from '../locks/locks.js';
 import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions, withQueues } from '../options/resolve-options.js';
 import type { QueueOptions } from '../options/task-queue-options.js';
 import type { RandomSource, TimerClock } from '../primitives/clock.js';
@@ -40,6 +41,7 @@ export class TaskQueueEngine implements ResultSource {
   readonly backend: Backend;
   readonly publisher: Publisher;
   readonly ledger: Ledger;
+  readonly locks: Locks;
   readonly reader: TaskReader;
   readonly events: TaskEvents;
   readonly control: Control;
@@ -66,6 +68,7 @@ export class TaskQueueEngine implements ResultSource {
     this.backend = backend(options, onTrouble);
     this.publisher = this.backend.publisher;
     this.ledger = this.backend.ledger;
+    this.locks = new Locks(this.backend.locks, clock, random, (line) => log.warn(line));
     this.events = this.backend.events;
     this.control = this.backend.control;
     this.reader = new TaskReader(this.backend.jobs, this.ledger, this.events);
@@ -155,6 +158,7 @@ export class TaskQueueEngine implements ResultSource {
   /** Ends everything, in order: workers give back what they cannot finish, then waiters, then connections. */
   async close(): Promise<void> {
     await this.worker.stop();
+    await this.locks.close();
     await this.backend.close();
   }
 }

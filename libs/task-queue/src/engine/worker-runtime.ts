@@ -20,6 +20,7 @@ import type { CompileContext } from '../flow/compile-canvas.js';
 import { CANVAS_QUEUE, newCanvasId } from '../flow/ids.js';
 import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions } from '../options/resolve-options.js';
 import { TaskRevokedError } from '../errors/task.errors.js';
+import type { Locks } from '../locks/locks.js';
 import { bounded } from '../primitives/bounded.js';
 import type { RandomSource, TimerClock } from '../primitives/clock.js';
 import type { TaskReader } from '../results/task-reader.js';
@@ -33,6 +34,7 @@ export interface WorkerParts {
   readonly backend: Backend;
   readonly publisher: Publisher;
   readonly ledger: Ledger;
+  readonly locks: Locks;
   readonly reader: TaskReader;
   readonly hooks: HookRunner;
   readonly revocation: Revocation;
@@ -188,13 +190,14 @@ export class WorkerRuntime {
   }
 
   #taskProcessor(): TaskProcessor {
-    const { registry, ledger, reader, publisher, revocation, options, clock, random, log, hooks } =
+    const { registry, ledger, locks, reader, publisher, revocation, options, clock, random, log, hooks } =
       this.engine;
     const stopping = this.#stopping.signal;
     const context = () => this.engine.compileContext();
     return new TaskProcessor({
       registry,
       ledger,
+      locks,
       reader,
       hooks,
       replacement: new Replacement({ ledger, publisher, revocation, context, clock, log, stopping }),

@@ -37,6 +37,8 @@ export const ERROR_CODES = {
   DEAD_LETTER_UNKNOWN: 'there is no dead letter of this id',
   DRAIN_STOPPED: 'the queues of a test would never have come to an end',
   OUTSIDE_TASK: 'the current task was asked for where none is running',
+  LOCK_UNAVAILABLE: 'somebody else held a lock for as long as was waited for it',
+  LOCK_LOST: 'a lock ran out or was taken over while somebody worked under it',
 } as const;
 
 /** A stable code of an error of this library. */

@@ -2,14 +2,17 @@ import type { CanvasLimits } from '../canvas/canvas-size.js';
 import type { EngineLog } from './engine-log.js';
 import type { Holder } from '../backend/ledger.js';
 import type { Delivery } from '../backend/delivery.js';
+import { LockLostError } from '../errors/lock.errors.js';
 import { SoftTimeLimitExceededError, TimeLimitExceededError } from '../errors/task.errors.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';
 import type { TimerClock } from '../primitives/clock.js';
+import type { AttemptLocks } from './attempt-locks.js';
 import { ItemRun } from './item-run.js';
 import { checkReplacement } from './replacement.js';
 import { requestRetry, retryStateOf } from './retries-of.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
+import type { Lock, LockOptions } from '../task/lock.js';
 import { TaskContext, type TaskLogger, taskStorage } from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import { areRetriesSpent, MANUAL_MAX_RETRIES, type RetryState, wouldRetry } from '../retry/retry-decision.js';
@@ -24,6 +27,7 @@ export interface Limits {
 /** What every attempt of a worker shares. */
 export interface AttemptServices {
   readonly storeProgress: (holder: Holder, meta: JsonValue) => Promise<boolean>;
+  readonly makeLocks: MakeLocks;
   readonly limits: CanvasLimits;
   readonly log: EngineLog;
   readonly clock: TimerClock;
@@ -34,7 +38,16 @@ export type Interruption =
   | { readonly by: 'shutdown' }
   | { readonly by: 'lost-lock' }
   | { readonly by: 'limit'; readonly error: Error }
-  | { readonly by: 'revoked'; readonly error: Error };
+  | { readonly by: 'revoked'; readonly error: Error }
+  /** A lock that it took is lost. */
+  | { readonly by: 'lock'; readonly error: Error };
+
+/** Makes what keeps an attempt's locks; asked for by those that take one. */
+export type MakeLocks = (
+  delivery: Delivery,
+  signal: () => AbortSignal,
+  onLost: (error: LockLostError) => void,
+) => AttemptLocks;
 
 /**
  * One attempt of one task while its handler runs: its context, its signal and its limits.
@@ -49,6 +62,7 @@ export class Attempt {
   #reject: ((error: Error) => void) | undefined;
   #timers: readonly (() => void)[] = NO_TIMERS;
   #items: ItemRun | undefined;
+  #locks: AttemptLocks | undefined;
 
   constructor(
     readonly delivery: Delivery,
@@ -104,8 +118,14 @@ export class Attempt {
     this.#controller?.abort(reasonOf(interruption));
   }
 
+  /** The locks that it took, if it took any. */
+  get locks(): AttemptLocks | undefined {
+    return this.#locks;
+  }
+
   /** Ends the attempt at once; whatever its handler still does is not heard. */
   abandon(error: Error): void {
+    this.#locks?.abandon();
     this.close();
     this.#reject?.(error);
   }
@@ -152,6 +172,7 @@ export class Attempt {
       signal: () => this.#signal,
       logger: () => this.#logger(),
       progress: (meta) => this.#progress(meta),
+      lock: (name, options) => this.#lock(name, options),
       replacement: (canvas) => checkReplacement(delivery.id, item, canvas, services.limits),
       retry: (request) => requestRetry(request, this.#retries, services.clock.wallMs(), envelope.each),
       retriesSpent: () => areRetriesSpent(this.#retries),
@@ -189,6 +210,16 @@ export class Attempt {
     };
   }
 
+  async #lock(name: string, options: LockOptions | undefined): Promise<Lock> {
+    if (this.#closed) throw new LockLostError(name, 'the attempt is over');
+    this.#locks ??= this.services.makeLocks(
+      this.delivery,
+      () => this.#signal,
+      (error) => this.interrupt({ by: 'lock', error }),
+    );
+    return this.#locks.take(name, options);
+  }
+
   #label(): string {
     return `${this.delivery.name} ${this.delivery.id} attempt ${this.delivery.activations}`;
   }
@@ -202,6 +233,7 @@ function reasonOf(interruption: Interruption): unknown {
   switch (interruption.by) {
     case 'limit':
     case 'revoked':
+    case 'lock':
       return interruption.error;
     case 'shutdown':
       return new DOMException('The worker is being stopped; the task will be run again.', 'AbortError');

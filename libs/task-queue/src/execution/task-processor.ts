@@ -15,11 +15,13 @@ import { isAwaited } from '../flow/ids.js';
 import type { PayloadLimits } from '../options/task-queue-options.js';
 import type { RandomSource, TimerClock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
+import type { Locks } from '../locks/locks.js';
 import type { TaskReader } from '../results/task-reader.js';
 import { decideRetry, type RetryDecision } from '../retry/retry-decision.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
-import { Attempt, type AttemptServices, type Limits } from './attempt.js';
+import { Attempt, type AttemptServices, type Limits, type MakeLocks } from './attempt.js';
+import { AttemptLocks } from './attempt-locks.js';
 import type { EngineLog } from './engine-log.js';
 import { type CallMade, failureRecord } from './failure-record.js';
 import { type FailedCall, FailureSettling, headline, shown, superseded } from './failure-settling.js';
@@ -36,6 +38,7 @@ import { untilStored } from './until-stored.js';
 export interface TaskProcessorDeps {
   readonly registry: TaskRegistry;
   readonly ledger: Ledger;
+  readonly locks: Locks;
   readonly reader: TaskReader;
   readonly hooks: HookRunner;
   readonly replacement: Replacement;
@@ -87,9 +90,11 @@ export class TaskProcessor {
   readonly #failures: FailureSettling;
 
   constructor(private readonly deps: TaskProcessorDeps) {
-    const { ledger, log, clock, limits } = deps;
+    const { ledger, locks, log, clock, limits } = deps;
     const storeProgress = (holder: Holder, meta: JsonValue) => ledger.setProgress(holder, meta);
-    this.#services = { storeProgress, log, clock, limits };
+    const makeLocks: MakeLocks = (delivery, signal, onLost) =>
+      new AttemptLocks(locks, ledger, delivery, signal, onLost);
+    this.#services = { storeProgress, makeLocks, log, clock, limits };
     this.#failures = new FailureSettling({ ...deps, resolve: (input) => this.#input(input) });
   }
 
@@ -137,6 +142,7 @@ export class TaskProcessor {
     } finally {
       attempt.close();
       this.deps.running.delete(attempt);
+      if (attempt.locks !== undefined) await attempt.locks.release();
     }
     return this.#settle(delivery, definition, envelope, args, outcome, attempt.items);
   }
@@ -219,7 +225,8 @@ export class TaskProcessor {
     }
     // A handler that was told to end by its limit usually rejects with what its last await made of the signal.
     const error =
-      interruption?.by === 'revoked' || (interruption?.by === 'limit' && isAbort(thrown))
+      interruption?.by === 'revoked' ||
+      ((interruption?.by === 'limit' || interruption?.by === 'lock') && isAbort(thrown))
         ? interruption.error
         : thrown;
     let decision: RetryDecision;

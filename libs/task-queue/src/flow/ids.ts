@@ -115,7 +115,12 @@ export function shardOf(id: string, shards: number): number {
     if (shard < shards) return shard;
   }
   const first = id.indexOf('.');
-  return fnv1a(first < 0 ? id : id.slice(0, first)) % shards;
+  return placeOf(first < 0 ? id : id.slice(0, first), shards);
+}
+
+/** Which shard holds what has a name that says nothing of shards. */
+export function placeOf(name: string, shards: number): number {
+  return shards === 1 ? 0 : fnv1a(name) % shards;
 }
 
 function fnv1a(text: string): number {

@@ -7,12 +7,14 @@ import { MemoryFailureStore } from './memory-failure-store.js';
 import { MemoryInspection } from './memory-inspection.js';
 import { MemoryJobs } from './memory-jobs.js';
 import { MemoryLedger } from './memory-ledger.js';
+import type { MemoryLocks } from './memory-locks.js';
 import { MemoryPublisher } from './memory-publisher.js';
 import type { MemoryStore } from './memory-store.js';
 
 /** What the applications of one prefix share. */
 export interface Namespace {
   readonly store: MemoryStore;
+  readonly locks: MemoryLocks;
   readonly listeners: Set<(message: ControlMessage) => void>;
   /** What somebody waits for who has published. */
   readonly published: (id: string) => Promise<void>;
@@ -28,6 +30,7 @@ export interface Namespace {
 export class MemoryBackend implements Backend {
   readonly ledger: MemoryLedger;
   readonly publisher: MemoryPublisher;
+  readonly locks: MemoryLocks;
   readonly jobs: MemoryJobs;
   readonly failures: MemoryFailureStore;
   readonly events: MemoryEvents;
@@ -35,7 +38,8 @@ export class MemoryBackend implements Backend {
   readonly inspection: MemoryInspection;
 
   constructor(private readonly namespace: Namespace) {
-    const { store, listeners, published, living } = namespace;
+    const { store, locks, listeners, published, living } = namespace;
+    this.locks = locks;
     this.inspection = new MemoryInspection(store, living);
     this.ledger = new MemoryLedger(store);
     this.publisher = new MemoryPublisher(store, published);

@@ -83,6 +83,10 @@ export class MemoryLedger implements Ledger {
     yield members.filter(({ index }) => Number.isInteger(index));
   }
 
+  async holds(holder: Holder): Promise<boolean> {
+    return this.#inNameOf(holder, () => true) === true;
+  }
+
   async setStage(holder: Holder, stage: Stage): Promise<boolean> {
     return this.#inNameOf(holder, (job) => (job.stage = JSON.stringify(stage))) !== undefined;
   }

@@ -3,6 +3,7 @@ import type { ResolvedTaskQueueOptions } from '../options/resolve-options.js';
 import type { Clock } from '../primitives/clock.js';
 import { MemoryBackend, type Namespace } from './memory-backend.js';
 import { type MemoryJob, originOf } from './memory-job.js';
+import { MemoryLocks } from './memory-locks.js';
 import { MemoryStore } from './memory-store.js';
 import { MemoryWorkers, type Startable } from './memory-workers.js';
 
@@ -136,7 +137,10 @@ export class MemoryServer {
   }
 
   clear(): void {
-    for (const store of this.stores) store.clear();
+    for (const { store, locks } of this.#namespaces.values()) {
+      store.clear();
+      locks.clear();
+    }
   }
 
   #open(): Namespace {
@@ -150,6 +154,7 @@ export class MemoryServer {
     });
     return {
       store,
+      locks: new MemoryLocks(this.clock),
       listeners: new Set(),
       living: new Set(),
       published: async (id) => (this.isInside ? undefined : this.driver.published(store, id)),

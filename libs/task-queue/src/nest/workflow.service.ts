@@ -15,6 +15,7 @@ import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
 import { AsyncResult } from '../results/async-result.js';
 import { GroupResult } from '../results/group-result.js';
+import { type Lock, type LockOptions, workUnder } from '../task/lock.js';
 import type { AnyCanvas, Follower } from '../workflows/canvas-types.js';
 import { type ChainOf, type ChainSteps, createChain } from '../workflows/chain.js';
 import {
@@ -130,6 +131,22 @@ export class WorkflowService {
   /** A canvas from its plain data, e.g. out of an outbox table. */
   fromData<R = JsonValue>(data: CanvasData): UntypedCanvas<R> {
     return fromData<R>(this.#publisher, data);
+  }
+
+  /**
+   * Takes a lock outside of tasks; inside of one `task.lock()` does more. It is renewed until it is given back, and given
+   * back when the application closes.
+   *
+   * @throws LockUnavailableError when somebody else held it for as long as was waited
+   * @throws InvalidOptionsError; BrokerUnavailableError
+   */
+  lock(name: string, options?: LockOptions): Promise<Lock> {
+    return this.engine.locks.take(name, options);
+  }
+
+  /** Works under a lock, and gives it back whatever comes of the work. @throws what `lock()` and the work throw */
+  async withLock<R>(name: string, work: (lock: Lock) => R | Promise<R>, options?: LockOptions): Promise<R> {
+    return workUnder(await this.lock(name, options), work);
   }
 
   /**

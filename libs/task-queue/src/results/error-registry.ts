@@ -1,3 +1,4 @@
+import * as lockErrors from '../errors/lock.errors.js';
 import * as publishErrors from '../errors/publish.errors.js';
 import * as resultErrors from '../errors/result.errors.js';
 import * as taskErrors from '../errors/task.errors.js';
@@ -20,7 +21,12 @@ export class ErrorRegistry {
   constructor(classes: Iterable<ErrorClass> = []) {
     for (const type of [TypeError, RangeError, SyntaxError, URIError, EvalError, ReferenceError])
       this.add(type);
-    for (const [name, type] of Object.entries({ ...taskErrors, ...resultErrors, ...publishErrors })) {
+    for (const [name, type] of Object.entries({
+      ...taskErrors,
+      ...resultErrors,
+      ...publishErrors,
+      ...lockErrors,
+    })) {
       if (name.endsWith('Error') && typeof type === 'function' && !COMPOSITE.has(name))
         this.add(type as ErrorClass);
     }

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { ReplaceTask, type RetryRequest } from '../errors/control-flow.js';
 import { OutsideTaskError } from '../errors/result.errors.js';
 import type { JsonValue } from '../primitives/json.js';
+import { type Lock, type LockOptions, workUnder } from './lock.js';
 
 /** A logger whose lines carry the task's name, id and attempt. */
 export interface TaskLogger {
@@ -42,6 +43,7 @@ export interface TaskContextInit {
   readonly signal: () => AbortSignal;
   readonly logger: () => TaskLogger;
   readonly progress: (meta: JsonValue) => Promise<void>;
+  readonly lock: (name: string, options: LockOptions | undefined) => Promise<Lock>;
   /** Checks a canvas that is to take the task's place. */
   readonly replacement: (canvas: CompleteCanvas) => object;
   /** Asks for another attempt. */
@@ -147,6 +149,31 @@ export class TaskContext {
    */
   retry(request: RetryRequest = {}): never {
     return this.#init.retry(request);
+  }
+
+  /**
+   * Takes a lock: of all who ask for this name, in tasks or outside, one at a time gets it. It is renewed while the attempt
+   * runs and given back at its end; after a crash it runs out, and a later attempt of this task takes it over at once.
+   * Hand its `token` to what is protected: see `Lock`. It cannot be taken twice, not even by the same attempt.
+   *
+   * When it is lost, `task.signal` aborts with the LockLostError.
+   *
+   * @throws LockUnavailableError when somebody else held it for as long as was waited, which policies can retry
+   * @throws LockLostError when the attempt has been superseded
+   * @throws InvalidOptionsError; BrokerUnavailableError
+   */
+  lock(name: string, options?: LockOptions): Promise<Lock> {
+    return this.#init.lock(name, options);
+  }
+
+  /**
+   * Works under a lock, and gives it back whatever comes of the work. What the work returns counts, also when the lock was
+   * lost meanwhile: `lock.signal` and the token are there to end it before.
+   *
+   * @throws what `lock()` throws, and what the work throws
+   */
+  async withLock<R>(name: string, work: (lock: Lock) => R | Promise<R>, options?: LockOptions): Promise<R> {
+    return workUnder(await this.lock(name, options), work);
   }
 
   /**
