@@ -17,6 +17,7 @@ const order = [
   'locks',
   'results',
   'execution',
+  'pool',
   'engine',
   'memory',
   'broker',

@@ -69,6 +69,8 @@ function contextOf(name: string): TaskContext {
     logger: () => ({ log: ignore, warn: ignore, error: ignore, debug: ignore }),
     progress: () => Promise.resolve(),
     lock: (name) => Promise.reject(new Error(`no lock ${name} in a benchmark`)),
+    interruption: () => undefined,
+    extendTimeLimit: ignore,
     replacement: (canvas) => canvas.toJSON(),
     retry: (request) => {
       throw new RetryTask(request);

@@ -93,6 +93,7 @@ export {
 export { getWorkflowServiceToken, InjectWorkflows } from './nest/injection.js';
 export { TaskQueueModule } from './nest/task-queue.module.js';
 export { WorkflowService } from './nest/workflow.service.js';
+export type { InProcessOptions, PoolOptions, ProcessPoolOptions } from './options/pool-options.js';
 export type {
   ChordDefaults,
   DeadLetterOptions,
@@ -123,6 +124,7 @@ export type { Lock, LockOptions } from './task/lock.js';
 export {
   type CompleteCanvas,
   currentTask,
+  type InterruptionCause,
   TaskContext,
   type TaskLogger,
   type WorkflowPosition,

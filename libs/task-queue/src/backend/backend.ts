@@ -4,6 +4,7 @@ import type { CanvasData } from '../canvas/canvas-data.js';
 import type { TaskProbe } from '../task/task-registry.js';
 import type { Control } from './control.js';
 import type { FailureStore, LetterBounds } from './failure-store.js';
+import type { HostFactory } from './handler-host.js';
 import type { Inspection, WorkerDescription } from './inspection.js';
 import type { JobStore } from './job-store.js';
 import type { Ledger } from './ledger.js';
@@ -67,6 +68,8 @@ export interface Platform {
   readonly random: RandomSource;
   readonly backend: BackendFactory;
   readonly probe?: Probe;
+  /** Makes what handlers run in that are to run in processes of their own. Without it all of them run in this one. */
+  readonly hosts?: HostFactory;
 }
 
 /** Sees what an engine is asked to do, and may step between it and its tasks. For tests. */

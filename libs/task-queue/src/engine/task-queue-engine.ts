@@ -1,5 +1,6 @@
 import type { Backend, Platform, Probe } from '../backend/backend.js';
 import type { Control } from '../backend/control.js';
+import type { HostFactory } from '../backend/handler-host.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
 import type { TaskEvents } from '../backend/task-events.js';
@@ -39,6 +40,7 @@ export class TaskQueueEngine implements ResultSource {
   readonly random: RandomSource;
   /** Where everything is kept. The ports beside it are parts of it. */
   readonly backend: Backend;
+  readonly hosts: HostFactory | undefined;
   readonly publisher: Publisher;
   readonly ledger: Ledger;
   readonly locks: Locks;
@@ -55,7 +57,7 @@ export class TaskQueueEngine implements ResultSource {
   constructor(
     options: ResolvedTaskQueueOptions,
     readonly log: EngineLog,
-    { backend, clock, random, probe }: Platform,
+    { backend, clock, random, probe, hosts }: Platform,
   ) {
     this.#options = options;
     this.registry = new TaskRegistry(probe);
@@ -63,6 +65,7 @@ export class TaskQueueEngine implements ResultSource {
     this.errors = new ErrorRegistry(options.errors);
     const onTrouble = throttled(log);
     this.#probe = probe;
+    this.hosts = hosts;
     this.clock = clock;
     this.random = random;
     this.backend = backend(options, onTrouble);

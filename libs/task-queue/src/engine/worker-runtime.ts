@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Backend, Heartbeat, Janitor, OnTrouble } from '../backend/backend.js';
 import type { Control, ControlMessage } from '../backend/control.js';
 import type { Delivery } from '../backend/delivery.js';
+import type { HandlerHost, HostFactory } from '../backend/handler-host.js';
 import type { WorkerDescription } from '../backend/inspection.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
@@ -18,11 +19,12 @@ import { RunningAttempts } from '../execution/running-attempts.js';
 import { TaskProcessor } from '../execution/task-processor.js';
 import type { CompileContext } from '../flow/compile-canvas.js';
 import { CANVAS_QUEUE, newCanvasId } from '../flow/ids.js';
-import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions } from '../options/resolve-options.js';
+import { DEFAULT_QUEUE, optionsOfQueue, type ResolvedTaskQueueOptions } from '../options/resolve-options.js';
 import { TaskRevokedError } from '../errors/task.errors.js';
 import type { Locks } from '../locks/locks.js';
 import { bounded } from '../primitives/bounded.js';
 import type { RandomSource, TimerClock } from '../primitives/clock.js';
+import type { ErrorRegistry } from '../results/error-registry.js';
 import type { TaskReader } from '../results/task-reader.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 
@@ -32,6 +34,8 @@ export interface WorkerParts {
   readonly registry: TaskRegistry;
   readonly strategies: ReadonlyMap<string, ChordRecovery>;
   readonly backend: Backend;
+  readonly hosts: HostFactory | undefined;
+  readonly errors: ErrorRegistry;
   readonly publisher: Publisher;
   readonly ledger: Ledger;
   readonly locks: Locks;
@@ -70,6 +74,7 @@ export class WorkerRuntime {
   readonly running = new RunningAttempts();
   readonly #stopping = new AbortController();
   #pool: Workers | undefined;
+  readonly #hosts = new Map<string, HandlerHost>();
   #janitor: Janitor | undefined;
   #heartbeat: Heartbeat | undefined;
   #state: WorkerState = 'idle';
@@ -130,17 +135,12 @@ export class WorkerRuntime {
     const { options } = engine;
     const pool = engine.backend.workers(options.worker);
     this.#pool = pool;
-    const tasks = this.#taskProcessor();
+    const tasks = this.#taskProcessor(undefined);
     const nodes = this.#nodeProcessor();
     for (const queue of this.queues()) {
-      pool.serve({
-        queue,
-        concurrency:
-          options.queues.get(queue)?.concurrency ?? options.queues.get('default')?.concurrency ?? 10,
-        process: (delivery) => tasks.process(delivery),
-        onLost: (ids) => this.#lost(ids),
-        onDefect: (delivery, error) => this.#defect(delivery, error),
-      });
+      const host = this.#host(queue);
+      if (host === undefined) this.#serve(pool, queue, tasks);
+      else void this.#serveWarm(pool, queue, host);
     }
     pool.serve({
       queue: CANVAS_QUEUE,
@@ -158,6 +158,40 @@ export class WorkerRuntime {
     for (const listener of this.#onServing.splice(0)) listener();
   }
 
+  #serve(pool: Workers, queue: string, tasks: TaskProcessor): void {
+    pool.serve({
+      queue,
+      concurrency: optionsOfQueue(this.engine.options, queue).concurrency,
+      process: (delivery) => tasks.process(delivery),
+      onLost: (ids) => this.#lost(ids),
+      onDefect: (delivery, error) => this.#defect(delivery, error),
+    });
+  }
+
+  /** Nothing is fetched that nobody could run yet. */
+  async #serveWarm(pool: Workers, queue: string, host: HandlerHost): Promise<void> {
+    host.start();
+    await host.ready();
+    if (this.#state === 'serving') this.#serve(pool, queue, this.#taskProcessor(host));
+  }
+
+  /** What the tasks of a queue run in, when not in this process. */
+  #host(queue: string): HandlerHost | undefined {
+    const { hosts, options, registry, errors } = this.engine;
+    const { pool } = optionsOfQueue(options, queue);
+    if (hosts === undefined || pool === undefined) return undefined;
+    const host = hosts({
+      queue,
+      connection: options.name,
+      pool,
+      currentTask: options.worker.currentTask,
+      tasks: () => registry.all().flatMap((task) => (task.queue === queue ? [task.name] : [])),
+      errorClass: (name) => registry.errorClass(name) ?? errors.classOf(name),
+    });
+    this.#hosts.set(queue, host);
+    return host;
+  }
+
   /** Stops in bounded time, also when Redis is away. Whoever says it again waits for the same end. */
   stop(): Promise<void> {
     return (this.#ending ??= this.#end());
@@ -166,13 +200,14 @@ export class WorkerRuntime {
   async #end(): Promise<void> {
     this.#state = 'stopped';
     this.#pool?.stopFetching();
+    for (const attempt of this.running.all()) if (attempt.waiting) attempt.interrupt({ by: 'shutdown' });
     await Promise.all([this.#pool && this.#drain(this.#pool), this.#janitorStop(), this.#heartbeatStop()]);
   }
 
   async #drain(pool: Workers): Promise<void> {
     if (!(await pool.idle(this.engine.options.worker.drainTimeoutMs))) await this.#abort(pool);
     this.#stopping.abort();
-    await pool.letGo();
+    await Promise.all([pool.letGo(), ...[...this.#hosts.values()].map((host) => host.close())]);
   }
 
   async #abort(pool: Workers): Promise<void> {
@@ -189,7 +224,7 @@ export class WorkerRuntime {
     await pool.idle(AFTER_ABORT_MS);
   }
 
-  #taskProcessor(): TaskProcessor {
+  #taskProcessor(host: HandlerHost | undefined): TaskProcessor {
     const { registry, ledger, locks, reader, publisher, revocation, options, clock, random, log, hooks } =
       this.engine;
     const stopping = this.#stopping.signal;
@@ -213,6 +248,7 @@ export class WorkerRuntime {
       random,
       log,
       stopping,
+      host,
     });
   }
 
@@ -298,7 +334,7 @@ export class WorkerRuntime {
       if (id !== revoke && !id.startsWith(`${revoke}.`)) continue;
       const error = new TaskRevokedError(`Task ${id} was revoked while it ran.`);
       attempt.interrupt({ by: 'revoked', error });
-      attempt.abandon(error);
+      attempt.abandon(error, 'some');
     }
   }
 
@@ -309,7 +345,7 @@ export class WorkerRuntime {
       );
       const attempt = this.running.get(id);
       attempt?.interrupt({ by: 'lost-lock' });
-      attempt?.abandon(new Error('the lock was lost'));
+      attempt?.abandon(new Error('the lock was lost'), 'some');
     }
   }
 }

@@ -97,8 +97,20 @@ export class TaskExpiredError extends TaskQueueError {
 /** The processes that ran the task died, more often than the poison limit allows. */
 export class WorkerLostError extends TaskQueueError {
   readonly code = 'WORKER_LOST';
-  constructor(readonly timesLost: number) {
-    super(`The worker was lost ${timesLost} times while it ran this task; it is not tried again.`);
+  /** How the last process ended, where it was that of a process pool. */
+  readonly exit?: { readonly code: number | null; readonly signal: string | null };
+
+  /** @param ended how the last process ended, in words */
+  constructor(
+    readonly timesLost: number,
+    exit?: WorkerLostError['exit'],
+    ended?: string,
+  ) {
+    super(
+      `The worker was lost ${timesLost} times while it ran this task; it is not tried again.` +
+        (ended === undefined ? '' : ` Its process ${ended}`),
+    );
+    if (exit !== undefined) this.exit = exit;
   }
 }
 

@@ -3,16 +3,19 @@ import type { EngineLog } from './engine-log.js';
 import type { Holder } from '../backend/ledger.js';
 import type { Delivery } from '../backend/delivery.js';
 import { LockLostError } from '../errors/lock.errors.js';
+import type { HandlerHost, HostedAttempt, HostedCall, Seat } from '../backend/handler-host.js';
 import { SoftTimeLimitExceededError, TimeLimitExceededError } from '../errors/task.errors.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';
 import type { TimerClock } from '../primitives/clock.js';
 import type { AttemptLocks } from './attempt-locks.js';
+import { Deadline } from './deadline.js';
 import { ItemRun } from './item-run.js';
 import { checkReplacement } from './replacement.js';
 import { requestRetry, retryStateOf } from './retries-of.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
 import type { Lock, LockOptions } from '../task/lock.js';
+import { type Interruption, reasonOf } from '../task/interruption.js';
 import { TaskContext, type TaskLogger, taskStorage } from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import { areRetriesSpent, MANUAL_MAX_RETRIES, type RetryState, wouldRetry } from '../retry/retry-decision.js';
@@ -31,16 +34,11 @@ export interface AttemptServices {
   readonly limits: CanvasLimits;
   readonly log: EngineLog;
   readonly clock: TimerClock;
+  /** Where handlers run, when not here. */
+  readonly host?: HandlerHost | undefined;
+  /** Is told when a handler asks for more time, where somebody else holds the limits as well. */
+  readonly onExtend?: (ms: number) => void;
 }
-
-/** Why an attempt was told to end before it was done. */
-export type Interruption =
-  | { readonly by: 'shutdown' }
-  | { readonly by: 'lost-lock' }
-  | { readonly by: 'limit'; readonly error: Error }
-  | { readonly by: 'revoked'; readonly error: Error }
-  /** A lock that it took is lost. */
-  | { readonly by: 'lock'; readonly error: Error };
 
 /** Makes what keeps an attempt's locks; asked for by those that take one. */
 export type MakeLocks = (
@@ -55,14 +53,17 @@ export type MakeLocks = (
  * An attempt that is over (its hard limit has passed, its lock is lost, its worker stopped) is closed: whatever
  * its handler still does, it cannot report any more. The store refuses it as well, by its token.
  */
-export class Attempt {
+export class Attempt implements HostedAttempt {
   #controller: AbortController | undefined;
   #interruption: Interruption | undefined;
   #closed = false;
   #reject: ((error: Error) => void) | undefined;
-  #timers: readonly (() => void)[] = NO_TIMERS;
+  #soft: Deadline | undefined;
+  #hard: Deadline | undefined;
   #items: ItemRun | undefined;
   #locks: AttemptLocks | undefined;
+  #seat: Seat | undefined;
+  #ended: Error | undefined;
 
   constructor(
     readonly delivery: Delivery,
@@ -76,24 +77,49 @@ export class Attempt {
    * Runs the handler within its limits. What it returns may be a value or a promise; what it throws may be thrown
    * at once: the way of a task that needs nothing costs next to nothing.
    */
-  run({ softMs, hardMs }: Limits, trackCurrentTask: boolean): unknown {
-    if (softMs !== undefined) {
-      this.#later(softMs, () =>
-        this.interrupt({ by: 'limit', error: new SoftTimeLimitExceededError(softMs) }),
-      );
+  run(limits: Limits, trackCurrentTask: boolean): unknown {
+    const { host } = this.services;
+    if (host !== undefined) return this.#abandonable(this.#runIn(host, limits));
+    this.#limit(limits);
+    if (this.envelope.each === undefined) {
+      return this.#abandonable(this.#invoke(this.args, undefined, trackCurrentTask));
     }
-    if (hardMs !== undefined) {
-      this.#later(hardMs, () => {
-        this.interrupt({ by: 'limit', error: new TimeLimitExceededError(hardMs) });
-        this.abandon(new TimeLimitExceededError(hardMs));
-      });
+    return this.#abandonable(this.#callEach((args, item) => this.#invoke(args, item, trackCurrentTask)));
+  }
+
+  /** Runs the handler for a process that has the limits, and the list when it is called for an item of one. */
+  runHosted({ item, soft }: HostedCall, trackCurrentTask: boolean): unknown {
+    if (soft !== undefined) this.#limitSoftly(soft.limitMs, soft.elapsedMs);
+    return this.#invoke(this.args, item, trackCurrentTask);
+  }
+
+  #invoke(args: readonly JsonValue[], item: number | undefined, trackCurrentTask: boolean): unknown {
+    const context = this.#context(args, item);
+    if (!trackCurrentTask) return this.definition.invoke(args, context);
+    return taskStorage.run(context, () => this.definition.invoke(args, context));
+  }
+
+  /** Its time begins when there is room for it. */
+  async #runIn(host: HandlerHost, limits: Limits): Promise<unknown> {
+    const seat = await host.seat(this.#signal);
+    this.#seat = seat;
+    try {
+      if (this.#ended !== undefined) throw this.#ended;
+      if (this.#interruption !== undefined) throw reasonOf(this.#interruption);
+      this.#limit(limits);
+      const call = (args: readonly JsonValue[], item?: number): Promise<unknown> =>
+        seat.run(this.#hosted(args, item), this);
+      const value = await (this.envelope.each === undefined ? call(this.args) : this.#callEach(call));
+      if (this.#ended !== undefined) throw this.#ended;
+      return value;
+    } catch (thrown) {
+      throw this.#ended ?? thrown;
+    } finally {
+      seat.release();
     }
-    const call = (args: readonly JsonValue[], item?: number): unknown => {
-      const context = this.#context(args, item);
-      const invoke = (): unknown => this.definition.invoke(args, context);
-      return trackCurrentTask ? taskStorage.run(context, invoke) : invoke();
-    };
-    const returned = this.envelope.each === undefined ? call(this.args) : this.#callEach(call);
+  }
+
+  #abandonable(returned: unknown): unknown {
     if (!(returned instanceof Promise)) return returned;
     return new Promise((resolve, reject) => {
       this.#reject = reject;
@@ -106,6 +132,11 @@ export class Attempt {
     return this.#items;
   }
 
+  /** Whether its handler has not begun, for want of room. */
+  get waiting(): boolean {
+    return this.services.host !== undefined && this.#seat === undefined;
+  }
+
   /** Why it was told to end, if it was. */
   get interruption(): Interruption | undefined {
     return this.#interruption;
@@ -116,6 +147,7 @@ export class Attempt {
     if (this.#interruption !== undefined) return;
     this.#interruption = interruption;
     this.#controller?.abort(reasonOf(interruption));
+    this.#seat?.interrupt(interruption);
   }
 
   /** The locks that it took, if it took any. */
@@ -123,17 +155,38 @@ export class Attempt {
     return this.#locks;
   }
 
-  /** Ends the attempt at once; whatever its handler still does is not heard. */
-  abandon(error: Error): void {
+  /**
+   * Ends the attempt; whatever its handler still does is not heard. A handler of this process cannot be stopped, so the
+   * attempt ends at once. One that runs elsewhere is ended by force, and the attempt with it.
+   *
+   * @param grace whether such a handler gets time to end by itself
+   */
+  abandon(error: Error, grace: 'none' | 'some' = 'none'): void {
     this.#locks?.abandon();
     this.close();
-    this.#reject?.(error);
+    this.#ended ??= error;
+    if (this.#seat === undefined) this.#reject?.(error);
+    else this.#seat.end(grace);
   }
 
   /** The attempt is over. */
   close(): void {
     this.#closed = true;
-    for (const callOff of this.#timers) callOff();
+    this.#soft?.stop();
+    this.#hard?.stop();
+  }
+
+  /** Moves both limits on. A soft one that has passed stays so; without limits there is nothing to do. */
+  extendTimeLimit(ms: number): void {
+    this.#soft?.extend(ms);
+    this.#hard?.extend(ms);
+    this.services.onExtend?.(ms);
+  }
+
+  /** Why it is to end, also when nobody could tell it yet because its handler does not yield. */
+  #whyEnd(): Interruption | undefined {
+    this.#soft?.check();
+    return this.#interruption;
   }
 
   #callEach(call: (args: readonly JsonValue[], item: number) => unknown): Promise<JsonValue[]> {
@@ -143,8 +196,21 @@ export class Attempt {
     });
   }
 
-  #later(ms: number, act: () => void): void {
-    this.#timers = [...this.#timers, this.services.clock.after(ms, act)];
+  #limitSoftly(softMs: number, elapsedMs = 0): void {
+    const pass = (limitMs: number): void =>
+      this.interrupt({ by: 'limit', error: new SoftTimeLimitExceededError(limitMs) });
+    this.#soft = new Deadline(softMs, this.services.clock, pass, elapsedMs);
+  }
+
+  #limit({ softMs, hardMs }: Limits): void {
+    if (softMs !== undefined) this.#limitSoftly(softMs);
+    if (hardMs !== undefined) {
+      this.#hard = new Deadline(hardMs, this.services.clock, (limitMs) => {
+        const error = new TimeLimitExceededError(limitMs);
+        this.interrupt({ by: 'limit', error });
+        this.abandon(error);
+      });
+    }
   }
 
   get #signal(): AbortSignal {
@@ -171,12 +237,14 @@ export class Attempt {
       workflow: { id: rootOf(delivery.id), position: positionOf(delivery.id) },
       signal: () => this.#signal,
       logger: () => this.#logger(),
-      progress: (meta) => this.#progress(meta),
+      progress: (meta) => this.progress(meta),
       lock: (name, options) => this.#lock(name, options),
       replacement: (canvas) => checkReplacement(delivery.id, item, canvas, services.limits),
       retry: (request) => requestRetry(request, this.#retries, services.clock.wallMs(), envelope.each),
       retriesSpent: () => areRetriesSpent(this.#retries),
       willRetry: (thrown) => wouldRetry(thrown, this.#retries),
+      interruption: () => this.#whyEnd(),
+      extendTimeLimit: (ms) => this.extendTimeLimit(ms),
     });
   }
 
@@ -185,7 +253,7 @@ export class Attempt {
   }
 
   /** What cannot be stored is thrown at once; that Redis is away is no reason for a task to fail. */
-  #progress(meta: JsonValue): Promise<void> {
+  progress(meta: JsonValue): Promise<void> {
     const offence = findNonJson(meta, 'progress');
     if (offence) throw new UnserializableArgumentError(this.delivery.name, offence.path, offence.found);
     if (this.#closed) return this.#refused();
@@ -198,6 +266,24 @@ export class Attempt {
 
   async #refused(): Promise<void> {
     this.services.log.warn(`${this.#label()}: progress of an attempt that is over was refused`);
+  }
+
+  #hosted(args: readonly JsonValue[], item: number | undefined): HostedCall {
+    const { delivery, envelope } = this;
+    const { headers, maxRetries, retried, each } = envelope;
+    const soft = this.#soft?.course;
+    return {
+      id: delivery.id,
+      name: delivery.name,
+      queue: delivery.queue,
+      args,
+      ...(item === undefined ? {} : { item }),
+      envelope: { headers, maxRetries, retried, each },
+      ...(soft === undefined ? {} : { soft }),
+      token: delivery.token,
+      activations: delivery.activations,
+      attemptsMade: delivery.attemptsMade,
+    };
   }
 
   #logger(): TaskLogger {
@@ -226,21 +312,3 @@ export class Attempt {
 }
 
 const NO_HEADERS = Object.freeze({});
-const NO_TIMERS: readonly (() => void)[] = [];
-
-/** What `task.signal.reason` is. */
-function reasonOf(interruption: Interruption): unknown {
-  switch (interruption.by) {
-    case 'limit':
-    case 'revoked':
-    case 'lock':
-      return interruption.error;
-    case 'shutdown':
-      return new DOMException('The worker is being stopped; the task will be run again.', 'AbortError');
-    case 'lost-lock':
-      return new DOMException(
-        'This attempt lost its lock; another worker may be running the task.',
-        'AbortError',
-      );
-  }
-}

@@ -1,6 +1,7 @@
-import type { Ledger, Holder } from '../backend/ledger.js';
+import type { Holder, Ledger } from '../backend/ledger.js';
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { LetterBounds } from '../backend/failure-store.js';
+import { describeExit, type HandlerHost, HandlerLostError } from '../backend/handler-host.js';
 import { isControlFlow, IgnoreResult, ReplaceTask } from '../errors/control-flow.js';
 import {
   TaskExpiredError,
@@ -19,6 +20,7 @@ import type { Locks } from '../locks/locks.js';
 import type { TaskReader } from '../results/task-reader.js';
 import { decideRetry, type RetryDecision } from '../retry/retry-decision.js';
 import type { TaskDefinition } from '../task/task-definition.js';
+import { asInterrupted } from '../task/interruption.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { Attempt, type AttemptServices, type Limits, type MakeLocks } from './attempt.js';
 import { AttemptLocks } from './attempt-locks.js';
@@ -59,6 +61,8 @@ export interface TaskProcessorDeps {
   readonly log: EngineLog;
   /** Aborts when the worker is shut down. */
   readonly stopping: AbortSignal;
+  /** Where handlers run, when not here. */
+  readonly host?: HandlerHost | undefined;
 }
 
 /** What one attempt came to. Every end of an attempt is one of these. */
@@ -70,6 +74,8 @@ type Outcome =
       readonly error: unknown;
     }
   | { readonly kind: 'failed'; readonly error: unknown }
+  /** The process of the handler died: it may have been the task, or not. */
+  | { readonly kind: 'lost'; readonly lost: HandlerLostError }
   /** A canvas takes the task's place. */
   | { readonly kind: 'replaced'; readonly canvas: CanvasData }
   /** The worker stops: the attempt is given back and counts as nothing. */
@@ -90,11 +96,11 @@ export class TaskProcessor {
   readonly #failures: FailureSettling;
 
   constructor(private readonly deps: TaskProcessorDeps) {
-    const { ledger, locks, log, clock, limits } = deps;
+    const { ledger, locks, log, clock, limits, host } = deps;
     const storeProgress = (holder: Holder, meta: JsonValue) => ledger.setProgress(holder, meta);
     const makeLocks: MakeLocks = (delivery, signal, onLost) =>
       new AttemptLocks(locks, ledger, delivery, signal, onLost);
-    this.#services = { storeProgress, makeLocks, log, clock, limits };
+    this.#services = { storeProgress, makeLocks, log, clock, limits, host };
     this.#failures = new FailureSettling({ ...deps, resolve: (input) => this.#input(input) });
   }
 
@@ -160,7 +166,8 @@ export class TaskProcessor {
 
   /** Why a task must not be started (any more). */
   #refuse(delivery: Delivery, envelope: TaskEnvelope): Error | undefined {
-    if (delivery.timesLost > this.deps.maxTimesLost) return new WorkerLostError(delivery.timesLost);
+    const timesLost = delivery.timesLost + (envelope.lost ?? 0);
+    if (timesLost > this.deps.maxTimesLost) return new WorkerLostError(timesLost);
     if (
       envelope.expires !== undefined &&
       this.deps.clock.wallMs() > envelope.expires &&
@@ -217,18 +224,15 @@ export class TaskProcessor {
     const { interruption } = attempt;
     if (interruption?.by === 'lost-lock') return { kind: 'superseded' };
     if (interruption?.by === 'shutdown') return { kind: 'returned' };
+    if (thrown instanceof HandlerLostError && interruption?.by !== 'revoked')
+      return { kind: 'lost', lost: thrown };
     if (isControlFlow(thrown)) {
       if (thrown instanceof IgnoreResult) return { kind: 'succeeded', value: null };
       if (thrown instanceof ReplaceTask && interruption?.by !== 'revoked') {
         return { kind: 'replaced', canvas: thrown.canvas as CanvasData };
       }
     }
-    // A handler that was told to end by its limit usually rejects with what its last await made of the signal.
-    const error =
-      interruption?.by === 'revoked' ||
-      ((interruption?.by === 'limit' || interruption?.by === 'lock') && isAbort(thrown))
-        ? interruption.error
-        : thrown;
+    const error = interruption?.by === 'revoked' ? interruption.error : asInterrupted(thrown, interruption);
     let decision: RetryDecision;
     try {
       const { clock, random } = this.deps;
@@ -272,6 +276,8 @@ export class TaskProcessor {
         );
       case 'failed':
         return this.#failures.settle(delivery, failing, outcome.error);
+      case 'lost':
+        return this.#settleLost(delivery, reached, failing, outcome.lost);
       case 'replaced':
         return this.deps.replacement
           .begin(delivery, envelope, outcome.canvas)
@@ -355,6 +361,40 @@ export class TaskProcessor {
     await this.deps.hooks.callNow(delivery.name, 'retry', { failure, delayMs: decision.delayMs });
     return { do: 'retry', delayMs: decision.delayMs, ...shown(failure) };
   }
+
+  /**
+   * The attempt is over without anybody having said so: run again, up to the poison limit, as after the death of a
+   * worker. Here it is known what died and how, and the lock need not run out first.
+   */
+  async #settleLost(
+    delivery: Delivery,
+    envelope: TaskEnvelope,
+    call: FailedCall,
+    { exit }: HandlerLostError,
+  ): Promise<Verdict> {
+    const { ledger, log, stopping, maxTimesLost } = this.deps;
+    const lost = (envelope.lost ?? 0) + 1;
+    const timesLost = delivery.timesLost + lost;
+    const how = describeExit(exit);
+    if (timesLost > maxTimesLost) {
+      const { code, signal } = exit;
+      return this.#failures.settle(delivery, call, new WorkerLostError(timesLost, { code, signal }, how));
+    }
+    try {
+      if (await untilStored(() => ledger.isRevoked(delivery.id), stopping, log)) {
+        const revoked = new TaskRevokedError(`Task ${delivery.id} was revoked.`);
+        return await this.#failures.settle(delivery, call, revoked);
+      }
+      const data = { ...envelope, lost };
+      if (!(await untilStored(() => ledger.setData(delivery, data), stopping, log))) {
+        return superseded(delivery, log);
+      }
+    } catch {
+      return { do: 'give-back' };
+    }
+    log.warn(`${delivery.name} ${delivery.id} lost its process, which ${how}; it is run again`);
+    return { do: 'give-back' };
+  }
 }
 
 /** A call whose handler was never reached. */
@@ -371,10 +411,4 @@ function asAsked(
   { args: asked }: Extract<RetryDecision, { kind: 'retry' }>,
 ): TaskEnvelope {
   return asked === undefined ? envelope : withArgs(envelope, args, index, asked);
-}
-
-function isAbort(thrown: unknown): boolean {
-  return (
-    typeof thrown === 'object' && thrown !== null && (thrown as { name?: unknown }).name === 'AbortError'
-  );
 }

@@ -48,6 +48,8 @@ export interface TaskEnvelope {
   readonly retried?: RetryCount;
   /** The attempts that ended in an error and were followed by another one; the newest of them. */
   readonly attempts?: readonly FailedAttempt[];
+  /** How often a process of its worker's pool died while it ran this task; BullMQ counts only workers. */
+  readonly lost?: number;
   readonly replaced?: ReplacedNote;
 }
 

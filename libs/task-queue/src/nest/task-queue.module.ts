@@ -16,6 +16,7 @@ import type {
   TaskQueueModuleOptions,
   TaskQueueOptionsFactory,
 } from '../options/task-queue-options.js';
+import { processPools } from './process-pools.js';
 import { HandlerFactory } from './discovery/handler.factory.js';
 import { RecoveryExplorer } from './discovery/recovery.explorer.js';
 import { Registrations } from './discovery/registrations.js';
@@ -29,6 +30,8 @@ import { WorkflowService } from './workflow.service.js';
 const OPTIONS = 'TASK_QUEUE:OPTIONS';
 /** Token of what engines stand on: Redis, unless a test puts something else in its place. @internal */
 export const PLATFORM = 'TASK_QUEUE:PLATFORM';
+/** What engines stand on, unless a test says otherwise. */
+const PRODUCTION: Platform = { ...redisPlatform, hosts: processPools() };
 const MODULES = [DiscoveryModule, WorkerLifecycleModule];
 
 /**
@@ -118,7 +121,7 @@ function rootModule(name: string, { inject, useFactory }: OptionsSource): Dynami
     global: true,
     imports: MODULES,
     providers: [
-      { provide: PLATFORM, useValue: redisPlatform },
+      { provide: PLATFORM, useValue: PRODUCTION },
       {
         provide: engineToken,
         inject: [PLATFORM, ...inject],

@@ -3,6 +3,7 @@ import { ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import type { Duration } from '../primitives/duration.js';
 import { deepFreeze, frozenMap } from './freeze.js';
+import { isChildProcess } from './child-process.js';
 import {
   isPlainObject,
   join,
@@ -12,7 +13,9 @@ import {
   readInteger,
   readObject,
 } from './option-readers.js';
+import type { PoolOptions, ResolvedProcessPool } from './pool-options.js';
 import { type ResolvedConnection, resolveConnection } from './resolve-connection.js';
+import { resolvePool } from './resolve-pool.js';
 import type {
   ErrorClass,
   PayloadLimits,
@@ -26,6 +29,8 @@ import type {
 export interface ResolvedQueueOptions {
   readonly concurrency: number;
   readonly resultExpiresMs: number;
+  /** undefined means in the worker's own process */
+  readonly pool: ResolvedProcessPool | undefined;
 }
 
 /** Options of this application's worker after they were read. */
@@ -36,6 +41,8 @@ export interface ResolvedWorkerOptions {
   readonly maxTimesLost: number;
   readonly canvasConcurrency: number;
   readonly currentTask: boolean;
+  /** As it was written, for queues that are declared later. */
+  readonly pool: PoolOptions | undefined;
 }
 
 /** Options of the module after they were read: every default in its place, every duration in milliseconds. */
@@ -112,6 +119,7 @@ const WORKER_KEYS = [
   'maxTimesLost',
   'canvasConcurrency',
   'currentTask',
+  'pool',
 ];
 
 /**
@@ -128,20 +136,21 @@ export function resolveOptions(
   if (!isPlainObject(options)) throw new InvalidOptionsError('options', 'an object', options);
   const given = readObject('', options as TaskQueueModuleOptions, MODULE_KEYS);
   const defaults = resolveDefaults(given.defaults);
+  const worker = resolveWorker(given.worker);
   return deepFreeze({
     name: readConnectionName('name', given.name ?? DEFAULT_CONNECTION),
     connection: resolveConnection(given.connection, env),
-    role: readRole(given.role ?? DEFAULTS.role),
+    role: isChildProcess() ? 'producer' : readRole(given.role ?? DEFAULTS.role),
     prefix: readPrefix(given.prefix ?? DEFAULTS.prefix),
     shards: readInteger('shards', given.shards ?? DEFAULTS.shards, 1, 1024),
-    queues: resolveQueues({ [DEFAULT_QUEUE]: {}, ...readQueues('queues', given.queues) }, defaults),
+    queues: resolveQueues({ [DEFAULT_QUEUE]: {}, ...readQueues('queues', given.queues) }, defaults, worker),
     defaults,
     chord: { recovery: readRecovery(readObject('chord', given.chord, ['recovery']).recovery) },
     deadLetters: resolveLetters(given.deadLetters),
     publishTimeoutMs: readDuration('publishTimeout', given.publishTimeout ?? DEFAULTS.publishTimeout),
     limits: resolveLimits(given.limits),
     errors: readErrors(given.errors ?? []),
-    worker: resolveWorker(given.worker),
+    worker,
   });
 }
 
@@ -156,7 +165,8 @@ export function withQueues(
   queues: Readonly<Record<string, QueueOptions>>,
 ): ResolvedTaskQueueOptions {
   const merged = new Map(options.queues);
-  for (const [name, added] of resolveQueues(readQueues('queues', queues), options.defaults)) {
+  const { defaults, worker } = options;
+  for (const [name, added] of resolveQueues(readQueues('queues', queues), defaults, worker)) {
     const known = merged.get(name);
     if (known && JSON.stringify(known) !== JSON.stringify(added)) {
       throw new InvalidOptionsError(
@@ -168,6 +178,18 @@ export function withQueues(
     merged.set(name, added);
   }
   return Object.freeze({ ...options, queues: frozenMap(merged) });
+}
+
+/** The options of a queue, also of one that only a task names. */
+export function optionsOfQueue(
+  { queues, worker }: ResolvedTaskQueueOptions,
+  queue: string,
+): Pick<ResolvedQueueOptions, 'concurrency' | 'pool'> {
+  const declared = queues.get(queue);
+  if (declared !== undefined) return declared;
+  const pool = resolvePool('worker.pool', worker.pool, undefined);
+  const concurrency = pool?.size ?? queues.get(DEFAULT_QUEUE)?.concurrency ?? DEFAULTS.concurrency;
+  return { concurrency, pool };
 }
 
 function resolveDefaults(given: TaskQueueModuleOptions['defaults']): ResolvedTaskQueueOptions['defaults'] {
@@ -198,14 +220,23 @@ function readQueues(
 function resolveQueues(
   queues: Readonly<Record<string, QueueOptions>>,
   defaults: ResolvedTaskQueueOptions['defaults'],
+  worker: ResolvedWorkerOptions,
 ): ReadonlyMap<string, ResolvedQueueOptions> {
   const resolved = new Map<string, ResolvedQueueOptions>();
   for (const [name, given] of Object.entries(queues)) {
     const path = join('queues', name);
     assertQueueName(path, name);
-    const queue = readObject(path, given, ['concurrency', 'resultExpires']);
+    const queue = readObject(path, given, ['concurrency', 'resultExpires', 'pool']);
+    const concurrency =
+      queue.concurrency === undefined ? undefined : readInteger(`${path}.concurrency`, queue.concurrency, 1);
+    const pool = resolvePool(
+      queue.pool === undefined ? 'worker.pool' : `${path}.pool`,
+      queue.pool ?? worker.pool,
+      concurrency,
+    );
     resolved.set(name, {
-      concurrency: readInteger(`${path}.concurrency`, queue.concurrency ?? DEFAULTS.concurrency, 1),
+      concurrency: concurrency ?? pool?.size ?? DEFAULTS.concurrency,
+      pool,
       resultExpiresMs:
         queue.resultExpires === undefined
           ? defaults.resultExpiresMs
@@ -273,6 +304,7 @@ function resolveWorker(given: WorkerTuning | undefined): ResolvedWorkerOptions {
       1,
     ),
     currentTask: readBoolean('worker.currentTask', worker.currentTask ?? DEFAULTS.currentTask),
+    pool: worker.pool,
   };
 }
 

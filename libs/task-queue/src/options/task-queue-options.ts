@@ -1,6 +1,7 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import type { ChordRecoveryType } from '../chords/chord-recovery.js';
 import type { Duration } from '../primitives/duration.js';
+import type { PoolOptions } from './pool-options.js';
 
 /**
  * Which half of the work an application does: `producer` publishes and reads results and opens no blocking
@@ -36,6 +37,12 @@ export interface QueueOptions {
    * @defaultValue what `defaults.resultExpires` says
    */
   readonly resultExpires?: Duration;
+  /**
+   * Where the handlers of this queue's tasks run: `{ type: 'process', … }` in processes of their own.
+   *
+   * @defaultValue what `worker.pool` says
+   */
+  readonly pool?: PoolOptions;
 }
 
 /** What holds for every task that does not say otherwise itself. */
@@ -142,6 +149,12 @@ export interface WorkerTuning {
    * @defaultValue true
    */
   readonly currentTask?: boolean;
+  /**
+   * Where handlers run, of every queue that does not say otherwise. Each queue has processes of its own.
+   *
+   * @defaultValue `{ type: 'in-process' }`: in the worker's own process
+   */
+  readonly pool?: PoolOptions;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { findNonJson } from './json.js';
 
 class Money {
@@ -27,6 +28,7 @@ describe('findNonJson', () => {
     Object.assign(Object.create(null) as object, { a: 1 }),
     [shared, shared, { again: shared }],
     deep(500),
+    runInNewContext('({ realm: ["another"] })'),
     JSON.parse('{"__proto__": 1, "constructor": 2}'),
   ])('finds nothing in %j', (value) => {
     expect(findNonJson(value, 'args')).toBeUndefined();

@@ -63,7 +63,8 @@ function visitObject(
       return undefined;
     }
     const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype !== Object.prototype && prototype !== null) return { path, found: describeInstance(value) };
+    if (prototype !== Object.prototype && prototype !== null && !isObjectPrototype(prototype))
+      return { path, found: describeInstance(value) };
     for (const [key, member] of Object.entries(value)) {
       if (member === undefined) continue;
       const offence = visit(member, `${path}.${key}`, above, depth + 1);
@@ -73,6 +74,15 @@ function visitObject(
   } finally {
     above.delete(value);
   }
+}
+
+/** `Object.prototype` of another realm: what Node's own modules read as JSON is of one, where a test runner has its own. */
+function isObjectPrototype(prototype: unknown): boolean {
+  return (
+    Object.getPrototypeOf(prototype) === null &&
+    Object.hasOwn(prototype as object, 'hasOwnProperty') &&
+    Object.hasOwn(prototype as object, 'constructor')
+  );
 }
 
 function describeInstance(value: object): string {

@@ -37,6 +37,11 @@ export class ErrorRegistry {
     this.#classes.set(type.name, type);
   }
 
+  /** The class of this name, where it is known. */
+  classOf(name: string): ErrorClass | undefined {
+    return this.#classes.get(name);
+  }
+
   /** An error of the original class where it is known, else a RemoteTaskError; cause chain included. */
   revive(error: SerializedError, failure?: TaskFailure): Error {
     const type = this.#classes.get(error.name);

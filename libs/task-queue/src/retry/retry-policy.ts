@@ -2,7 +2,10 @@ import type { Backoff, BackoffOptions } from './backoff.js';
 import { compileBackoff } from './backoff.js';
 
 /** An error class, or its name: errors cross process borders as data, where only the name is left. */
-export type ErrorMatcher = (abstract new (...args: never[]) => Error) | string;
+export type ErrorMatcher = ErrorClass | string;
+
+/** A class of errors. */
+export type ErrorClass = abstract new (...args: never[]) => Error;
 
 /** Options of `@Retry`. */
 export interface RetryOptions {
@@ -35,6 +38,8 @@ export interface RetryPolicy {
   readonly manualOnly: boolean;
   readonly matches: (error: unknown) => boolean;
   readonly never: (error: unknown) => boolean;
+  /** The classes that it lists, for whoever makes errors of them again that come from another process. */
+  readonly classes: readonly ErrorClass[];
   readonly maxRetries: number;
   readonly backoff: Backoff;
   readonly honourRetryAfter: boolean;
@@ -60,6 +65,7 @@ export function compileRetryPolicy(options: RetryOptions = {}): RetryPolicy {
     manualOnly: matchers?.length === 0,
     matches: matchers === undefined ? () => true : (error) => matchesAny(error, matchers),
     never: (error) => matchesAny(error, options.never ?? []),
+    classes: [...(matchers ?? []), ...(options.never ?? [])].filter(isErrorClass),
     maxRetries,
     backoff: compileBackoff(options.backoff ?? { type: 'exponential' }),
     honourRetryAfter: options.honourRetryAfter ?? true,
@@ -79,6 +85,11 @@ export function matchersProblem(
     expected: 'an error class or its name',
     found: matchers[wrong] as unknown,
   };
+}
+
+/** Whether a matcher is a class, rather than the name of one. */
+export function isErrorClass(matcher: ErrorMatcher): matcher is ErrorClass {
+  return typeof matcher !== 'string';
 }
 
 /** Whether an error is of one of the classes; a name also matches the names of base classes. */

@@ -1,8 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { ReplaceTask, type RetryRequest } from '../errors/control-flow.js';
 import { OutsideTaskError } from '../errors/result.errors.js';
+import { InvalidOptionsError } from '../errors/configuration.errors.js';
+import { type Duration, toMilliseconds } from '../primitives/duration.js';
 import type { JsonValue } from '../primitives/json.js';
 import { type Lock, type LockOptions, workUnder } from './lock.js';
+import { pause } from '../primitives/bounded.js';
+import { type Interruption, reasonOf } from './interruption.js';
 
 /** A logger whose lines carry the task's name, id and attempt. */
 export interface TaskLogger {
@@ -28,6 +32,10 @@ export interface CompleteCanvas {
   toJSON(): object;
 }
 
+/** Why an attempt should end before it is done. */
+export type InterruptionCause =
+  'soft-time-limit' | 'time-limit' | 'revoked' | 'shutdown' | 'lost-lock' | 'lock';
+
 /** What the execution hands to a context. */
 export interface TaskContextInit {
   readonly id: string;
@@ -44,6 +52,9 @@ export interface TaskContextInit {
   readonly logger: () => TaskLogger;
   readonly progress: (meta: JsonValue) => Promise<void>;
   readonly lock: (name: string, options: LockOptions | undefined) => Promise<Lock>;
+  /** Why the attempt is to end, if it is, also where the event loop has not told the signal yet. */
+  readonly interruption: () => Interruption | undefined;
+  readonly extendTimeLimit: (ms: number) => void;
   /** Checks a canvas that is to take the task's place. */
   readonly replacement: (canvas: CompleteCanvas) => object;
   /** Asks for another attempt. */
@@ -138,6 +149,53 @@ export class TaskContext {
   }
 
   /**
+   * Why the attempt should end: `soft-time-limit`, `time-limit`, `revoked`, `shutdown` of the worker, `lost-lock` when
+   * the task may be running elsewhere by now, `lock` when one that it took is lost; undefined as long as it should not.
+   */
+  get interruption(): InterruptionCause | undefined {
+    const interruption = this.#init.interruption();
+    if (interruption?.by !== 'limit') return interruption?.by;
+    return interruption.error.code === 'SOFT_TIME_LIMIT_EXCEEDED' ? 'soft-time-limit' : 'time-limit';
+  }
+
+  /**
+   * Throws the reason of `signal` once the attempt should end. It looks at the clock as well: a loop that never yields
+   * learns of its soft limit here, though its signal cannot abort meanwhile.
+   *
+   * @throws SoftTimeLimitExceededError when the soft limit has passed
+   * @throws TaskRevokedError; LockLostError; a DOMException named `AbortError` when the worker stops or has lost the task
+   */
+  throwIfAborted(): void {
+    const interruption = this.#init.interruption();
+    if (interruption !== undefined) throw reasonOf(interruption);
+  }
+
+  /**
+   * Waits, as long as the attempt should go on.
+   *
+   * @param duration milliseconds or a duration
+   * @throws what `throwIfAborted()` throws, as soon as the attempt should end
+   * @throws InvalidOptionsError when the duration cannot be read
+   */
+  async sleep(duration: Duration): Promise<void> {
+    this.throwIfAborted();
+    const { signal } = this;
+    await pause(readMs('task.sleep', duration), signal);
+    if (signal.aborted) throw signal.reason;
+  }
+
+  /**
+   * Gives this attempt more time: moves its soft and its hard limit on. A soft limit that has passed stays so, and so
+   * does an attempt that is over; without limits there is nothing to move.
+   *
+   * @param by milliseconds or a duration
+   * @throws InvalidOptionsError when the duration cannot be read
+   */
+  extendTimeLimit(by: Duration): void {
+    this.#init.extendTimeLimit(readMs('task.extendTimeLimit', by));
+  }
+
+  /**
    * Ends this attempt and asks for another one. Never returns: `return task.retry()` and `throw task.retry()` say the
    * same. Without `countdown` and `eta` it waits as the policy for its error says (without an error: the first one),
    * and without a policy 1 s, 2 s, 4 s … up to 10 min.
@@ -214,3 +272,11 @@ export function insideTask(): boolean {
 
 /** Carries the context below a handler. Never holds state of its own, so two apps can share it. @internal */
 export const taskStorage = new AsyncLocalStorage<TaskContext>();
+
+function readMs(path: string, duration: Duration): number {
+  try {
+    return toMilliseconds(duration);
+  } catch {
+    throw new InvalidOptionsError(path, "milliseconds or a duration such as '30s'", duration);
+  }
+}

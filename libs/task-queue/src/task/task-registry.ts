@@ -1,4 +1,5 @@
 import { DuplicateTaskError } from '../errors/configuration.errors.js';
+import { type ErrorClass, isErrorClass } from '../retry/retry-policy.js';
 import type { HookDefinition, HookKind, LetterHandler, TaskDefinition } from './task-definition.js';
 
 /** Steps between an application and its tasks. For tests. */
@@ -47,6 +48,16 @@ export class TaskRegistry {
 
   hooksOf(task: string, kind: HookKind): readonly HookDefinition[] {
     return this.#hooks.get(hookKey(task, kind)) ?? NO_HOOKS;
+  }
+
+  /** The class of errors of this name that a task says something about: in a retry policy, or as expected. */
+  errorClass(name: string): ErrorClass | undefined {
+    for (const { policies, options } of this.#tasks.values()) {
+      const classes = [...policies.flatMap((policy) => policy.classes), ...(options.expected ?? [])];
+      const found = classes.filter(isErrorClass).find((type) => type.name === name);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   all(): TaskDefinition[] {

@@ -25,6 +25,8 @@ export function makeContext(init: Partial<TaskContextInit> = {}): TaskContext {
     logger: () => ({ log: ignore, warn: ignore, error: ignore, debug: ignore }),
     progress: async () => undefined,
     lock: (name) => Promise.reject(new Error(`no lock ${name} in a spec`)),
+    interruption: () => undefined,
+    extendTimeLimit: ignore,
     replacement: (canvas) => canvas.toJSON(),
     retry: (request) => {
       throw new RetryTask(request);

@@ -1,0 +1,166 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  NonRetryableError,
+  TaskRevokedError,
+  type TaskFailure,
+  TimeLimitExceededError,
+  UnserializableResultError,
+  WorkerLostError,
+} from 'nestjs-task-queue';
+import { AppFixture, type TestApp, until } from '../support/app-fixture.js';
+import { bootPool, isRunning } from '../support/pool-app.js';
+import { CardDeclinedError, type Death, PaymentError, PoolTasks } from '../support/workers/pool-tasks.js';
+
+const apps = new AppFixture();
+let app: TestApp;
+
+beforeAll(async () => {
+  app = await bootPool(
+    apps,
+    { size: 2, killGrace: 500, execArgv: ['--max-old-space-size=80'] },
+    { options: { errors: [CardDeclinedError] } },
+  );
+}, 60_000);
+afterAll(async () => {
+  await apps.closeAll();
+  await apps.end();
+}, 60_000);
+
+const tasks = () => app.workflows.tasks(PoolTasks);
+const within = { timeout: '30s' };
+
+describe('what a handler in a child process has', () => {
+  it('runs there, and its value comes back', async () => {
+    const pid = await (await tasks().pid.delay()).get(within);
+    expect(pid).not.toBe(process.pid);
+    expect(isRunning(pid)).toBe(true);
+    await expect((await tasks().nothing.delay()).get(within)).resolves.toBeNull();
+  });
+
+  it('has its context, also by currentTask()', async () => {
+    const handle = await tasks().context.applyAsync(['word'], { headers: { tenant: 'acme' }, maxRetries: 7 });
+    await expect(handle.get(within)).resolves.toEqual({
+      id: handle.id,
+      name: 'PoolTasks.context',
+      queue: 'pooled',
+      attempt: 1,
+      retries: 0,
+      maxRetries: 7,
+      headers: { tenant: 'acme' },
+      args: ['word'],
+      workflow: { id: handle.id, position: '' },
+      word: 'word',
+      current: true,
+    });
+  });
+
+  it('stores progress, and writes lines through the logger of the worker', async () => {
+    const handle = await tasks().tells.delay();
+    await handle.get(within);
+    await expect(handle.progress()).resolves.toEqual({ step: 2 });
+    expect(app.log.matching(/a line of the task/)).toEqual([
+      `PoolTasks.tells ${handle.id} attempt 1: a line of the task`,
+    ]);
+    expect(app.log.matching(/a line of a provider/)).toHaveLength(1);
+  });
+
+  it('publishes through a connection of its own', async () => {
+    const id = await (await tasks().publishes.delay()).get(within);
+    await expect(app.workflows.result(id).get(within)).resolves.toBe(8);
+  });
+
+  it('takes part in canvases, and runs for each item of a list', async () => {
+    const { doubles } = tasks();
+    await expect(
+      (await app.workflows.chain(doubles.s(1), doubles.s(), doubles.s()).applyAsync()).get(within),
+    ).resolves.toBe(8);
+    await expect((await doubles.map([1, 2, 3]).applyAsync()).get(within)).resolves.toEqual([2, 4, 6]);
+  });
+});
+
+describe('what a handler in a child process throws', () => {
+  it('is an error of its class, with its cause and its properties', async () => {
+    const error: unknown = await (await tasks().fails.delay('class')).get(within).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(CardDeclinedError);
+    expect(error).toMatchObject({
+      message: 'the card was declined',
+      card: { last4: '1111' },
+      cause: expect.any(RangeError) as unknown,
+      stack: expect.stringContaining('pool-tasks.js') as unknown,
+    });
+  });
+
+  it('is matched by policies that list a class it extends', async () => {
+    await expect((await tasks().declined.delay()).get(within)).resolves.toBe('paid in attempt 2');
+  });
+
+  it('may be anything', async () => {
+    await expect((await tasks().fails.delay('text')).get(within)).rejects.toThrow('a task threw "a text"');
+    await expect((await tasks().fails.delay('final')).get(within)).rejects.toThrow(NonRetryableError);
+    await expect((await tasks().unserializable.delay()).get(within)).rejects.toThrow(
+      UnserializableResultError,
+    );
+  });
+
+  it('steers the task: a retry, a rejection, an ignored result, a replacement', async () => {
+    await expect((await tasks().asks.delay()).get(within)).resolves.toBe('after 2 retries');
+    await expect((await tasks().fails.delay('reject')).get(within)).rejects.toThrow('not today');
+    await expect((await tasks().fails.delay('ignore')).get(within)).resolves.toBeNull();
+    await expect((await tasks().replaced.delay()).get(within)).resolves.toBe(42);
+  });
+
+  it('is known by its class even where only its policy names it', async () => {
+    const failed = await tasks().declined.applyAsync([], { maxRetries: 0 });
+    await expect(failed.get(within)).rejects.toThrow(PaymentError);
+  });
+});
+
+describe('how an attempt in a child process ends', () => {
+  it('a hard limit ends a loop that never yields', async () => {
+    const handle = await tasks().busy.applyAsync([600_000], { timeLimit: 300 });
+    await expect(handle.get(within)).rejects.toThrow(TimeLimitExceededError);
+    await expect((await tasks().pid.delay()).get(within)).resolves.toEqual(expect.any(Number));
+  });
+
+  it('a soft limit aborts its signal', async () => {
+    const handle = await tasks().waits.applyAsync([], { softTimeLimit: 100 });
+    await expect(handle.get(within)).resolves.toBe('soft-time-limit: SoftTimeLimitExceededError');
+  });
+
+  it('a revocation aborts its signal, and kills what does not listen', async () => {
+    for (const task of [tasks().waits, tasks().deaf]) {
+      const handle = await task.delay();
+      await until(async () => (await handle.progress()) !== undefined, 'it runs');
+      const pid = Number(await handle.progress());
+      await handle.revoke({ terminate: true });
+      await expect(handle.get(within)).rejects.toThrow(TaskRevokedError);
+      if (task === tasks().deaf) await until(() => !isRunning(pid), 'it was killed');
+    }
+  });
+
+  it.each<[Death, RegExp]>([
+    ['exit', /ended with exit code 3/],
+    ['abort', /SIGABRT/],
+    ['segfault', /SIGSEGV/],
+    ['rejection', /TypeError: nobody waits for this/],
+    ['memory', /heap out of memory/],
+  ])(
+    '%s ends the attempts of one task, and touches no other',
+    async (death, says) => {
+      const others = await Promise.all([1, 2, 3].map(() => tasks().attemptAfter.delay(500)));
+      const handle = await tasks().dies.delay(death);
+      const error: unknown = await handle.get(within).catch((e: unknown) => e);
+      expect(error).toBeInstanceOf(WorkerLostError);
+      expect(error).toMatchObject({ timesLost: 2, message: expect.stringMatching(says) as unknown });
+      await expect(handle.progress()).resolves.toBe(2);
+      for (const other of others) await expect(other.get(within)).resolves.toBe(1);
+      const failures = (): TaskFailure[] =>
+        app.runs.of<TaskFailure>('failure').filter(({ request }) => request.id === handle.id);
+      await until(() => failures().length > 0, 'the hook ran');
+      await delay(50);
+      expect(failures()).toHaveLength(1);
+      expect(failures()[0]).toMatchObject({ reason: 'worker-lost' });
+    },
+    90_000,
+  );
+});
