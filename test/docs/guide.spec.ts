@@ -131,7 +131,7 @@ function defaultOf(path: string): unknown {
 /** What a cell says, in the form in which the resolved options hold it. */
 function documented(cell: string): unknown {
   const code = codeIn(cell);
-  if (cell === 'no limit') return undefined;
+  if (cell === 'no limit' || cell === "in the worker's process") return undefined;
   if (cell === 'none') return [];
   if (/^\d+$/.test(code)) return Number(code);
   if (code === 'true' || code === 'false') return code === 'true';
@@ -146,7 +146,7 @@ describe('docs/getting-started.md', () => {
     expect(firstColumn(rows).sort()).toEqual(optionPaths().sort());
   });
 
-  const elsewhere = ['connection', 'queues', 'queues.<name>.resultExpires'];
+  const elsewhere = ['connection', 'queues', 'queues.<name>.resultExpires', 'queues.<name>.pool'];
   it.each(rows.filter(([option]) => !elsewhere.includes(codeIn(option))))(
     'gives the default of %s',
     (option, _meaning, _unit, cell = '') => {
@@ -163,6 +163,13 @@ describe('docs/getting-started.md', () => {
     expect(cells.get('connection')).toBe('REDIS_URL');
     expect(cells.get('queues')).toBe('{ default: {} }');
     expect(cells.get('queues.<name>.resultExpires')).toBe('defaults.resultExpires');
+  });
+
+  it('names every option of a process pool, and no other', () => {
+    const options = propertiesOf(`${library}/options/pool-options.ts`, 'ProcessPoolOptions');
+    expect(firstColumn(tableBelow('docs/process-pool.md', 'Options')).sort()).toEqual(
+      [...options.keys()].sort(),
+    );
   });
 
   it('names every option of forRootAsync, and no other', () => {
