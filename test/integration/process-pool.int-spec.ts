@@ -64,6 +64,12 @@ describe('what a handler in a child process has', () => {
     expect(app.log.matching(/a line of a provider/)).toHaveLength(1);
   });
 
+  it('takes locks, which end with the attempt', async () => {
+    const group = app.workflows.group([1, 2, 3].map(() => tasks().locked.s()));
+    const tokens = await (await group.applyAsync()).get(within);
+    expect(new Set(tokens).size).toBe(3);
+  });
+
   it('publishes through a connection of its own', async () => {
     const id = await (await tasks().publishes.delay()).get(within);
     await expect(app.workflows.result(id).get(within)).resolves.toBe(8);

@@ -88,6 +88,14 @@ export class PoolTasks {
   @Task()
   nothing(): void {}
 
+  /** Whether it was alone with the lock, and its token. */
+  @Task()
+  async locked(task: TaskContext): Promise<number> {
+    const lock = await task.lock('till');
+    await delay(20);
+    return Number(lock.token);
+  }
+
   @Task()
   unserializable(): unknown {
     return { since: new Date(), list: new Map() };

@@ -94,7 +94,7 @@ export class ChildRuntime {
   async #run(call: HostedCall): Promise<void> {
     const { port } = this;
     try {
-      const value = await this.#call(call).finally(() => this.#attempt?.locks?.release());
+      const value = await this.#call(call).finally(async () => this.#attempt?.locks?.release());
       port.send({ say: 'returned', value, rssBytes: port.rssBytes() });
     } catch (thrown) {
       const named = asInterrupted(thrown, this.#attempt?.interruption);
