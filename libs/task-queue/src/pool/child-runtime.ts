@@ -94,7 +94,7 @@ export class ChildRuntime {
   async #run(call: HostedCall): Promise<void> {
     const { port } = this;
     try {
-      const value = await this.#call(call).finally(async () => this.#attempt?.locks?.release());
+      const value = await this.#call(call);
       port.send({ say: 'returned', value, rssBytes: port.rssBytes() });
     } catch (thrown) {
       const named = asInterrupted(thrown, this.#attempt?.interruption);
@@ -123,10 +123,18 @@ export class ChildRuntime {
       onExtend: (ms) => this.port.send({ say: 'extend', ms }),
     });
     this.#attempt = attempt;
-    const value = (await attempt.runHosted(call, this.#currentTask)) ?? null;
+    const value = (await this.#lead(attempt, call)) ?? null;
     const problem = problemOfResult(call.name, value, app.limits.resultBytes);
     if (problem !== undefined) throw problem;
     return value as JsonValue;
+  }
+
+  async #lead(attempt: Attempt, call: HostedCall): Promise<unknown> {
+    try {
+      return await attempt.runHosted(call, this.#currentTask);
+    } finally {
+      if (attempt.locks !== undefined) await attempt.locks.release();
+    }
   }
 
   #progress(meta: JsonValue): Promise<boolean> {
