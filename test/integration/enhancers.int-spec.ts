@@ -42,6 +42,7 @@ import {
   Arg,
   InvalidArgumentsError,
   NonRetryableError,
+  OnSuccess,
   Retry,
   Task,
   TASK_CONTEXT_TYPE,
@@ -444,7 +445,12 @@ describe('scopes', () => {
       who(): unknown[] {
         return [this.payload.tenant, this.number];
       }
+      @OnSuccess()
+      known(): void {
+        runs.record('hook', [this.payload.tenant, this.number]);
+      }
     }
+    const runs = new Runs();
     const tenants = new Map<unknown, ContextId>();
     const byTenant: ContextIdStrategy<TaskRequest> = {
       attach(contextId, { headers: { tenant } }) {
@@ -464,6 +470,12 @@ describe('scopes', () => {
         return (await call.delay()).get({ timeout: WITHIN_MS });
       };
       expect([await as('a'), await as('b'), await as('a')]).toEqual([
+        ['a', 1],
+        ['b', 2],
+        ['a', 1],
+      ]);
+      await runs.reached('hook', 3);
+      expect(runs.of('hook')).toEqual([
         ['a', 1],
         ['b', 2],
         ['a', 1],

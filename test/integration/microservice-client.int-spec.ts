@@ -347,9 +347,15 @@ describe('the connection of a client', () => {
     }
   });
 
-  it('refuses options that cannot be read', () => {
+  it('refuses options that cannot be read', async () => {
     expect(() => new TaskQueueClient({ connection: { url: 'http://x' } })).toThrow(InvalidOptionsError);
-    expect(() => new TaskQueueClient({ conection: {} } as never)).toThrow(InvalidOptionsError);
+    expect(() => new TaskQueueClient({ conection: {} } as never)).toThrow('did you mean "connection"?');
+    expect(() => new TaskQueueClient({ serializer: {} } as never)).toThrow(
+      'Option serializer: expected one of the options connection, prefix, shards, publishTimeout, errors, queue, timeout',
+    );
+    expect(() => new TaskQueueClient({ timeout: 'soon' })).toThrow('Option timeout:');
+    const ofApp = TaskQueueMicroserviceModule.registerClient({ name: 'A', prefix: 'x' } as never);
+    await expect(fixture.boot({ imports: [ofApp] })).rejects.toThrow('Option prefix:');
     expect(() => TaskQueueMicroserviceModule.registerClient({ name: 'A', queue: '_x' })).toThrow(
       InvalidOptionsError,
     );

@@ -80,12 +80,16 @@ const parts: AppSpec = {
 
 const quiet = (log: LogLines) => ({ logger: log, abortOnError: false });
 
-async function standalone(module: Type, log: LogLines): Promise<INestMicroservice> {
-  const app = await NestFactory.createMicroservice<AsyncMicroserviceOptions>(module, {
+function microserviceOf(module: Type, log: LogLines): Promise<INestMicroservice> {
+  return NestFactory.createMicroservice<AsyncMicroserviceOptions>(module, {
     ...quiet(log),
     inject: [TaskQueueServer],
     useFactory: (strategy: TaskQueueServer) => ({ strategy }),
   });
+}
+
+async function standalone(module: Type, log: LogLines): Promise<INestMicroservice> {
+  const app = await microserviceOf(module, log);
   await app.listen();
   return app;
 }
@@ -145,6 +149,37 @@ describe('an application whose workers are a microservice', () => {
         const app = await NestFactory.create(module, quiet(log));
         await app.init();
         app.connectMicroservice<MicroserviceOptions>({ strategy: app.get(TaskQueueServer) });
+        await app.startAllMicroservices();
+        return app;
+      },
+    ],
+    // Nest calls every hook of the start twice in these.
+    [
+      'standalone, init before listen',
+      async (module, log) => {
+        const app = await microserviceOf(module, log);
+        await app.init();
+        await app.listen();
+        return app;
+      },
+    ],
+    [
+      'hybrid, initialised by itself, before the application',
+      async (module, log) => {
+        const app = await NestFactory.create(module, quiet(log));
+        const strategy = app.get(TaskQueueServer);
+        app.connectMicroservice<MicroserviceOptions>({ strategy }, { deferInitialization: true });
+        await app.startAllMicroservices();
+        return app.init();
+      },
+    ],
+    [
+      'hybrid, initialised by itself, after the application',
+      async (module, log) => {
+        const app = await NestFactory.create(module, quiet(log));
+        const strategy = app.get(TaskQueueServer);
+        app.connectMicroservice<MicroserviceOptions>({ strategy }, { deferInitialization: true });
+        await app.init();
         await app.startAllMicroservices();
         return app;
       },
@@ -229,6 +264,20 @@ describe('an application whose workers are a microservice', () => {
     await expect(sum.get({ timeout: WITHIN_MS })).resolves.toBe('0app');
   });
 
+  it('needs a registration, and has one server', async () => {
+    const lone = fixture.boot({ ...parts, module: () => ({ module: class {}, imports: [] }) });
+    await expect(lone).rejects.toThrow('expected the name of a TaskQueueModule.forRoot of this application');
+    class Feature {}
+    const feature = { module: Feature, imports: [TaskQueueMicroserviceModule.register({ queue: 'math' })] };
+    const two = fixture.boot({ ...parts, imports: [TaskQueueMicroserviceModule, feature] });
+    await expect(two).rejects.toThrow('TaskQueueMicroserviceModule: expected one for the whole application');
+    const again = await fixture.boot({
+      ...parts,
+      imports: [TaskQueueMicroserviceModule, { module: Feature, imports: [TaskQueueMicroserviceModule] }],
+    });
+    await expectServed(again);
+  });
+
   it('takes the queue of its pattern handlers from its options', async () => {
     const app = await fixture.boot({
       ...parts,
@@ -298,11 +347,7 @@ describe('the connection', () => {
         ...parts,
         url: proxy.url,
         create: async (module, log) => {
-          microservice = await NestFactory.createMicroservice<AsyncMicroserviceOptions>(module, {
-            ...quiet(log),
-            inject: [TaskQueueServer],
-            useFactory: (strategy: TaskQueueServer) => ({ strategy }),
-          });
+          microservice = await microserviceOf(module, log);
           microservice.status.subscribe((status) => statuses.push(status));
           microservice.on('ready', () => events.push('ready'));
           microservice.on('close', () => events.push('close'));

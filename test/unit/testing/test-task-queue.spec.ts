@@ -239,6 +239,29 @@ describe('the clock', () => {
   });
 });
 
+describe('fake timers of the test runner', () => {
+  afterEach(() => jest.useRealTimers());
+
+  it('do not stop it: it waits for handlers in real time', async () => {
+    jest.useFakeTimers();
+    const { tasks, queue, notes } = await start({
+      mode: 'stepwise',
+      stuckAfter: '200ms',
+      patience: '50ms',
+    });
+    queue.fail('MailTasks.send', { attempt: 1 });
+    const sent = await tasks.send.delay('ann');
+    const waiting = await tasks.wait.delay('politely');
+    await queue.advance('1m');
+    expect(await sent.get()).toBe('ANN');
+    expect(notes).toEqual(['ann 2', 'sent ANN']);
+    await expect(waiting.get()).rejects.toBeInstanceOf(SoftTimeLimitExceededError);
+    await tasks.wait.delay('stubbornly');
+    await expect(queue.drain()).rejects.toBeInstanceOf(DrainError);
+    await app.close();
+  });
+});
+
 describe('faults', () => {
   it('strike the next attempt, those of a number, or those with certain arguments', async () => {
     const { tasks, queue } = await start();

@@ -6,7 +6,6 @@ import type { TaskFailure } from '../failure/task-failure.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import type { HookEnvelope } from '../flow/envelope.js';
 import { releasedId } from '../flow/ids.js';
-import type { JsonValue } from '../primitives/json.js';
 import type { TaskReader } from '../results/task-reader.js';
 import type { HookKind, TaskRetry, TaskSuccess } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
@@ -43,7 +42,7 @@ export class HookRunner {
   async publish(
     task: Pick<Delivery, 'id' | 'name' | 'queue'>,
     kind: HookEnvelope['hook'],
-    what: { failure?: TaskFailure; args?: readonly JsonValue[] },
+    what: Pick<HookEnvelope, 'failure' | 'args' | 'headers'>,
   ): Promise<void> {
     const data: HookEnvelope = { v: 1, hook: kind, task: task.name, taskId: task.id, ...what };
     await this.publisher.publishOnce({
@@ -61,7 +60,7 @@ export class HookRunner {
   }
 
   async run(envelope: HookEnvelope): Promise<Verdict> {
-    const { hook, task, taskId, failure, args = [] } = envelope;
+    const { hook, task, taskId, failure, args = [], headers } = envelope;
     const snapshot = await this.reader.read(taskId).catch(() => undefined);
     if (snapshot === undefined || (!isTerminal(snapshot.state) && snapshot.state !== 'UNKNOWN')) {
       return { do: 'give-back', delayMs: NOT_YET_MS };
@@ -70,7 +69,8 @@ export class HookRunner {
       if (snapshot.state !== 'SUCCESS') await this.#handleLetter(task, taskId);
     } else if (hook === 'success') {
       if (snapshot.state === 'SUCCESS') {
-        await this.callNow(task, 'success', { id: taskId, name: task, args, value: snapshot.value ?? null });
+        const success = { id: taskId, name: task, args, value: snapshot.value ?? null };
+        await this.callNow(task, 'success', headers === undefined ? success : { ...success, headers });
       }
     } else if (snapshot.state !== 'SUCCESS') {
       const record = snapshot.failure ?? failure;

@@ -305,8 +305,10 @@ export class TaskProcessor {
     const ignored = (envelope.ignoreResult ?? definition.options.ignoreResult) && !isAwaited(delivery.id);
     const verdict: Verdict = { do: 'complete', value: ignored ? null : value };
     if (this.deps.registry.hooksOf(delivery.name, 'success').length === 0) return verdict;
+    const { headers } = envelope;
+    const called = headers === undefined ? { args } : { args, headers };
     return this.#failures
-      .release(() => this.deps.hooks.publish(delivery, 'success', { args }))
+      .release(() => this.deps.hooks.publish(delivery, 'success', called))
       .then(() => verdict);
   }
 

@@ -165,6 +165,8 @@ export interface HookEnvelope {
   readonly taskId: string;
   readonly failure?: TaskFailure;
   readonly args?: readonly JsonValue[];
+  /** Those of a success; a failure holds its own. */
+  readonly headers?: Readonly<Record<string, JsonValue>>;
 }
 
 export type Envelope = TaskEnvelope | NodeEnvelope | SentinelEnvelope | HookEnvelope;

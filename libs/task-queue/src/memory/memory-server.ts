@@ -1,3 +1,5 @@
+// Real time, not the globals: fake timers of a test would stop it.
+import { clearTimeout, setTimeout } from 'node:timers';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ResolvedTaskQueueOptions } from '../options/resolve-options.js';
 import type { Clock } from '../primitives/clock.js';

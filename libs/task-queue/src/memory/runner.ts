@@ -1,3 +1,5 @@
+// Real time, not the globals: fake timers of a test would stop it.
+import { clearTimeout, setTimeout } from 'node:timers';
 import { DrainError } from '../errors/testing.errors.js';
 import { CANVAS_QUEUE } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';

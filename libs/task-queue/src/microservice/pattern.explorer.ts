@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import { InvalidTaskError } from '../errors/configuration.errors.js';
+import { InvalidOptionsError, InvalidTaskError } from '../errors/configuration.errors.js';
 import { commonOf, retryOptionsOf } from '../nest/decorators/metadata.js';
 import { compilePolicies } from '../nest/discovery/compile-policies.js';
 import { connectionOf } from '../nest/discovery/registrations.js';
@@ -39,8 +39,10 @@ export class PatternExplorer extends TaskSource {
    * retried by itself; the task that is named as the pattern then publishes theirs.
    *
    * @throws InvalidTaskError when a handler cannot be served as it is declared
+   * @throws InvalidOptionsError when the application has two servers
    */
   *find(names: readonly string[]): Generator<FoundTask> {
+    this.#refuseSecondServer();
     const events = new Map<string, Found[]>();
     for (const found of this.#patterns(this.server.transportId)) {
       if (found.listener.isEventHandler) {
@@ -50,6 +52,18 @@ export class PatternExplorer extends TaskSource {
       }
     }
     for (const [route, found] of events) yield* this.#eventTasks(route, found, names);
+  }
+
+  /** Nest makes a module of each `register()`, and every one of them would serve all handlers. */
+  #refuseSecondServer(): void {
+    const isServer = ({ instance }: { readonly instance: unknown }) => instance instanceof TaskQueueServer;
+    const servers = new Set(this.discovery.getProviders().filter(isServer));
+    if (servers.size === 1) return;
+    throw new InvalidOptionsError(
+      'TaskQueueMicroserviceModule',
+      'one for the whole application: import it, or what one register() gave, wherever it is needed',
+      `${servers.size} of them`,
+    );
   }
 
   *#patterns(transport: unknown): Generator<Found> {

@@ -8,8 +8,9 @@ import { redisPlatform } from '../broker/redis-backend.js';
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { ResultTimeoutError, WaitInsideTaskError } from '../errors/result.errors.js';
+import { readDuration, readObject } from '../options/option-readers.js';
 import { locateRedis } from '../options/resolve-connection.js';
-import { resolveOptions } from '../options/resolve-options.js';
+import { assertQueueName, resolveOptions } from '../options/resolve-options.js';
 import type { TaskQueueModuleOptions } from '../options/task-queue-options.js';
 import type { JsonValue } from '../primitives/json.js';
 import { AsyncResult } from '../results/async-result.js';
@@ -51,6 +52,21 @@ export interface TaskQueueClientOptions
     TaskQueueClientDefaults,
     Pick<TaskQueueModuleOptions, 'connection' | 'prefix' | 'shards' | 'publishTimeout' | 'errors'> {}
 
+const DEFAULTS: readonly (keyof TaskQueueClientDefaults)[] = [
+  'queue',
+  'timeout',
+  'revokeOnUnsubscribe',
+  'allowInsideTask',
+];
+const OPTIONS: readonly (keyof TaskQueueClientOptions)[] = [
+  'connection',
+  'prefix',
+  'shards',
+  'publishTimeout',
+  'errors',
+  ...DEFAULTS,
+];
+
 type Reply = (packet: WritePacket) => void;
 type Packet = ReadPacket & { readonly metadata?: JsonValue };
 
@@ -80,7 +96,13 @@ export class TaskQueueClient extends ClientProxy<TaskQueueConnectionEvents> {
    */
   constructor(options: TaskQueueClientOptions = {}, engineOfApp?: () => TaskQueueEngine) {
     super();
-    const { queue, timeout, revokeOnUnsubscribe, allowInsideTask, ...connection } = options;
+    const { queue, timeout, revokeOnUnsubscribe, allowInsideTask, ...connection } = readObject(
+      '',
+      options,
+      engineOfApp === undefined ? OPTIONS : DEFAULTS,
+    );
+    if (queue !== undefined) assertQueueName('queue', queue);
+    if (timeout !== undefined && timeout !== Infinity) readDuration('timeout', timeout, { min: 0 });
     this.#defaults = {
       ...(queue === undefined ? {} : { queue }),
       ...(timeout === undefined ? {} : { timeout }),

@@ -74,8 +74,11 @@ export class TaskQueueServer
     });
   }
 
+  /** @throws InvalidOptionsError when there is no `TaskQueueModule.forRoot` to serve */
   onModuleInit(): void {
-    for (const { errors } of this.#engines()) errors.add(RpcException);
+    const engines = this.#engines();
+    if (engines.length === 0) this.registrations.choose(this.options.connection);
+    for (const { errors } of engines) errors.add(RpcException);
   }
 
   /**

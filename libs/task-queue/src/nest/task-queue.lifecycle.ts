@@ -16,6 +16,8 @@ import type { WorkerLifecycle } from './worker.lifecycle.js';
  * - `onApplicationShutdown`, after that of other modules: connections close.
  */
 export class TaskQueueLifecycle implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {
+  #found = false;
+
   constructor(
     private readonly engine: TaskQueueEngine,
     private readonly registrations: Registrations,
@@ -24,7 +26,10 @@ export class TaskQueueLifecycle implements OnModuleInit, BeforeApplicationShutdo
     private readonly workers: WorkerLifecycle,
   ) {}
 
+  /** Nest calls the hooks of a microservice that is initialised before it listens twice. */
   onModuleInit(): void {
+    if (this.#found) return;
+    this.#found = true;
     const { directory, registry } = this.engine;
     const all = this.registrations.explore();
     directory.others = [...all.values()]

@@ -28,6 +28,8 @@ export interface TaskSuccess {
   readonly name: string;
   readonly args: readonly JsonValue[];
   readonly value: JsonValue;
+  /** Headers that were published with the call, stamps among them; absent where there are none. */
+  readonly headers?: Readonly<Record<string, JsonValue>>;
 }
 
 /** What `@OnRetry` gets. */

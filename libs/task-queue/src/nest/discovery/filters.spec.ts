@@ -11,7 +11,7 @@ import { of, throwError } from 'rxjs';
 import { RetryTask } from '../../errors/control-flow.js';
 import { InvalidArgumentsError } from '../../errors/task.errors.js';
 import { Domain, lines, MailTasks, providers } from './tasks.fixture.js';
-import { type SpecApp, startApp } from './app.fixture.js';
+import { rejectionOf, type SpecApp, startApp } from './app.fixture.js';
 import { TASK_CONTEXT_TYPE } from './task-request.js';
 
 let spec: SpecApp | undefined;
@@ -71,6 +71,35 @@ describe('filters', () => {
   ])('fail the task otherwise (%s)', async (message, expected) => {
     const { run } = await start(withFilter);
     await expect(run('MailTasks.fail', message)).rejects.toThrow(expected);
+  });
+
+  it('that throw leave what they caught as the cause, unless they name another one', async () => {
+    const own = new Error('its own');
+    const seen: unknown[] = [];
+    @Catch()
+    class Throwing implements ExceptionFilter {
+      catch(error: Error, host: ArgumentsHost): unknown {
+        seen.push(error);
+        switch (error.message) {
+          case 'http':
+            return (host.switchToHttp().getResponse<{ status(code: number): object }>().status(500), 'sent');
+          case 'own':
+            throw new Error('wrapped', { cause: own });
+          case 'unwrap':
+            throw (error.cause = own);
+          default:
+            throw Object.freeze(new Error('frozen'));
+        }
+      }
+    }
+    const { run } = await start({ providers: [...providers, { provide: APP_FILTER, useClass: Throwing }] });
+    const verdictOn = (message: string) => rejectionOf(run('MailTasks.fail', message)) as Promise<Error>;
+    expect(await verdictOn('http')).toMatchObject({ name: 'TypeError', cause: { message: 'http' } });
+    expect(seen[0]).toBeInstanceOf(Domain);
+    expect((await verdictOn('own')).cause).toBe(own);
+    expect(await verdictOn('unwrap')).toBe(own);
+    expect(own.cause).toBeUndefined();
+    expect((await verdictOn('x')).message).toBe('frozen');
   });
 
   it('stand on a class or a method too, and see a refusal before it is turned', async () => {

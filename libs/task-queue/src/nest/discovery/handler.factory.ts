@@ -54,7 +54,7 @@ export class HandlerFactory {
 
   createHook(provider: TaskProvider, method: string, kind: HookKind): HookDefinition['invoke'] {
     return async (payload) => {
-      const request: HookRequest = { hook: kind, payload, headers: {} };
+      const request: HookRequest = { hook: kind, payload, headers: headersOf(payload) ?? {} };
       const instance = provider.scoped ? (await provider.resolve(request)).instance : provider.instance;
       await resultOf(instance[method]?.(payload));
     };
@@ -118,6 +118,11 @@ export class HandlerFactory {
         `Provide the class itself, or by useClass.`,
     );
   }
+}
+
+function headersOf(payload: HookRequest['payload']): HookRequest['headers'] | undefined {
+  if ('request' in payload) return payload.request.headers;
+  return 'failure' in payload ? payload.failure.request.headers : payload.headers;
 }
 
 function callDirectly(

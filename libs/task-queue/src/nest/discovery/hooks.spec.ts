@@ -112,4 +112,30 @@ describe('hooks', () => {
     expect(lines).toEqual(['1 success true 1', '2 success true 2']);
     await app.close();
   });
+
+  it('have the headers of the call in their request, for providers of its tenant', async () => {
+    const tenants: unknown[] = [];
+    @Injectable({ scope: Scope.REQUEST })
+    class Tasks {
+      constructor(@Inject(REQUEST) private readonly request: HookRequest) {}
+      @Task()
+      run(): void {}
+      @OnSuccess()
+      @OnFailure()
+      @OnRetry()
+      ended(): void {
+        tenants.push(this.request.headers);
+      }
+    }
+    const { registry, app } = await startApp({ providers: [Tasks] });
+    const call = async (kind: HookKind, payload: object) =>
+      registry.hooksOf('Tasks.run', kind)[0]?.invoke(payload as TaskSuccess);
+    const failed = { request: { headers: { tenant: 'b' } }, error: {}, reason: 'error' };
+    await call('success', { id: '1', name: 'Tasks.run', args: [], value: 1, headers: { tenant: 'a' } });
+    await call('failure', failed);
+    await call('retry', { failure: failed, delayMs: 1 });
+    await call('success', { id: '1', name: 'Tasks.run', args: [], value: 1 });
+    expect(tenants).toEqual([{ tenant: 'a' }, { tenant: 'b' }, { tenant: 'b' }, {}]);
+    await app.close();
+  });
 });

@@ -82,10 +82,26 @@ async function answerOf(
   try {
     answer = await resultOfFilter(filters.invokeCustomFilters(thrown, host));
   } catch (verdict) {
-    throw withRefusalNamed(verdict);
+    throw withRefusalNamed(causedBy(thrown, verdict));
   }
   if (answer === undefined) throw withRefusalNamed(thrown);
   return answer;
+}
+
+/**
+ * What a filter threw, with what it had caught as its cause unless it says another one. A filter that was written for
+ * HTTP throws a TypeError here, and what went wrong in the task has to be found in its record all the same.
+ */
+function causedBy(caught: unknown, verdict: unknown): unknown {
+  const isOpen = verdict instanceof Error && verdict.cause === undefined && Object.isExtensible(verdict);
+  if (!isOpen || isControlFlow(verdict)) return verdict;
+  // A filter may have unwrapped what it caught: no error is to be a cause of itself.
+  if (causesOf(caught).includes(verdict)) return verdict;
+  return Object.defineProperty(verdict, 'cause', { value: caught, configurable: true, writable: true });
+}
+
+function causesOf(error: unknown, depth = 5): unknown[] {
+  return error instanceof Error && depth > 0 ? [error, ...causesOf(error.cause, depth - 1)] : [];
 }
 
 /** Filters written for microservices answer with an Observable; one without a value has not handled anything. */

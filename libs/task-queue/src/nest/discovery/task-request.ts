@@ -18,6 +18,6 @@ export interface TaskRequest {
 export interface HookRequest {
   readonly hook: HookKind;
   readonly payload: Parameters<HookDefinition['invoke']>[0];
-  /** A hook has no headers; durable strategies look for some. */
+  /** Headers that were published with the call of the task: a hook belongs to the same tenant. */
   readonly headers: Readonly<Record<string, JsonValue>>;
 }
