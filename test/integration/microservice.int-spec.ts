@@ -16,8 +16,10 @@ import {
   Payload,
 } from '@nestjs/microservices';
 import type { Redis } from 'ioredis';
+import { lastValueFrom } from 'rxjs';
 import { InvalidOptionsError, Task } from 'nestjs-task-queue';
 import {
+  TaskQueueClient,
   TaskQueueMicroserviceModule,
   TaskQueueServer,
   type TaskQueueServerInternals,
@@ -33,6 +35,7 @@ import {
   useApps,
 } from '../support/app-fixture.js';
 import { CuttingProxy } from '../support/proxy.js';
+import { PrivateRedis } from '../support/workers/private-redis.js';
 
 const WITHIN_MS = 60_000;
 const fixture = useApps();
@@ -368,6 +371,34 @@ describe('the connection', () => {
       expect(statuses.at(-1)).toBe('disconnected');
     } finally {
       await proxy.close();
+    }
+  });
+
+  it('status of server and client tells of a Redis that goes and comes back', async () => {
+    const redis = await PrivateRedis.start();
+    const client = new TaskQueueClient({ connection: { url: redis.url }, prefix: 'restarted' });
+    const ofClient: string[] = [];
+    const ofServer: string[] = [];
+    client.status.subscribe((status) => ofClient.push(status));
+    try {
+      const app = await fixture.boot({ ...parts, url: redis.url, prefix: 'restarted', create: standalone });
+      app.get(TaskQueueServer).status.subscribe((status) => ofServer.push(status));
+      await expect(lastValueFrom(client.send('sum', [1, 2]))).resolves.toBe(3);
+      const both = [ofClient, ofServer];
+      await until(() => both.every((statuses) => statuses.at(-1) === 'connected'), 'both are connected');
+      await redis.kill();
+      await until(() => both.every((statuses) => statuses.includes('reconnecting')), 'both miss Redis');
+      expect(both.map((statuses) => statuses.slice(0, 2))).toEqual(both.map(() => ['connected', 'disconnected']));
+      await redis.restart();
+      await until(() => both.every((statuses) => statuses.at(-1) === 'connected'), 'both are connected again');
+      await expect(lastValueFrom(client.send('sum', [3, 4]))).resolves.toBe(7);
+      await app.close();
+      await client.close();
+      expect(both.map((statuses) => statuses.at(-1))).toEqual(['disconnected', 'disconnected']);
+    } finally {
+      await client.close();
+      await fixture.closeAll();
+      await redis.end();
     }
   });
 });
