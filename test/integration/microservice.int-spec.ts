@@ -388,9 +388,14 @@ describe('the connection', () => {
       await until(() => both.every((statuses) => statuses.at(-1) === 'connected'), 'both are connected');
       await redis.kill();
       await until(() => both.every((statuses) => statuses.includes('reconnecting')), 'both miss Redis');
-      expect(both.map((statuses) => statuses.slice(0, 2))).toEqual(both.map(() => ['connected', 'disconnected']));
+      expect(both.map((statuses) => statuses.slice(0, 2))).toEqual(
+        both.map(() => ['connected', 'disconnected']),
+      );
       await redis.restart();
-      await until(() => both.every((statuses) => statuses.at(-1) === 'connected'), 'both are connected again');
+      await until(
+        () => both.every((statuses) => statuses.at(-1) === 'connected'),
+        'both are connected again',
+      );
       await expect(lastValueFrom(client.send('sum', [3, 4]))).resolves.toBe(7);
       await app.close();
       await client.close();

@@ -1,4 +1,4 @@
-// Real time, not the globals: fake timers of a test would stop it.
+// Not the globals: fake timers of a test runner would stop what waits for handlers.
 import { clearTimeout, setTimeout } from 'node:timers';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ResolvedTaskQueueOptions } from '../options/resolve-options.js';

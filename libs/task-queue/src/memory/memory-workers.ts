@@ -1,8 +1,8 @@
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { FetchLoop, Service, Workers } from '../backend/workers.js';
-import { bounded } from '../primitives/bounded.js';
 import type { MemoryJob } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
+import { endsWithin } from './real-time.js';
 
 /** A job that can be started now, and who serves its queue. */
 export interface Startable {
@@ -72,12 +72,8 @@ export class MemoryWorkers implements Workers {
     this.#stopped = true;
   }
 
-  async idle(timeoutMs: number): Promise<boolean> {
-    const all = Promise.all(this.#running);
-    return bounded(all, Math.min(timeoutMs, IDLE_MS), () => new Error('still running')).then(
-      () => true,
-      () => false,
-    );
+  idle(timeoutMs: number): Promise<boolean> {
+    return endsWithin(Promise.all(this.#running), Math.min(timeoutMs, IDLE_MS));
   }
 
   async letGo(): Promise<void> {}

@@ -1,11 +1,10 @@
-// Real time, not the globals: fake timers of a test would stop it.
-import { clearTimeout, setTimeout } from 'node:timers';
 import { DrainError } from '../errors/testing.errors.js';
 import { CANVAS_QUEUE } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { MemoryJob } from './memory-job.js';
 import type { MemoryServer } from './memory-server.js';
 import type { MemoryStore } from './memory-store.js';
+import { endsWithin } from './real-time.js';
 import { VirtualClock } from './virtual-clock.js';
 
 /** Bounds of a run, so that a test which cannot come to its end says why. */
@@ -158,7 +157,7 @@ export class Runner {
       if (next) {
         if (++steps > this.limits.maxSteps) throw this.#endless(next.job);
         if (isTask(next.job)) tasks += 1;
-        await endOrLater(this.server.start(next), COMPANY_MS);
+        await endsWithin(this.server.start(next), COMPANY_MS);
         waitedMs = 0;
         continue;
       }
@@ -228,15 +227,4 @@ export class Runner {
 /** Joins of canvases and hooks run along with tasks. */
 export function isTask({ queue, id }: MemoryJob): boolean {
   return queue !== CANVAS_QUEUE && !/\.hook\.\d+$/.test(id);
-}
-
-function endOrLater(end: Promise<void>, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    const over = (): void => {
-      clearTimeout(timer);
-      resolve();
-    };
-    end.then(over, over);
-  });
 }

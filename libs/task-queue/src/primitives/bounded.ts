@@ -1,6 +1,3 @@
-// Not the globals: fake timers of a test would take the bounds away.
-import { clearTimeout, setTimeout } from 'node:timers';
-
 /**
  * Puts a bound on a promise: nothing in the library waits on the network without one.
  *
