@@ -20,19 +20,19 @@ class Methods {
 
 describe('declaredParameters', () => {
   it.each([
-    ['none', 0, false],
-    ['one', 1, false],
-    ['two', 2, false],
-    ['defaults', 3, false],
-    ['rest', 2, true],
-    ['onlyRest', 1, true],
-    ['destructured', 2, false],
-    ['callback', 2, false],
-    ['commented', 2, false],
-    ['odd name(', 1, false],
-  ])('reads the method %s', (name, count, rest) => {
+    ['none', 0, false, undefined],
+    ['one', 1, false, '_a'],
+    ['two', 2, false, '_b'],
+    ['defaults', 3, false, '_c'],
+    ['rest', 2, true, undefined],
+    ['onlyRest', 1, true, undefined],
+    ['destructured', 2, false, undefined],
+    ['callback', 2, false, '_b'],
+    ['commented', 2, false, '_d'],
+    ['odd name(', 1, false, '_a'],
+  ])('reads the method %s', (name, count, rest, lastName) => {
     const method = Methods.prototype[name as 'none'] as () => unknown;
-    expect(declaredParameters(method)).toEqual({ count, rest, original: true });
+    expect(declaredParameters(method)).toEqual({ count, rest, lastName, original: true });
   });
 
   it.each([
@@ -47,12 +47,17 @@ describe('declaredParameters', () => {
       true,
     ],
   ])('tells a wrapper from a method: %s', (wrapper, count, rest) => {
-    expect(declaredParameters(wrapper as () => unknown)).toEqual({ count, rest, original: false });
+    expect(declaredParameters(wrapper as () => unknown)).toMatchObject({ count, rest, original: false });
   });
 
   it('reads an arrow without parentheses', () => {
     const arrow = runInThisContext('x => x') as () => unknown;
-    expect(declaredParameters(arrow)).toEqual({ count: 1, rest: false, original: false });
+    expect(declaredParameters(arrow)).toEqual({
+      count: 1,
+      rest: false,
+      lastName: 'x',
+      original: false,
+    });
   });
 
   it('takes a bound or native function for a wrapper', () => {

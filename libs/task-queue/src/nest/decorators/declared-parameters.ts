@@ -3,6 +3,8 @@ export interface DeclaredParameters {
   readonly count: number;
   /** Whether the last one is a rest parameter. */
   readonly rest: boolean;
+  /** The name of the last one; a pattern has none. */
+  readonly lastName: string | undefined;
   /** Whether this is the method as it was written, rather than a wrapper that some decorator put around it. */
   readonly original: boolean;
 }
@@ -24,27 +26,35 @@ export function declaredParameters(fn: (...args: never[]) => unknown): DeclaredP
   let count = 0;
   let rest = false;
   let started = false;
+  let begin = 0;
   for (let at = 0; at < source.length; at++) {
     at = skipTextAndComments(source, at);
     const char = source[at] ?? '';
     if (inside && stack.length === 1) {
       if (char === ')' || char === ',') {
         if (started) count++;
-        if (char === ')') return { count, rest, original };
+        if (char === ')')
+          return { count, rest, lastName: count > 0 ? nameAt(source, begin) : undefined, original };
         started = false;
         continue;
       }
       if (!started && char.trim() !== '') {
         started = true;
+        begin = at;
         rest = source.startsWith('...', at);
       }
     }
     if (char === '(' && stack.length === 0) inside = true;
     if (char in CLOSING) stack.push(CLOSING[char] ?? '');
     else if (char === stack.at(-1)) stack.pop();
-    if (!inside && source.startsWith('=>', at)) return { count: 1, rest: false, original };
+    if (!inside && source.startsWith('=>', at))
+      return { count: 1, rest: false, lastName: nameAt(source, 0), original };
   }
   return undefined;
+}
+
+function nameAt(source: string, begin: number): string | undefined {
+  return /^[\w$]+/.exec(source.slice(begin, begin + 100))?.[0];
 }
 
 /** The last index of the string or comment that begins here, or the next character that is in neither. */

@@ -22,6 +22,8 @@ export type ParameterPlan =
       readonly roles: readonly ParameterRole[];
       /** Pipes and decorator factories of the parameters, which only Nest can run. */
       readonly enhanced: boolean;
+      /** The name of the last parameter, if it looks as if it were meant for the context, but cannot be seen to be. */
+      readonly likelyContext?: string;
     }
   /** A rest parameter at the end: arguments pass as they are, without pipes. */
   | { readonly kind: 'rest'; readonly roles: readonly ParameterRole[] }
@@ -71,7 +73,8 @@ export function planParameters(
   if (source?.rest && source.original) return planRest(prototype, method, roles, explicit);
   if (types === undefined && explicit.length === 0 && count > 0) return { kind: 'unknown' };
   const enhanced = storeForNest(prototype, method, roles, explicit);
-  return { kind: 'declared', roles, enhanced };
+  const likelyContext = likelyContextOf(roles, types, explicit, source);
+  return { kind: 'declared', roles, enhanced, ...(likelyContext === undefined ? {} : { likelyContext }) };
 }
 
 /** Puts arguments and context where the method expects them. */
@@ -90,6 +93,23 @@ export function placeArguments(
 /** The position among the arguments that a stored parameter, `args[2]`, stands for. */
 export function argumentPosition(data: unknown): number {
   return Number.parseInt(String(data).slice('args['.length), 10);
+}
+
+/**
+ * After `import type { TaskContext }` the compiler says no more of a parameter than Object, as of any interface. Only its
+ * name tells then.
+ */
+function likelyContextOf(
+  roles: readonly ParameterRole[],
+  types: readonly unknown[] | undefined,
+  explicit: readonly (readonly [string, ParameterEntry])[],
+  source: DeclaredParameters | undefined,
+): string | undefined {
+  const last = roles.length - 1;
+  const isUnseen = types?.[last] === Object && !explicit.some(([, { index }]) => index === last);
+  const name = source?.count === roles.length ? source.lastName : undefined;
+  const isNamedSo = /^_?(task|ctx|context|taskContext)$/.test(name ?? '');
+  return isUnseen && isNamedSo && !roles.includes('context') ? name : undefined;
 }
 
 function planRest(

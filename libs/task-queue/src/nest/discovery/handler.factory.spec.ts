@@ -1,7 +1,9 @@
-import { BadRequestException } from '@nestjs/common';
+import { BadRequestException, Injectable, Logger } from '@nestjs/common';
 import { APP_INTERCEPTOR, ExternalContextCreator } from '@nestjs/core';
 import { EmptyError } from 'rxjs';
 import { RetryTask } from '../../errors/control-flow.js';
+import { TaskContext } from '../../task/task-context.js';
+import { Task } from '../decorators/task.decorator.js';
 import { InvalidArgumentsError } from '../../errors/task.errors.js';
 import { Domain, lines, MailTasks, providers, TraceInterceptor } from './tasks.fixture.js';
 import { makeContext, rejectionOf, type SpecApp, startApp } from './app.fixture.js';
@@ -47,6 +49,45 @@ describe('a task with nothing around it', () => {
     await run('MailTasks.nothing');
     jest.spyOn(app.get(MailTasks), 'nothing').mockReturnValue(7);
     await expect(run('MailTasks.nothing')).resolves.toBe(7);
+  });
+});
+
+describe('a parameter whose type cannot be seen', () => {
+  /** As TaskContext is after a type import: the compiler says Object. */
+  interface Unseen {
+    readonly id: string;
+  }
+  @Injectable()
+  class Tasks {
+    @Task()
+    hidden(_value: number, task?: Unseen): string | undefined {
+      return task?.id;
+    }
+    @Task()
+    plain(_value: number, options?: Unseen): string | undefined {
+      return options?.id;
+    }
+    @Task()
+    both(_value: number, task?: Unseen, _context?: TaskContext): string | undefined {
+      return task?.id;
+    }
+  }
+
+  it('is told of, once, where it looks like the context and got nothing', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const { run } = await start({ providers: [Tasks] });
+    await run('Tasks.hidden', 1, { id: 'an argument' });
+    await run('Tasks.plain', 1);
+    await run('Tasks.both', 1);
+    expect(warn).not.toHaveBeenCalled();
+    await run('Tasks.hidden', 1);
+    await run('Tasks.hidden', 1);
+    expect(warn.mock.calls.map(([message]) => message as string)).toEqual([
+      expect.stringContaining(
+        'Tasks.hidden got nothing for its parameter task. If that is to be the TaskContext',
+      ),
+    ]);
+    warn.mockRestore();
   });
 });
 

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { type ContextId, ExternalContextCreator } from '@nestjs/core';
 import { InvalidTaskError } from '../../errors/configuration.errors.js';
 import type { JsonValue } from '../../primitives/json.js';
@@ -15,7 +15,8 @@ import { type HookRequest, TASK_CONTEXT_TYPE, type TaskRequest } from './task-re
 
 /** Parameters that are known; the others were refused. */
 type ServedPlan = Exclude<ParameterPlan, { kind: 'unknown' }>;
-type Run = (args: readonly JsonValue[], context: TaskContext) => unknown;
+type Args = readonly JsonValue[];
+type Run = (args: Args, context: TaskContext) => unknown;
 
 interface Handler {
   readonly provider: TaskProvider;
@@ -33,6 +34,7 @@ interface Handler {
 export class HandlerFactory {
   readonly #contexts: ExternalContextCreator;
   readonly #params = new TaskParamsFactory();
+  readonly #logger = new Logger('TaskQueue');
 
   constructor(private readonly externalContext: ExternalContextCreator) {
     this.#contexts = taskContextCreator(externalContext);
@@ -45,7 +47,9 @@ export class HandlerFactory {
   createTask(provider: TaskProvider, method: string, plan: ServedPlan): TaskDefinition['invoke'] {
     this.#refuseLostEnhancers(provider, method);
     let run: Run | undefined;
+    const missesContext = this.#warnOnce(provider, method, plan);
     return (args, context) => {
+      missesContext?.(args);
       // Decided at the first call, not at boot: useGlobalGuards() and its kind come after the discovery.
       run ??= this.#runOf({ provider, method, plan });
       return run(args, context);
@@ -103,6 +107,21 @@ export class HandlerFactory {
       { guards: true, interceptors: true, filters: true },
       TASK_CONTEXT_TYPE,
     );
+  }
+
+  /** A parameter that looks like the context gets nothing where callers, who know its type, give it nothing. */
+  #warnOnce(provider: TaskProvider, method: string, plan: ServedPlan): ((args: Args) => void) | undefined {
+    if (plan.kind !== 'declared' || plan.likelyContext === undefined) return undefined;
+    const { roles, likelyContext } = plan;
+    let isSaid = false;
+    return (args) => {
+      if (isSaid || args.length >= roles.filter((role) => role === 'argument').length) return;
+      isSaid = true;
+      this.#logger.warn(
+        `${provider.type.name}.${method} got nothing for its parameter ${likelyContext}. If that is to be the ` +
+          `TaskContext: import the class without "type", so that the compiler leaves a trace of it, or put @Ctx() on it.`,
+      );
+    };
   }
 
   #refuseLostEnhancers(provider: TaskProvider, method: string): void {
