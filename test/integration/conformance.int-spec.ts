@@ -7,6 +7,7 @@ import { lockCases } from '../conformance/lock-cases.js';
 import { retryCases } from '../conformance/retry-cases.js';
 import { revocationCases } from '../conformance/revocation-cases.js';
 import { taskCases } from '../conformance/task-cases.js';
+import { wideCases } from '../conformance/wide-cases.js';
 import type { World } from '../conformance/world.js';
 import { startApp } from '../support/canvas-runner.js';
 
@@ -30,3 +31,4 @@ deadLetterCases(redis);
 revocationCases(redis);
 compositionCases(redis);
 lockCases(redis);
+wideCases(redis);

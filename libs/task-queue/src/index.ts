@@ -1,4 +1,5 @@
 export type { CallOptions, CanvasData } from './canvas/canvas-data.js';
+export type { MemberStream } from './canvas/canvas-stream.js';
 export type { ApplyOptions } from './canvas/call-options.js';
 export {
   type BodyInputKind,
@@ -117,7 +118,7 @@ export {
   type TaskMoment,
 } from './results/async-result.js';
 export { GroupResult } from './results/group-result.js';
-export type { MemberCounts, Recovered } from './results/task-snapshot.js';
+export type { DispatchProgress, MemberCounts, Recovered } from './results/task-snapshot.js';
 export type { BackoffOptions, CustomBackoff } from './retry/backoff.js';
 export type { ErrorMatcher, RetryOptions } from './retry/retry-policy.js';
 export type { Lock, LockOptions } from './task/lock.js';
@@ -138,5 +139,11 @@ export { Chord, type ChordOptions } from './workflows/chord.js';
 export type { UntypedCanvas } from './workflows/from-data.js';
 export { Chunks } from './workflows/chunks.js';
 export { Group } from './workflows/group.js';
+export {
+  StreamedChord,
+  type StreamedChordOptions,
+  StreamedGroup,
+  type StreamOptions,
+} from './workflows/streamed.js';
 export { Signature } from './workflows/signature.js';
 export type { TaskMaker, TasksOf } from './workflows/task-types.js';

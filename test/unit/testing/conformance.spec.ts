@@ -8,6 +8,7 @@ import { lockCases } from '../../conformance/lock-cases.js';
 import { retryCases } from '../../conformance/retry-cases.js';
 import { revocationCases } from '../../conformance/revocation-cases.js';
 import { taskCases } from '../../conformance/task-cases.js';
+import { wideCases } from '../../conformance/wide-cases.js';
 import { until, type World } from '../../conformance/world.js';
 import { startMemoryApp } from '../../support/memory-app.js';
 
@@ -50,3 +51,4 @@ deadLetterCases(memory);
 revocationCases(memory);
 compositionCases(memory);
 lockCases(memory);
+wideCases(memory);

@@ -1,5 +1,5 @@
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
-import type { TaskFailure } from '../failure/task-failure.js';
+import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { LetterEntry } from './failure-store.js';
@@ -15,6 +15,20 @@ export interface Stage {
   readonly before?: JobRef;
 }
 
+/** How the dispatch of a node's members stands. */
+export interface DispatchRecord {
+  /** Members that have been added. */
+  readonly dispatched: number;
+  readonly state:
+    | 'open'
+    | 'sealed'
+    /** The producer died, or stopped, and did not come back within its lease. */
+    | 'cut'
+    /** The source of the members threw. */
+    | 'failed';
+  readonly error?: SerializedError;
+}
+
 /** What a node's job sees when it is released. */
 export interface NodeRecord {
   readonly stage: Stage | undefined;
@@ -23,8 +37,8 @@ export interface NodeRecord {
   readonly values: number;
   readonly failures: number;
   readonly pending: number;
-  /** The producer died while it published the members. */
-  readonly dispatchCut: boolean;
+  /** That the members were, or are, published while they are read. */
+  readonly dispatch: DispatchRecord | undefined;
   /** The node has been settled as failed before a crash. */
   readonly failure: TaskFailure | undefined;
   readonly decision: ChordDecisionRecord | undefined;

@@ -1,4 +1,5 @@
-import type { FlowPlan } from '../flow/flow-plan.js';
+import type { SerializedError } from '../failure/task-failure.js';
+import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
 import type { Holder } from './ledger.js';
 
 /** What became of a publication. */
@@ -18,8 +19,59 @@ export interface Publisher {
    * @throws BrokerUnavailableError within the publish timeout; the publication may have happened
    */
   publish(plan: FlowPlan): Promise<Publication>;
-  /** Publishes a canvas unless one of its id exists: for ids that callers chose, and for released callbacks. */
+  /**
+   * Publishes a canvas unless one of its id exists: for ids that callers chose, and for released callbacks. One whose
+   * publisher died half-way is completed.
+   */
   publishOnce(plan: FlowPlan): Promise<Publication>;
   /** Adds a child to a running node, as long as the node's activation holds its lock. */
   publishUnder(holder: Holder, plan: FlowPlan): Promise<Publication>;
+  /**
+   * Opens a node whose members follow, or takes over its dispatch where another producer left it.
+   *
+   * @param total how many members will follow, where that is known
+   */
+  open(node: PlannedJob, total: number | undefined): Promise<Dispatch>;
+  /** Lets a node go on whose dispatch has been given up: nobody adds members any more. */
+  letGo(node: string): Promise<void>;
+}
+
+/**
+ * The right to add members to an open node, until somebody takes it over. Whoever holds it knows, by the store's
+ * answer to each step, how far the dispatch is: what was confirmed happened once, and what was not did not happen, or
+ * shows in the cursor.
+ */
+export interface Dispatch {
+  /** How it stood when it was opened. */
+  readonly begin: Standing;
+  /** Whether whoever publishes waits for the end of the dispatch: where publishing means running. */
+  readonly eager: boolean;
+  /** Adds the next members, all or none of them, and moves the cursor behind them. They may start at once. */
+  add(members: readonly FlowPlan[]): Promise<Standing>;
+  /** Completes a member behind the cursor that is a wide node itself, and was cut off. Costs nothing where it was not. */
+  complete(member: FlowPlan): Promise<void>;
+  /** Looks how it stands, and renews the lease of the producer. */
+  renew(): Promise<Standing>;
+  /** All members are there. */
+  seal(): Promise<Standing>;
+  /** There are no more members, and the node is to fail. */
+  fail(error: SerializedError): Promise<Standing>;
+}
+
+/** How a dispatch stands. `cursor` is how many members have been added. */
+export interface Standing {
+  readonly cursor: number;
+  readonly is:
+    /** Members can be added. */
+    | 'open'
+    /** All members are there; or the canvas had been published in one piece. */
+    | 'sealed'
+    /** Another producer has taken it over. */
+    | 'superseded'
+    /** The canvas has been revoked. */
+    | 'revoked'
+    /** The lease has run out, or the source has failed: the node ends without the rest. */
+    | 'over';
+  /** Members that have been added and have not ended. */
+  readonly pending: number;
 }

@@ -1,6 +1,7 @@
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
+import type { DispatchRecord } from './ledger.js';
 
 /** What a store says about a task or node. */
 export type TaskReply =
@@ -40,6 +41,7 @@ export interface JobFields {
     readonly data: string;
     /** How many members it has, where its data does not say so (any more). */
     readonly size?: number;
+    readonly dispatch?: DispatchRecord;
     readonly values: number;
     readonly failures: number;
     readonly pending: number;

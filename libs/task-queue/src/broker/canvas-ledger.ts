@@ -7,7 +7,7 @@ import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { childId, lineOf, memberIndex, parentOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
-import { idInKey, jobInKey, type RedisKeys } from './redis-keys.js';
+import { idInKey, jobInKey, revocationField, type RedisKeys } from './redis-keys.js';
 import type { RedisClient } from './redis-connections.js';
 import type { ScriptRunner } from './script-runner.js';
 import {
@@ -21,6 +21,7 @@ import {
 import { RECORD_LETTER, WITHDRAW_LETTER } from './scripts/letters.js';
 import { READ_CHILD, READ_NODE } from './scripts/reads.js';
 import type { Script } from './scripts/script.js';
+import { parseDispatch } from './scripts/task-reply.js';
 
 const SCAN_COUNT = 1_000;
 const PROGRESS_EVENTS_KEPT = 10_000;
@@ -38,25 +39,16 @@ export class CanvasLedger implements Ledger {
       READ_NODE,
       [this.keys.node(id), this.keys.record(id)],
       [id, sentinel, ...lineOf(id).map(revocationField)],
-    )) as [
-      string | null,
-      string | null,
-      number,
-      number,
-      number,
-      number,
-      string | null,
-      string | null,
-      number,
-    ];
-    const [stage, size, values, failures, pending, cut, failure, decision, revoked] = reply;
+    )) as NodeReply;
+    const [stage, size, values, failures, pending, ranOut, failure, decision, revoked, dispatched, end] =
+      reply;
     return {
       stage: parse<Stage>(stage),
       size: size === null ? undefined : Number(size),
       values,
-      failures: failures - cut,
+      failures: failures - ranOut,
       pending,
-      dispatchCut: cut > 0,
+      dispatch: parseDispatch(dispatched, end, ranOut === 1),
       failure: parse<TaskFailure>(failure),
       decision: parse<ChordDecisionRecord>(decision),
       revoked: revoked === 1,
@@ -246,9 +238,20 @@ export class CanvasLedger implements Ledger {
   }
 }
 
-function revocationField(id: string): string {
-  return `x:${id}`;
-}
+/** What READ_NODE answers. */
+type NodeReply = [
+  stage: string | null,
+  size: string | null,
+  values: number,
+  failures: number,
+  pending: number,
+  ranOut: number,
+  failure: string | null,
+  decision: string | null,
+  revoked: number,
+  dispatched: string | null,
+  end: string | null,
+];
 
 function parse<T>(json: string | null): T | undefined {
   return json === null ? undefined : (JSON.parse(json) as T);

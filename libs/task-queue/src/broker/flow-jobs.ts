@@ -1,11 +1,9 @@
 import type { FlowJob, JobsOptions } from 'bullmq';
 import type { SentinelEnvelope } from '../flow/envelope.js';
-import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
+import { type FlowPlan, MAX_TREE, type PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
 import type { RedisKeys } from './redis-keys.js';
 
-/** Trees up to this size go out as one transaction; wider nodes are opened, filled in chunks and sealed. */
-const MAX_TRANSACTION = 1_000;
 /** How long a wide node waits for a producer that went silent; renewed while it publishes. */
 export const DISPATCH_LEASE_MS = 60_000;
 
@@ -54,7 +52,7 @@ export function flowJob(plan: FlowPlan, keys: RedisKeys, open: FlowPlan[], paren
 
 function nodeJob(plan: FlowPlan, keys: RedisKeys, open: FlowPlan[], below: boolean): FlowJob {
   const { job, children } = plan;
-  const wide = plan.size > MAX_TRANSACTION && children.length > 0;
+  const wide = plan.size > MAX_TREE && children.length > 0;
   if (wide) open.push(plan);
   return {
     name: job.name,
@@ -65,20 +63,34 @@ function nodeJob(plan: FlowPlan, keys: RedisKeys, open: FlowPlan[], below: boole
     ...(children.length === 0
       ? {}
       : {
-          children: wide ? [sentinel(plan, keys)] : children.map((child) => nodeJob(child, keys, open, true)),
+          children: wide
+            ? [sentinel(plan.job.id, keys)]
+            : children.map((child) => nodeJob(child, keys, open, true)),
         }),
   };
 }
 
-function sentinel(node: FlowPlan, keys: RedisKeys): FlowJob {
+/** A node whose members follow, held back by its sentinel. */
+export function openJob(job: PlannedJob, keys: RedisKeys): FlowJob {
+  return {
+    name: job.name,
+    queueName: job.queue,
+    prefix: keys.prefixOf(job.id),
+    data: job.data,
+    opts: jobOptions(job),
+    children: [sentinel(job.id, keys)],
+  };
+}
+
+function sentinel(node: string, keys: RedisKeys): FlowJob {
   const data: SentinelEnvelope = { v: 1, node: 'sentinel' };
   return {
     name: 'sentinel',
     queueName: CANVAS_QUEUE,
-    prefix: keys.prefixOf(node.job.id),
+    prefix: keys.prefixOf(node),
     data,
     opts: {
-      jobId: childId(node.job.id, 'sentinel'),
+      jobId: childId(node, 'sentinel'),
       delay: DISPATCH_LEASE_MS,
       ...GOES_WITH_ITS_VALUE,
       removeOnFail: true,

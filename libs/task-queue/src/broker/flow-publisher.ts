@@ -1,43 +1,41 @@
-import type { FlowJob } from 'bullmq';
+import { randomBytes } from 'node:crypto';
 import type { Holder } from '../backend/ledger.js';
-import type { Publication, Publisher } from '../backend/publisher.js';
+import type { Dispatch, Publication, Publisher } from '../backend/publisher.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
-import type { FlowPlan } from '../flow/flow-plan.js';
-import { CANVAS_QUEUE, childId } from '../flow/ids.js';
+import { type FlowPlan, MAX_TREE, type PlannedJob } from '../flow/flow-plan.js';
+import { CANVAS_QUEUE } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
-import {
-  childOptions,
-  DISPATCH_LEASE_MS,
-  flowJob,
-  jobOptions,
-  leavesByQueue,
-  parentRef,
-  type ParentRef,
-} from './flow-jobs.js';
-import { Mutex } from './mutex.js';
+import { flowJob, jobOptions, parentRef, type ParentRef } from './flow-jobs.js';
 import type { Producers } from './producers.js';
+import {
+  type DispatchTools,
+  fill,
+  openFields,
+  type Pulse,
+  RedisDispatch,
+  removeSentinel,
+} from './redis-dispatch.js';
 import type { RedisClient, RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
+import { KNOWS_CHILD } from './scripts/dispatch.js';
+import { runScript } from './scripts/script.js';
+import { Transactions } from './transactions.js';
 
 /** What the publisher needs to know of the module's options. */
 export interface PublisherOptions {
   readonly publishTimeoutMs: number;
 }
 
-/** Members per chunk: larger ones gain nothing and block Redis and the event loop longer. */
-const CHUNK = 500;
 const ANNOUNCE_EVERY_MS = 60_000;
-/** How often a fenced publication is repeated when its lock was renewed under it. */
-const FENCED_TRIES = 10;
 
 /**
  * Publishes flow plans through BullMQ.
  *
  * - A tree of up to 1,000 jobs is one transaction: all of it or nothing.
  * - A wider node is opened with a sentinel among its children, which holds it back while members are added in
- *   chunks and start at once; removing the sentinel seals it. If the producer dies, the sentinel's delay runs
- *   out and the node ends with what is missing counted as failed.
+ *   chunks and start at once (`redis-dispatch.ts`); removing the sentinel seals it. A producer that died half-way can
+ *   publish again and goes on where it was; if none does, the sentinel's delay runs out and the node fails.
  * - What a running node adds (`publishUnder`), and what must exist at most once (`publishOnce`), is fenced by
  *   WATCH: the transaction takes place only while the node's lock is still held, respectively while no job of
  *   that id exists. A worker that was paused or cut off between its decision and the deed changes nothing.
@@ -45,26 +43,33 @@ const FENCED_TRIES = 10;
 export class FlowPublisher implements Publisher {
   /** When a queue was put into the set of queues last. */
   readonly #announced = new Map<string, number>();
-  readonly #fence = new Mutex();
+  readonly #tools: DispatchTools;
 
   constructor(
     private readonly connections: RedisConnections,
     private readonly keys: RedisKeys,
     private readonly producers: Producers,
     private readonly options: PublisherOptions,
-  ) {}
+  ) {
+    this.#tools = {
+      keys,
+      producers,
+      transactions: new Transactions(connections, producers, options.publishTimeoutMs),
+      announce: (plans) => this.#announce(plans),
+    };
+  }
 
   publish(plan: FlowPlan): Promise<Publication> {
     return this.#guard(plan.job.id, async (pulse) => {
-      const client = await this.connections.ready('publish', this.options.publishTimeoutMs);
-      await this.#announce(plan, client);
+      await this.#announce([plan]);
+      const open: FlowPlan[] = [];
+      const flow = flowJob(plan, this.keys, open);
+      if (open.length > 0) return this.#publishFenced(plan, pulse);
       if (plan.children.length === 0) {
         const { job } = plan;
         await this.producers.queue(job.queue, job.id).add(job.name, job.data, jobOptions(job));
       } else {
-        const open: FlowPlan[] = [];
-        await this.producers.flow(plan.job.id, 'publish').add(flowJob(plan, this.keys, open));
-        await this.#fillAll(open, pulse);
+        await this.producers.flow(plan.job.id, 'publish').add(flow);
       }
       return 'published';
     });
@@ -72,33 +77,94 @@ export class FlowPublisher implements Publisher {
 
   publishOnce(plan: FlowPlan): Promise<Publication> {
     return this.#guard(plan.job.id, async (pulse) => {
-      const client = await this.connections.ready('ledger', this.options.publishTimeoutMs);
-      await this.#announce(plan, client);
-      const root = this.keys.job(plan.job.queue, plan.job.id);
-      return this.#fenced(plan, pulse, client, root, async () =>
-        (await client.exists(root)) === 1 ? 'exists' : 'free',
-      );
+      await this.#announce([plan]);
+      return this.#publishFenced(plan, pulse);
     });
   }
 
   publishUnder(holder: Holder, plan: FlowPlan): Promise<Publication> {
     return this.#guard(plan.job.id, async (pulse) => {
-      const client = await this.connections.ready('ledger', this.options.publishTimeoutMs);
-      await this.#announce(plan, client);
+      await this.#announce([plan]);
       const lock = `${this.keys.job(holder.queue, holder.id)}:lock`;
-      return this.#fenced(
-        plan,
-        pulse,
-        client,
-        lock,
-        async () => ((await client.get(lock)) === holder.token ? 'free' : 'superseded'),
-        parentRef(this.keys, holder),
-      );
+      const node = this.keys.job(holder.queue, holder.id);
+      const child = this.keys.job(plan.job.queue, plan.job.id);
+      return this.#fenced(plan, pulse, parentRef(this.keys, holder), lock, async (client) => {
+        // A wide one may have been opened by an activation that died before it had filled it.
+        const [token, known] = await Promise.all([
+          client.get(lock),
+          plan.size > MAX_TREE ? runScript(client, KNOWS_CHILD, [node], [child]) : 0,
+        ]);
+        if (token !== holder.token) return 'superseded';
+        return known === 1 ? 'exists' : undefined;
+      });
     });
   }
 
+  open(job: PlannedJob, total: number | undefined): Promise<Dispatch> {
+    const { id } = job;
+    return this.#guard(id, async () => {
+      const dispatch = await RedisDispatch.open(job, total, newToken(), this.#tools);
+      return this.#guarded(dispatch, id);
+    });
+  }
+
+  letGo(node: string): Promise<void> {
+    return this.#guard(node, () => removeSentinel(node, this.producers));
+  }
+
+  /** A dispatch whose steps are bounded, and whose errors name the canvas. */
+  #guarded(dispatch: RedisDispatch, id: string): Dispatch {
+    const sealing = async (step: Promise<Awaited<ReturnType<Dispatch['seal']>>>) => {
+      const standing = await step;
+      if (standing.is === 'sealed' || standing.is === 'over') await removeSentinel(id, this.producers);
+      return standing;
+    };
+    return {
+      begin: dispatch.begin,
+      eager: false,
+      add: (members) => this.#guard(id, (pulse) => dispatch.add(members, pulse)),
+      complete: (member) => this.#guard(id, (pulse) => dispatch.complete(member, pulse)),
+      renew: () => this.#guard(id, () => dispatch.renew()),
+      seal: () => this.#guard(id, () => sealing(dispatch.seal())),
+      fail: (error) => this.#guard(id, () => sealing(dispatch.fail(error))),
+    };
+  }
+
+  #publishFenced(plan: FlowPlan, pulse: Pulse): Promise<Publication> {
+    const root = this.keys.job(plan.job.queue, plan.job.id);
+    return this.#fenced(plan, pulse, undefined, root, async (client) =>
+      (await client.exists(root)) === 1 ? 'exists' : undefined,
+    );
+  }
+
+  /** Adds a tree in one transaction, then fills its wide nodes: also those that another publisher has opened before. */
+  async #fenced(
+    plan: FlowPlan,
+    pulse: Pulse,
+    parent: ParentRef | undefined,
+    key: string,
+    look: (client: RedisClient) => Promise<'exists' | 'superseded' | undefined>,
+  ): Promise<Publication> {
+    const open: FlowPlan[] = [];
+    const flow = flowJob(plan, this.keys, open, parent);
+    const token = newToken();
+    const answer = await this.#tools.transactions.run({
+      id: plan.job.id,
+      key,
+      look,
+      additions: [() => this.producers.flow(plan.job.id, 'ledger').add(flow)],
+      write: (own) => {
+        for (const { job, children } of open)
+          own.set(this.keys.node(job.id), openFields(token, children.length));
+      },
+    });
+    if (answer === 'superseded') return answer;
+    for (const node of open) await fill(node, token, this.#tools, pulse);
+    return answer === 'done' ? 'published' : answer;
+  }
+
   /** Runs one publication within its bound; whatever Redis answers becomes a typed error that names the id. */
-  async #guard(id: string, work: (pulse: Pulse) => Promise<Publication>): Promise<Publication> {
+  async #guard<T>(id: string, work: (pulse: Pulse) => Promise<T>): Promise<T> {
     const { publishTimeoutMs } = this.options;
     const timedOut = () =>
       new BrokerUnavailableError(
@@ -126,114 +192,14 @@ export class FlowPublisher implements Publisher {
   }
 
   /**
-   * One transaction on the fencing connection, repeated while only a lock renewal came in between.
-   *
-   * Each has a bound of its own: one whose answer was lost would else keep all others waiting for ever.
-   */
-  async #fenced(
-    plan: FlowPlan,
-    pulse: Pulse,
-    client: RedisClient,
-    watched: string,
-    look: () => Promise<'free' | 'exists' | 'superseded'>,
-    parent?: ParentRef,
-  ): Promise<Publication> {
-    const open: FlowPlan[] = [];
-    const flow = flowJob(plan, this.keys, open, parent);
-    const { publishTimeoutMs } = this.options;
-    const timedOut = () => new BrokerUnavailableError(`Redis did not answer within ${publishTimeoutMs} ms.`);
-    // Members of wide nodes go out on the other connection: it has to be there before the node is opened.
-    if (open.length > 0) await this.connections.ready('publish', publishTimeoutMs);
-    const done = await this.#fence.run(() => {
-      const turn = { isOver: false };
-      const transaction = this.#transact(flow, plan.job.id, client, watched, look, turn);
-      return bounded(transaction, publishTimeoutMs, timedOut).finally(() => (turn.isOver = true));
-    });
-    if (done === 'published') await this.#fillAll(open, pulse);
-    return done;
-  }
-
-  async #transact(
-    flow: FlowJob,
-    id: string,
-    client: RedisClient,
-    watched: string,
-    look: () => Promise<'free' | 'exists' | 'superseded'>,
-    turn: { readonly isOver: boolean },
-  ): Promise<Publication> {
-    for (let tries = 1; ; tries++) {
-      await client.watch(watched);
-      try {
-        const found = await look();
-        // Given up, and somebody else's turn: EXEC and UNWATCH would take down the fence that he has put up by now.
-        if (turn.isOver) throw new BrokerUnavailableError('Redis answered too late.', id);
-        if (found !== 'free') {
-          await client.unwatch();
-          return found;
-        }
-        await this.producers.flow(id, 'ledger').add(flow);
-        return 'published';
-      } catch (error) {
-        if (turn.isOver) throw error;
-        // BullMQ stumbles over the null that EXEC gives when the watched key has changed.
-        if (error instanceof TypeError && tries < FENCED_TRIES) continue;
-        await client.unwatch().catch(() => undefined);
-        throw error;
-      }
-    }
-  }
-
-  async #fillAll(open: readonly FlowPlan[], pulse: Pulse): Promise<void> {
-    for (const node of open) await this.#fill(node, pulse);
-  }
-
-  /** Publishes the members of an opened node in chunks, then seals it. */
-  async #fill(node: FlowPlan, pulse: Pulse): Promise<void> {
-    const parent = parentRef(this.keys, node.job);
-    const sentinel = childId(node.job.id, 'sentinel');
-    const nodes = this.producers.queue(CANVAS_QUEUE, node.job.id);
-    let renewed = Date.now();
-    for (let at = 0; at < node.children.length; at += CHUNK) {
-      await this.#addChunk(node.children.slice(at, at + CHUNK), node, parent, pulse);
-      pulse.at = Date.now();
-      if (Date.now() - renewed > DISPATCH_LEASE_MS / 3) {
-        renewed = Date.now();
-        await (await nodes.getJob(sentinel))?.changeDelay(DISPATCH_LEASE_MS);
-      }
-    }
-    await nodes.remove(sentinel);
-  }
-
-  async #addChunk(
-    chunk: readonly FlowPlan[],
-    node: FlowPlan,
-    parent: ParentRef,
-    pulse: Pulse,
-  ): Promise<void> {
-    for (const leaves of leavesByQueue(chunk)) {
-      const [first] = leaves;
-      if (first === undefined) continue;
-      const jobs = leaves.map(({ job }) => ({
-        name: job.name,
-        data: job.data,
-        opts: childOptions(job, parent),
-      }));
-      await this.producers.queue(first.job.queue, first.job.id).addBulk(jobs);
-    }
-    const open: FlowPlan[] = [];
-    const flows = chunk
-      .filter((child) => child.children.length > 0)
-      .map((child) => flowJob(child, this.keys, open, parent));
-    if (flows.length > 0) await this.producers.flow(node.job.id, 'publish').addBulk(flows);
-    await this.#fillAll(open, pulse);
-  }
-
-  /**
-   * Puts the queues of a plan into the set that handles are looked up with: now and then, in case Redis has come back
+   * Puts the queues of plans into the set that handles are looked up with: now and then, in case Redis has come back
    * without it.
    */
-  async #announce(plan: FlowPlan, client: RedisClient): Promise<void> {
-    const prefix = this.keys.prefixOf(plan.job.id);
+  async #announce(plans: readonly FlowPlan[]): Promise<void> {
+    const client = await this.connections.ready('publish', this.options.publishTimeoutMs);
+    const [first] = plans;
+    if (first === undefined) return;
+    const prefix = this.keys.prefixOf(first.job.id);
     const fresh = new Set<string>();
     const nowMs = Date.now();
     const visit = ({ job, children }: FlowPlan): void => {
@@ -241,19 +207,19 @@ export class FlowPublisher implements Publisher {
       const last = this.#announced.get(`${prefix}:${job.queue}`) ?? -Infinity;
       if (nowMs - last > ANNOUNCE_EVERY_MS) fresh.add(job.queue);
     };
-    visit(plan);
+    plans.forEach(visit);
     if (fresh.size === 0) return;
     await client.sadd(this.keys.queues(prefix), ...fresh);
     for (const queue of fresh) this.#announced.set(`${prefix}:${queue}`, nowMs);
   }
 }
 
-/** When a publication last got somewhere; a wide one takes as long as it takes, while it moves. */
-interface Pulse {
-  at: number;
+/** Names one producer's turn at a dispatch. */
+function newToken(): string {
+  return randomBytes(9).toString('base64url');
 }
 
-/** Bounds the time that a publication may stand still. */
+/** Bounds the time that a publication may stand still; a wide one takes as long as it takes, while it moves. */
 async function boundedByPulse<T>(
   work: Promise<T>,
   pulse: Pulse,

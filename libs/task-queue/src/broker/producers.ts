@@ -1,10 +1,14 @@
 import { FlowProducer, Queue } from 'bullmq';
 import { bounded } from '../primitives/bounded.js';
-import type { ConnectionPurpose, RedisConnections } from './redis-connections.js';
+import { JointClient } from './joint-client.js';
+import type { RedisClient, RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
 
 /** A queue as BullMQ knows it: of one name, in one shard. */
 export type BullQueue = Queue;
+
+/** `ledger`: for parts of fenced transactions. */
+export type ProducerPurpose = 'publish' | 'ledger';
 
 const CLOSE_MS = 2_000;
 
@@ -12,6 +16,7 @@ const CLOSE_MS = 2_000;
 export class Producers {
   readonly #queues = new Map<string, Queue>();
   readonly #flows = new Map<string, FlowProducer>();
+  #joint: JointClient | undefined;
 
   constructor(
     private readonly connections: RedisConnections,
@@ -19,17 +24,22 @@ export class Producers {
     private readonly onError: (error: Error) => void,
   ) {}
 
+  /** The connection of fenced transactions, whose parts the producers of `ledger` add. */
+  get joint(): JointClient {
+    return (this.#joint ??= new JointClient(this.connections.get('ledger')));
+  }
+
   /** The queue of a name, in the shard of a canvas. */
-  queue(name: string, canvasId: string): Queue {
+  queue(name: string, canvasId: string, purpose: ProducerPurpose = 'publish'): Queue {
     const prefix = this.keys.prefixOf(canvasId);
-    const key = `${prefix}:${name}`;
+    const key = `${purpose}:${prefix}:${name}`;
     return (
       this.#queues.get(key) ??
       this.#keep(
         this.#queues,
         key,
         new Queue(name, {
-          connection: this.connections.get('publish'),
+          connection: this.#connection(purpose),
           prefix,
           skipVersionCheck: true,
           skipWaitingForReady: true,
@@ -40,7 +50,7 @@ export class Producers {
   }
 
   /** The flow producer of a connection, in the shard of a canvas. */
-  flow(canvasId: string, purpose: ConnectionPurpose): FlowProducer {
+  flow(canvasId: string, purpose: ProducerPurpose): FlowProducer {
     const prefix = this.keys.prefixOf(canvasId);
     const key = `${purpose}:${prefix}`;
     return (
@@ -48,7 +58,7 @@ export class Producers {
       this.#keep(
         this.#flows,
         key,
-        new FlowProducer({ connection: this.connections.get(purpose), prefix, skipWaitingForReady: true }),
+        new FlowProducer({ connection: this.#connection(purpose), prefix, skipWaitingForReady: true }),
       )
     );
   }
@@ -60,6 +70,10 @@ export class Producers {
     await Promise.allSettled(
       open.map((one) => bounded(one.close(), CLOSE_MS, () => new Error('close timed out'))),
     );
+  }
+
+  #connection(purpose: ProducerPurpose): RedisClient {
+    return purpose === 'ledger' ? this.joint.forBullmq : this.connections.get(purpose);
   }
 
   #keep<T extends Producer>(known: Map<string, T>, key: string, made: T): T {

@@ -95,3 +95,8 @@ export function jobInKey(key: string): JobRef {
   const [queue = '', id = ''] = key.split(':').slice(-2);
   return { queue, id };
 }
+
+/** The field of a canvas' record under which it stands that a task or node is revoked. */
+export function revocationField(id: string): string {
+  return `x:${id}`;
+}

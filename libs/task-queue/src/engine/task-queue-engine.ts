@@ -4,7 +4,8 @@ import type { HostFactory } from '../backend/handler-host.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
 import type { TaskEvents } from '../backend/task-events.js';
-import type { CanvasData } from '../canvas/canvas-data.js';
+import type { CanvasData, ChordData, GroupData } from '../canvas/canvas-data.js';
+import type { CanvasStream } from '../canvas/canvas-stream.js';
 import { validateCanvas } from '../canvas/canvas-validate.js';
 import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
 import { recoveryName } from '../chords/built-in-recoveries.js';
@@ -12,6 +13,7 @@ import type { EngineLog } from '../execution/engine-log.js';
 import { HookRunner } from '../execution/hook-runner.js';
 import { Revocation, type RevokeOptions } from '../execution/revocation.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
+import { MAX_TREE } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, newCanvasId, rootOf } from '../flow/ids.js';
 import { Locks } from '../locks/locks.js';
 import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions, withQueues } from '../options/resolve-options.js';
@@ -22,6 +24,7 @@ import { ErrorRegistry } from '../results/error-registry.js';
 import { TaskReader } from '../results/task-reader.js';
 import { isTerminal } from '../task/task-state.js';
 import { TaskRegistry } from '../task/task-registry.js';
+import { Dispatcher } from './dispatcher.js';
 import { TaskDirectory } from './task-directory.js';
 import { WorkerRuntime } from './worker-runtime.js';
 
@@ -52,6 +55,7 @@ export class TaskQueueEngine implements ResultSource {
   readonly worker: WorkerRuntime;
 
   #options: ResolvedTaskQueueOptions;
+  readonly #dispatcher: Dispatcher;
   readonly #probe: Probe | undefined;
 
   constructor(
@@ -87,12 +91,20 @@ export class TaskQueueEngine implements ResultSource {
       this.ledger,
       this.reader,
       this.backend.jobs,
+      this.publisher,
       this.control,
       this.hooks,
       this.registry,
       (queue) => this.resultExpiresMs(queue),
       clock,
     );
+    this.#dispatcher = new Dispatcher({
+      publisher: this.publisher,
+      context: () => this.compileContext(),
+      isRevoked: (id) => this.ledger.isRevoked(id),
+      takeBack: (id) => this.#takeBack(id),
+      log,
+    });
     this.worker = new WorkerRuntime(this, onTrouble);
   }
 
@@ -118,11 +130,57 @@ export class TaskQueueEngine implements ResultSource {
     this.directory.refuseForeign(canvas);
     const chosen = canvas.options?.taskId;
     const id = chosen ?? newCanvasId(this.options.shards, this.random);
+    const members = membersOf(canvas);
+    if (members.length > MAX_TREE) {
+      this.#probe?.published(id, canvas);
+      const read = (member: unknown): CanvasData => member as CanvasData;
+      const order = { id, canvas: canvas as GroupData | ChordData, members, total: members.length, read };
+      await (
+        await this.#dispatcher.begin({ ...order, window: Infinity, patienceMs: 0 })
+      ).sealed;
+      return id;
+    }
     const plan = compileCanvas(canvas, id, this.compileContext());
     this.#probe?.published(id, canvas);
     // Nobody else can have a fresh id; one that a caller chose may have been published before.
     await (chosen === undefined ? this.publisher.publish(plan) : this.publisher.publishOnce(plan));
+    // A revocation has not seen what was added after it.
+    if (plan.size > MAX_TREE && (await this.ledger.isRevoked(id))) await this.#takeBack(id);
     return id;
+  }
+
+  /**
+   * Publishes a group or chord whose members are read while they are published.
+   *
+   * @returns its id as soon as it is there, and what becomes of its dispatch
+   * @throws InvalidCanvasError, UnserializableArgumentError before anything is sent
+   * @throws BrokerUnavailableError within the publish timeout
+   */
+  async publishStream(
+    stream: CanvasStream,
+  ): Promise<{ readonly id: string; readonly sealed: Promise<number> }> {
+    const { canvas, source, window } = stream;
+    validateCanvas(canvas);
+    this.directory.refuseForeign(canvas);
+    const id = canvas.options?.taskId ?? newCanvasId(this.options.shards, this.random);
+    this.#probe?.published(id, canvas);
+    const read = (item: unknown, index: number): CanvasData => {
+      const member = stream.read(item, index);
+      const whole: GroupData = { kind: 'group', members: [member] };
+      validateCanvas(whole);
+      this.directory.refuseForeign(whole);
+      this.#probe?.published(id, whole);
+      return member;
+    };
+    const patienceMs = STREAM_PATIENCE_MS;
+    const running = await this.#dispatcher.begin({ id, canvas, members: source(), read, window, patienceMs });
+    if (running.eager) await running.sealed.catch(() => undefined);
+    return { id, sealed: running.sealed };
+  }
+
+  /** Revokes what is below a canvas that has been revoked before it was there. */
+  #takeBack(id: string): Promise<void> {
+    return this.revocation.revokeBelow(id, { terminate: false });
   }
 
   /** Deletes what is stored about a task or canvas that has ended; one that still runs goes when it ends. */
@@ -158,13 +216,33 @@ export class TaskQueueEngine implements ResultSource {
     return this.options.queues.get(queue)?.resultExpiresMs ?? this.options.defaults.resultExpiresMs;
   }
 
-  /** Ends everything, in order: workers give back what they cannot finish, then waiters, then connections. */
+  /**
+   * Ends everything, in order: workers give back what they cannot finish, dispatches stop to be resumed, then waiters,
+   * then connections.
+   */
   async close(): Promise<void> {
     await this.worker.stop();
+    await this.#dispatcher.stop();
     await this.locks.close();
     await this.backend.close();
   }
 }
+
+/** The members of a canvas that is a group or chord. */
+function membersOf(canvas: CanvasData): readonly CanvasData[] {
+  switch (canvas.kind) {
+    case 'group':
+      return canvas.members;
+    case 'chord':
+      return canvas.header;
+    case 'task':
+    case 'chain':
+      return [];
+  }
+}
+
+/** How long the dispatch of a source waits for a store that is away: half of its lease. */
+const STREAM_PATIENCE_MS = 30_000;
 
 const SAME_ERROR_EVERY_MS = 10_000;
 

@@ -1,4 +1,4 @@
-import type { Ledger, ChildRecord, NodeRecord, Stage } from '../backend/ledger.js';
+import type { ChildRecord, DispatchRecord, Ledger, NodeRecord, Stage } from '../backend/ledger.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { Publisher } from '../backend/publisher.js';
@@ -11,7 +11,12 @@ import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { TaskReader } from '../results/task-reader.js';
-import { failureFromReason, failureOfMissing, failureOfRevoked } from '../results/task-snapshot.js';
+import {
+  failureFromReason,
+  failureOfMissing,
+  failureOfRevoked,
+  incompleteError,
+} from '../results/task-snapshot.js';
 import type { Revocation } from './revocation.js';
 import type { EngineLog } from './engine-log.js';
 import { failureRecord, membersFailedRecord } from './failure-record.js';
@@ -71,7 +76,15 @@ export class NodeProcessor {
     const record = await this.deps.ledger.readNode(delivery.id);
     const node = withSize(published, record.size);
     if (record.failure !== undefined) return this.#fail(delivery, node, record.failure);
-    if (record.pending > 0) return this.#wait(delivery);
+    if (record.pending > 0) {
+      // Members that a producer added in the moment of the revocation.
+      if (record.revoked && record.dispatch !== undefined)
+        await this.deps.revocation.revokeBelow(delivery.id, { terminate: false });
+      return this.#wait(delivery);
+    }
+    if (record.stage === undefined && record.dispatch !== undefined && record.dispatch.state !== 'sealed') {
+      return this.#fail(delivery, node, this.#incomplete(delivery, published, record, record.dispatch));
+    }
     const at = await this.#whereAt(delivery, node, record);
     const step = advanceNode(node, {
       stage: at.stage,
@@ -92,6 +105,22 @@ export class NodeProcessor {
       );
     }
     return this.#carryOut(delivery, node, at, step);
+  }
+
+  /** Why a node ends whose members were not all published. A part of a header is not taken for the whole of it. */
+  #incomplete(
+    delivery: Delivery,
+    published: NodeEnvelope,
+    { revoked, size }: NodeRecord,
+    dispatch: DispatchRecord,
+  ): TaskFailure {
+    const nowMs = this.deps.clock.wallMs();
+    if (revoked) return failureOfRevoked(delivery.id, delivery.name, CANVAS_QUEUE, nowMs);
+    const total = size === undefined ? sizeOf(published) : undefined;
+    return {
+      ...failureRecord(delivery, [], undefined, nowMs),
+      error: incompleteError(dispatch, total),
+    };
   }
 
   /** The stage that counts: one whose child was announced but never added has not begun. */

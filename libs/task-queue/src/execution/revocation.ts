@@ -1,6 +1,7 @@
 import type { Ledger } from '../backend/ledger.js';
 import type { Control } from '../backend/control.js';
 import type { JobRef } from '../backend/job-ref.js';
+import type { Publisher } from '../backend/publisher.js';
 import type { JobStore } from '../backend/job-store.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
 import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
@@ -32,6 +33,7 @@ export class Revocation {
     private readonly ledger: Ledger,
     private readonly reader: TaskReader,
     private readonly jobs: JobStore,
+    private readonly publisher: Pick<Publisher, 'letGo'>,
     private readonly control: Control,
     private readonly hooks: HookRunner,
     private readonly registry: TaskRegistry,
@@ -57,13 +59,19 @@ export class Revocation {
 
   /** Takes everything below a node out of its queues that has not begun. */
   async revokeBelow(node: string, options: Required<RevokeOptions>): Promise<void> {
+    let isOpen = false;
     for await (const page of this.ledger.pendingChildren(node)) {
       for (const child of page) {
-        if (child.id.endsWith('.sentinel')) continue;
+        if (child.id.endsWith('.sentinel')) {
+          isOpen = true;
+          continue;
+        }
         if (child.queue === CANVAS_QUEUE) await this.revokeBelow(child.id, options);
         else await this.#revokeTask(child, options);
       }
     }
+    // Its producer hears of it with its next step, and adds nothing more; the node need not wait for that.
+    if (isOpen) await this.publisher.letGo(node);
   }
 
   /** Revokes the canvas that has taken a task's place, if it is there. */

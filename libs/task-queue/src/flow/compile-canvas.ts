@@ -144,32 +144,65 @@ function chainNode(chain: ChainData, id: string, from: Inherited, context: Compi
   );
 }
 
+/** The node of a group or chord as the root of a canvas, without its members. */
+export function compileNode(
+  canvas: GroupData | ChordData,
+  id: string,
+  context: CompileContext,
+  size: number,
+): PlannedJob {
+  return canvas.kind === 'group'
+    ? groupJob(canvas, id, size)
+    : chordJob(canvas, id, merge(undefined, canvas.options), size, context);
+}
+
+/** One member of a group or chord that is the root of a canvas. */
+export function compileMember(
+  canvas: GroupData | ChordData,
+  id: string,
+  index: number,
+  member: CanvasData,
+  context: CompileContext,
+): FlowPlan {
+  const from = below({ retention: 'age' }, merge(undefined, canvas.options));
+  return compile(member, childId(id, index), from, context);
+}
+
 function groupNode(group: GroupData, id: string, from: Inherited, context: CompileContext): FlowPlan {
   const members = compileMembers(group.members, id, below(from, merge(from.options, group.options)), context);
-  return node(id, 'group', { v: 1, node: 'group', size: members.length, ...callbacks(group) }, members);
+  return tree(groupJob(group, id, members.length), members);
+}
+
+function groupJob(group: GroupData, id: string, size: number): PlannedJob {
+  return nodeJob(id, 'group', { v: 1, node: 'group', size, ...callbacks(group) });
 }
 
 function chordNode(chord: ChordData, id: string, from: Inherited, context: CompileContext): FlowPlan {
   const options = merge(from.options, chord.options);
   const header = compileMembers(chord.header, id, below(from, options), context);
+  return tree(chordJob(chord, id, options, header.length, context), header);
+}
+
+function chordJob(
+  chord: ChordData,
+  id: string,
+  options: CallOptions | undefined,
+  size: number,
+  context: CompileContext,
+): PlannedJob {
   // Seed 003 links the errback to the body; it is the chord's: once, whether header or body failed.
   const { errbacks: bodyErrbacks = [], ...body } = chord.body;
   const errbacks = [...(chord.errbacks ?? []), ...bodyErrbacks];
-  return node(
-    id,
-    'chord',
-    {
-      v: 1,
-      node: 'chord',
-      size: header.length,
-      body: body as CanvasData,
-      recovery: chord.recovery ?? context.recovery,
-      ...(chord.links?.length ? { links: chord.links } : {}),
-      ...(errbacks.length ? { errbacks } : {}),
-      ...later(options),
-    },
-    header,
-  );
+  return nodeJob(id, 'chord', {
+    v: 1,
+    node: 'chord',
+    size,
+    body: body as CanvasData,
+    recovery: chord.recovery ?? context.recovery,
+    ...(chord.links?.length ? { links: chord.links } : {}),
+    ...(errbacks.length ? { errbacks } : {}),
+    ...later(options),
+  });
 }
 
 function compileMembers(
@@ -189,7 +222,11 @@ function flatten(steps: readonly CanvasData[]): CanvasData[] {
 }
 
 function node(id: string, name: string, data: NodeEnvelope, children: readonly FlowPlan[]): FlowPlan {
-  return tree({ id, queue: CANVAS_QUEUE, name, data, retention: 'canvas' }, children);
+  return tree(nodeJob(id, name, data), children);
+}
+
+function nodeJob(id: string, name: string, data: NodeEnvelope): PlannedJob {
+  return { id, queue: CANVAS_QUEUE, name, data, retention: 'canvas' };
 }
 
 function tree(job: PlannedJob, children: readonly FlowPlan[] = NO_CHILDREN): FlowPlan {

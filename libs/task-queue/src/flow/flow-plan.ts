@@ -10,6 +10,9 @@ import type { Envelope } from './envelope.js';
  */
 export type Retention = 'parent' | 'canvas' | 'age';
 
+/** Jobs that are published in one step, all or nothing. The members of wider nodes follow in chunks. */
+export const MAX_TREE = 1_000;
+
 /** One job to be published. */
 export interface PlannedJob {
   readonly id: string;

@@ -18,6 +18,8 @@ export interface Namespace {
   readonly listeners: Set<(message: ControlMessage) => void>;
   /** What somebody waits for who has published. */
   readonly published: (id: string) => Promise<void>;
+  /** Whether it waits for the canvas to run now. */
+  readonly eager: () => boolean;
   readonly hire: () => Workers;
   /** What the workers that are alive say of themselves. */
   readonly living: Set<() => WorkerDescription>;
@@ -38,11 +40,11 @@ export class MemoryBackend implements Backend {
   readonly inspection: MemoryInspection;
 
   constructor(private readonly namespace: Namespace) {
-    const { store, locks, listeners, published, living } = namespace;
+    const { store, locks, listeners, published, eager, living } = namespace;
     this.locks = locks;
     this.inspection = new MemoryInspection(store, living);
     this.ledger = new MemoryLedger(store);
-    this.publisher = new MemoryPublisher(store, published);
+    this.publisher = new MemoryPublisher(store, published, eager);
     this.jobs = new MemoryJobs(store);
     this.failures = new MemoryFailureStore(store);
     this.events = new MemoryEvents(namespace);

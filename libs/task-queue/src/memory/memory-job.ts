@@ -1,4 +1,6 @@
+import type { DispatchRecord } from '../backend/ledger.js';
 import type { JobRef } from '../backend/job-ref.js';
+import type { SerializedError } from '../failure/task-failure.js';
 import type { Retention } from '../flow/flow-plan.js';
 
 /** Where a job is, in the words in which BullMQ names its lists. */
@@ -30,6 +32,12 @@ export interface MemoryJob extends JobRef {
   stage?: string;
   /** Members, where the data does not say so (any more). */
   size?: number;
+  /** The dispatch of its members, where it was opened for one. */
+  dispatch?: {
+    by: number;
+    dispatched: number;
+    end?: 'sealed' | 'let-go' | { readonly error: SerializedError };
+  };
   progress?: string;
   returnvalue?: string;
   failedReason?: string;
@@ -56,4 +64,12 @@ export function originOf(id: string): string {
 
 export function isOver(job: MemoryJob): boolean {
   return job.place === 'completed' || job.place === 'failed';
+}
+
+/** How the dispatch of a node's members stands. */
+export function dispatchOf(job: MemoryJob | undefined): DispatchRecord | undefined {
+  if (job?.dispatch === undefined) return undefined;
+  const { dispatched, end } = job.dispatch;
+  if (end === undefined || end === 'sealed') return { dispatched, state: end ?? 'open' };
+  return end === 'let-go' ? { dispatched, state: 'cut' } : { dispatched, state: 'failed', error: end.error };
 }

@@ -7,7 +7,7 @@ import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
-import { keyOf, type MemoryJob } from './memory-job.js';
+import { dispatchOf, keyOf, type MemoryJob } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
 
 /** The jobs in memory, looked at from outside, and taken away. */
@@ -81,14 +81,9 @@ function fieldsOf(job: MemoryJob): JobFields {
   };
 }
 
-function nodeFields({
-  data,
-  size,
-  values,
-  failures,
-  pending,
-  stage,
-}: MemoryJob): NonNullable<JobFields['node']> {
+function nodeFields(job: MemoryJob): NonNullable<JobFields['node']> {
+  const { data, size, values, failures, pending, stage } = job;
+  const dispatch = dispatchOf(job);
   const noted = stage === undefined ? undefined : (JSON.parse(stage) as Stage);
   const key = noted?.child && keyOf(noted.child);
   const end =
@@ -96,6 +91,7 @@ function nodeFields({
   return {
     data,
     ...(size === undefined ? {} : { size }),
+    ...(dispatch === undefined ? {} : { dispatch }),
     values: values.size,
     failures: failures.size,
     pending: pending.size,

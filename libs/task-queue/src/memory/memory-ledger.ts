@@ -7,7 +7,7 @@ import type { TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, lineOf, memberIndex, parentOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
 import { keepLetter } from './memory-failure-store.js';
-import { keyOf, type MemoryJob, refOf } from './memory-job.js';
+import { dispatchOf, keyOf, type MemoryJob, refOf } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
 
 /** What is kept beside the jobs, in memory. */
@@ -22,7 +22,7 @@ export class MemoryLedger implements Ledger {
       values: node?.values.size ?? 0,
       failures: node?.failures.size ?? 0,
       pending: node?.pending.size ?? 0,
-      dispatchCut: false, // a publication is one step here: nobody can die in the middle of it
+      dispatch: dispatchOf(node),
       failure: this.#read<TaskFailure>(id, `f:${id}`),
       decision: this.#read<ChordDecisionRecord>(id, `r:${id}`),
       revoked: await this.isRevoked(id),

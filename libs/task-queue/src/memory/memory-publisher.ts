@@ -1,14 +1,20 @@
 import type { Holder } from '../backend/ledger.js';
-import type { Publication, Publisher } from '../backend/publisher.js';
-import type { FlowPlan } from '../flow/flow-plan.js';
+import type { Dispatch, Publication, Publisher } from '../backend/publisher.js';
+import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
+import { CANVAS_QUEUE } from '../flow/ids.js';
+import { MemoryDispatch } from './memory-dispatch.js';
 import type { MemoryStore } from './memory-store.js';
 
-/** Puts flow plans into the queues in memory, each in one step, however wide it is. */
+/** Puts flow plans into the queues in memory. A tree is one step, however wide it is. */
 export class MemoryPublisher implements Publisher {
+  #dispatches = 0;
+
   constructor(
     private readonly store: MemoryStore,
     /** Whoever publishes from outside waits for this: where publishing means running, it ends with the canvas. */
     private readonly published: (id: string) => Promise<void>,
+    /** Whether it does so now. */
+    private readonly isEager: () => boolean,
   ) {}
 
   async publish(plan: FlowPlan): Promise<Publication> {
@@ -27,5 +33,17 @@ export class MemoryPublisher implements Publisher {
     if (node === undefined || node.token !== holder.token) return 'superseded';
     this.store.add(plan, node);
     return 'published';
+  }
+
+  async open(job: PlannedJob, total: number | undefined): Promise<Dispatch> {
+    const { store, published } = this;
+    return MemoryDispatch.open(job, total, ++this.#dispatches, { store, published, eager: this.isEager() });
+  }
+
+  async letGo(id: string): Promise<void> {
+    const node = this.store.job({ queue: CANVAS_QUEUE, id });
+    if (node?.dispatch === undefined) return;
+    node.dispatch.end ??= 'let-go';
+    this.store.letGo(node);
   }
 }

@@ -13,6 +13,8 @@ import { MemoryWorkers, type Startable } from './memory-workers.js';
 export interface Driver {
   /** There may be something to start. */
   ready(): void;
+  /** Whether publishing means running. */
+  readonly runsAtOnce: boolean;
   /** What publishing from outside of a task waits for. */
   published(store: MemoryStore, id: string): Promise<void>;
   /** A task has failed for good. */
@@ -160,6 +162,7 @@ export class MemoryServer {
       listeners: new Set(),
       living: new Set(),
       published: async (id) => (this.isInside ? undefined : this.driver.published(store, id)),
+      eager: () => !this.isInside && this.driver.runsAtOnce,
       hire: () => {
         const workers = new MemoryWorkers(store, changed);
         this.#workers.add(workers);

@@ -1,7 +1,7 @@
 import type { JobRef } from '../backend/job-ref.js';
 import type { Wake } from '../backend/task-events.js';
-import type { FlowPlan } from '../flow/flow-plan.js';
-import { CANVAS_QUEUE, rootOf } from '../flow/ids.js';
+import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
+import { CANVAS_QUEUE, childId, rootOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import { isOver, keyOf, type MemoryJob, originOf, refOf } from './memory-job.js';
 
@@ -107,9 +107,24 @@ export class MemoryStore {
 
   // ── adding ──────────────────────────────────────────────────────────────────
 
-  add({ job: planned, children }: FlowPlan, parent?: MemoryJob): void {
+  add(plan: FlowPlan, parent?: MemoryJob): void {
+    if (this.#jobs.has(keyOf(plan.job))) return; // as BullMQ: the job that is there stays as it is
+    const job = this.#make(plan.job, parent);
+    for (const child of plan.children) this.add(child, job);
+    if (job.pending.size > 0) return;
+    if (plan.job.delayMs === undefined) this.#makeReady(job);
+    else this.#delay(job);
+  }
+
+  /** Adds a node that is kept waiting, as if it had one more child, until it is let go. */
+  addHeld(planned: PlannedJob): MemoryJob {
+    const node = this.#make(planned, undefined);
+    node.pending.add(holdOf(node));
+    return node;
+  }
+
+  #make(planned: PlannedJob, parent: MemoryJob | undefined): MemoryJob {
     const key = keyOf(planned);
-    if (this.#jobs.has(key)) return; // as BullMQ: the job that is there stays as it is
     const nowMs = this.clock.wallMs();
     const job: MemoryJob = {
       id: planned.id,
@@ -136,10 +151,16 @@ export class MemoryStore {
     this.#family(planned.id).add(key);
     if (job.queue !== CANVAS_QUEUE) this.queues.add(job.queue);
     parent?.pending.add(key);
-    for (const child of children) this.add(child, job);
-    if (job.pending.size > 0) return;
-    if (planned.delayMs === undefined) this.#makeReady(job);
-    else this.#delay(job);
+    return job;
+  }
+
+  /** Lets a node go that was held: it is released now, or by the end of its last child. */
+  letGo(node: MemoryJob): void {
+    if (node.pending.delete(holdOf(node))) this.#release(node);
+  }
+
+  isHeld(node: MemoryJob): boolean {
+    return node.pending.has(holdOf(node));
   }
 
   // ── running ─────────────────────────────────────────────────────────────────
@@ -325,8 +346,11 @@ export class MemoryStore {
   /** A child has ended or has been taken away: the last one releases its parent. */
   #tellParent(job: MemoryJob): void {
     const { parent } = job;
-    if (parent === undefined || !parent.pending.delete(keyOf(job))) return;
-    if (parent.pending.size === 0 && parent.place === 'waiting-children') this.#makeReady(parent);
+    if (parent?.pending.delete(keyOf(job))) this.#release(parent);
+  }
+
+  #release(node: MemoryJob): void {
+    if (node.pending.size === 0 && node.place === 'waiting-children') this.#makeReady(node);
   }
 
   #family(id: string): Set<string> {
@@ -367,4 +391,9 @@ function insertBefore(line: MemoryJob[], job: MemoryJob, goesAfter: (other: Memo
   const at = last === undefined || !goesAfter(last) ? -1 : line.findIndex(goesAfter);
   if (at < 0) line.push(job);
   else line.splice(at, 0, job);
+}
+
+/** What stands among a node's children while it is held: no job, but named as the one that Redis has. */
+function holdOf({ queue, id }: MemoryJob): string {
+  return keyOf({ queue, id: childId(id, 'sentinel') });
 }

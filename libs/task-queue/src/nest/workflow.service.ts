@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { BullQueue } from '../broker/producers.js';
 import { RedisBackend } from '../broker/redis-backend.js';
 import type { CanvasData, GroupData } from '../canvas/canvas-data.js';
+import { type CanvasStream, isStream, type MemberStream } from '../canvas/canvas-stream.js';
 import { makeSignature } from '../canvas/signature.js';
 import type { ChordRecoveryType } from '../chords/chord-recovery.js';
 import type { ErrbackOnly } from '../chords/built-in-recoveries.js';
@@ -16,7 +17,7 @@ import type { JsonValue } from '../primitives/json.js';
 import { AsyncResult } from '../results/async-result.js';
 import { GroupResult } from '../results/group-result.js';
 import { type Lock, type LockOptions, workUnder } from '../task/lock.js';
-import type { AnyCanvas, Follower } from '../workflows/canvas-types.js';
+import type { AnyCanvas, Follower, MissingOfAll, ResultOf } from '../workflows/canvas-types.js';
 import { type ChainOf, type ChainSteps, createChain } from '../workflows/chain.js';
 import {
   type BodyInput,
@@ -29,6 +30,14 @@ import {
 import { fromData, type UntypedCanvas } from '../workflows/from-data.js';
 import { createGroup, type GroupOf, type Members } from '../workflows/group.js';
 import { CanvasPublisher } from '../workflows/port.js';
+import {
+  createStreamedChord,
+  createStreamedGroup,
+  type StreamedChord,
+  type StreamedChordOptions,
+  type StreamedGroup,
+  type StreamOptions,
+} from '../workflows/streamed.js';
 import { createSignature, type Signature } from '../workflows/signature.js';
 import { createTaskMakers } from '../workflows/task-makers.js';
 import type { TasksOf } from '../workflows/task-types.js';
@@ -111,11 +120,35 @@ export class WorkflowService {
     return createChain<Steps>(this.#publisher, steps);
   }
 
+  /**
+   * Members side by side, read from a source while they are published: an AsyncIterable, or a function that begins one.
+   * The value is the list of theirs, in the order of the source.
+   */
+  group<C extends AnyCanvas>(
+    members: MemberStream<C>,
+    options?: StreamOptions,
+  ): StreamedGroup<MissingOfAll<C>, ResultOf<C>>;
   /** Members side by side; the value is the list of theirs, in definition order. */
-  group<const M extends Members>(members: M): GroupOf<M> {
-    return createGroup(this.#publisher, members);
+  group<const M extends Members>(members: M): GroupOf<M>;
+  group(members: Members | MemberStream<AnyCanvas>, options?: StreamOptions): unknown {
+    return isStream(members)
+      ? createStreamedGroup(this.#publisher, members as MemberStream<AnyCanvas>, options)
+      : createGroup(this.#publisher, members);
   }
 
+  /**
+   * Members side by side, read from a source while they are published, then a body that gets the list of their values.
+   * The source is an AsyncIterable, or a function that begins one.
+   */
+  chord<
+    C extends AnyCanvas,
+    Body extends Follower<BodyInput<ResultOf<C>[], Recovery>>,
+    Recovery extends ChordRecoveryType = typeof ErrbackOnly,
+  >(
+    header: MemberStream<C>,
+    body: Body,
+    options?: StreamedChordOptions<Recovery>,
+  ): StreamedChord<MissingOfAll<C>, ResultOf<Body>>;
   /**
    * Members side by side, then a body that gets the list of their values. What follows when members fail is
    * decided by `recovery`.
@@ -124,8 +157,15 @@ export class WorkflowService {
     const H extends Header,
     Body extends Follower<BodyInput<HeaderValues<H>, Recovery>>,
     Recovery extends ChordRecoveryType = typeof ErrbackOnly,
-  >(header: H, body: Body, options?: ChordOptions<Recovery>): ChordOf<H, Body> {
-    return createChord<H, Body, Recovery>(this.#publisher, header, body, options);
+  >(header: H, body: Body, options?: ChordOptions<Recovery>): ChordOf<H, Body>;
+  chord(
+    header: Header | MemberStream<AnyCanvas>,
+    body: AnyCanvas,
+    options: StreamedChordOptions = {},
+  ): unknown {
+    return isStream(header)
+      ? createStreamedChord(this.#publisher, header as MemberStream<AnyCanvas>, body as never, options)
+      : createChord(this.#publisher, header, body as never, options);
   }
 
   /** A canvas from its plain data, e.g. out of an outbox table. */
@@ -198,5 +238,14 @@ class EnginePublisher extends CanvasPublisher {
 
   async publishGroup<R>(canvas: GroupData): Promise<GroupResult<R>> {
     return new GroupResult<R>(await this.engine.publish(canvas), this.engine);
+  }
+  async publishStream<R>(stream: CanvasStream): Promise<AsyncResult<R>> {
+    const { id, sealed } = await this.engine.publishStream(stream);
+    return new AsyncResult<R>(id, this.engine, sealed);
+  }
+
+  async publishGroupStream<R>(stream: CanvasStream): Promise<GroupResult<R>> {
+    const { id, sealed } = await this.engine.publishStream(stream);
+    return new GroupResult<R>(id, this.engine, sealed);
   }
 }

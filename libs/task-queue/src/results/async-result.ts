@@ -12,7 +12,7 @@ import { insideTask } from '../task/task-context.js';
 import { isTerminal, type TaskState } from '../task/task-state.js';
 import type { ErrorRegistry } from './error-registry.js';
 import type { TaskReader } from './task-reader.js';
-import type { MemberCounts, Recovered, TaskSnapshot } from './task-snapshot.js';
+import type { DispatchProgress, MemberCounts, Recovered, TaskSnapshot } from './task-snapshot.js';
 
 /** How to wait for a result. */
 export interface GetOptions {
@@ -36,6 +36,8 @@ export interface TaskMoment {
   readonly state: TaskState;
   readonly progress?: JsonValue;
   readonly counts?: MemberCounts;
+  /** Of a wide group or chord: how far its members have been published. */
+  readonly dispatch?: DispatchProgress;
 }
 
 /** A task or canvas as one plain object, for an API to answer with. */
@@ -79,12 +81,17 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
   declare readonly resultType?: R;
   protected readonly source: ResultSource;
 
+  /** What becomes of the dispatch, where this process has it. */
+  readonly #dispatching: Promise<number> | undefined;
+
   /** @internal */
   constructor(
     readonly id: string,
     source: ResultSource,
+    dispatching?: Promise<number>,
   ) {
     this.source = source;
+    this.#dispatching = dispatching;
     // A handle that is logged or returned shows its id, not the module behind it.
     Object.defineProperty(this, 'source', { enumerable: false });
   }
@@ -179,6 +186,40 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
   /** What `get({ propagate: false })` gives for a failure. */
   protected unpropagated(error: Error): Unpropagated | Promise<Unpropagated> {
     return error as Unpropagated;
+  }
+
+  /**
+   * How far the members have been published, of a group or chord that is dispatched while its header is read, or that
+   * has more than 1,000 members; undefined of everything else, which is published in one piece.
+   */
+  async dispatch(): Promise<DispatchProgress | undefined> {
+    return (await this.read()).dispatch;
+  }
+
+  /**
+   * Waits until all members have been published, by whichever process, and says how many there are. They start before,
+   * as they come. What is published in one piece has all of them from the beginning.
+   *
+   * @throws DispatchIncompleteError when the source has thrown, when the producer was closed or died: publishing again
+   *   with this handle's id as `taskId` goes on, as long as the canvas has not ended for it
+   * @throws ResultTimeoutError when they are not there in time; ResultUnknownError when no canvas has this id
+   */
+  async sealed(options: Pick<GetOptions, 'timeout' | 'signal'> = {}): Promise<number> {
+    const timeoutMs = timeoutOf(options);
+    const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
+    const signals = [timeout, options.signal].filter((one) => one !== undefined);
+    const signal = AbortSignal.any(signals);
+    if (this.#dispatching !== undefined) await unlessAborted(this.#dispatching, signal);
+    for (let waitMs: number = RECHECK_MS.first; !signal.aborted; waitMs = Math.min(1_000, waitMs * 2)) {
+      const { state, dispatch, counts, failure } = await this.read();
+      if (state === 'UNKNOWN') throw new ResultUnknownError(this.id);
+      if (dispatch === undefined || dispatch.state === 'sealed')
+        return dispatch?.dispatched ?? counts?.size ?? 1;
+      if (failure !== undefined) throw await this.toError(failure);
+      await pause(waitMs, signal);
+    }
+    options.signal?.throwIfAborted();
+    throw new ResultTimeoutError(this.id, timeoutMs ?? 0);
   }
 
   /** States and progress as they change, until the end. */
@@ -347,6 +388,15 @@ function timeoutOf({ timeout }: GetOptions): number | undefined {
   return timeout === Infinity ? undefined : toMilliseconds(timeout ?? DEFAULT_TIMEOUT);
 }
 
+/** The promise's end, or nothing once the signal aborts. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | void> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => resolve();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
 function closedWhileWaiting(id: string): BrokerUnavailableError {
   return new BrokerUnavailableError(
     `The application was closed while somebody waited for ${id}. The task itself goes on.`,
@@ -372,11 +422,13 @@ function momentOf({
   state,
   progress,
   counts,
-}: Pick<TaskSnapshot, 'state' | 'progress' | 'counts'>): TaskMoment {
+  dispatch,
+}: Pick<TaskSnapshot, 'state' | 'progress' | 'counts' | 'dispatch'>): TaskMoment {
   return {
     state,
     ...(progress === undefined ? {} : { progress }),
     ...(counts === undefined ? {} : { counts }),
+    ...(dispatch === undefined ? {} : { dispatch }),
   };
 }
 

@@ -63,11 +63,12 @@ export class TaskReader {
       (index) => members[index] === undefined,
     );
     if (missing.length === 0) return members;
-    const { dispatchCut } = await this.ledger.readNode(id);
+    const { dispatch } = await this.ledger.readNode(id);
+    const isIncomplete = dispatch !== undefined && dispatch.state !== 'sealed';
     const records = await this.ledger.readFailures(missing.map((index) => childId(id, index)));
     missing.forEach((index, at) => {
       const taskId = childId(id, index);
-      const failure = records[at] ?? failureOfMissing(taskId, dispatchCut);
+      const failure = records[at] ?? failureOfMissing(taskId, isIncomplete);
       members[index] = { status: 'rejected', index, taskId, failure };
     });
     return members;

@@ -1,3 +1,4 @@
+import type { DispatchRecord } from '../backend/ledger.js';
 import type { JobFields, TaskReply } from '../backend/task-reply.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
@@ -12,6 +13,21 @@ export interface MemberCounts {
   readonly succeeded: number;
   readonly failed: number;
   readonly pending: number;
+}
+
+/** How far the members of a wide group or chord have been published. */
+export interface DispatchProgress {
+  /** Members that are there. */
+  readonly dispatched: number;
+  /**
+   * - `open`: more may come;
+   * - `sealed`: all are there;
+   * - `cut`: the producer died, or stopped, and did not come back within its lease;
+   * - `failed`: the source of the members threw.
+   */
+  readonly state: 'open' | 'sealed' | 'cut' | 'failed';
+  /** How many there will be, where that is known: of a list, and of a source that has come to its end. */
+  readonly total?: number;
 }
 
 /** That a chord's callback ran although members failed, and by which strategy. */
@@ -34,6 +50,7 @@ export interface TaskSnapshot {
   /** Retries so far. */
   readonly retries?: number;
   readonly counts?: MemberCounts;
+  readonly dispatch?: DispatchProgress;
   readonly recovered?: Recovered;
   /** Epoch milliseconds. */
   readonly publishedAt?: number;
@@ -75,6 +92,7 @@ function jobSnapshot(id: string, reply: Extract<TaskReply, { source: 'job' }>): 
     // BullMQ counts the last attempt as well once a job has ended.
     retries: job.node ? undefined : Math.max(0, job.attemptsMade - (job.finishedOn === undefined ? 0 : 1)),
     counts: job.node === undefined ? undefined : countsOf(job.node),
+    dispatch: job.node === undefined ? undefined : progressOf(job.node),
     publishedAt: job.timestamp,
     // BullMQ notes the last activation, which of a node is its end.
     startedAt: job.node ? undefined : job.processedOn,
@@ -119,6 +137,17 @@ function countsOf(node: NonNullable<JobFields['node']>): MemberCounts | undefine
   return { size, succeeded, failed, pending: Math.max(0, size - succeeded - failed) };
 }
 
+/** How the dispatch of a node's members stands; undefined for one that was published in one piece. */
+function progressOf(node: NonNullable<JobFields['node']>): DispatchProgress | undefined {
+  if (node.dispatch === undefined) return undefined;
+  const { dispatched, state } = node.dispatch;
+  // The size that is noted beside a node grows with its members while they come.
+  const spec = nodeOf(node);
+  const isKnown = node.size === undefined || state === 'sealed';
+  const total = isKnown && spec !== undefined && spec.node !== 'task' ? { total: spec.size } : {};
+  return { dispatched, state, ...total };
+}
+
 /** What a recorded failure says about its task. */
 export function failedSnapshot(id: string, queue: string, failure: TaskFailure): TaskSnapshot {
   return { id, queue, state: failure.reason === 'revoked' ? 'REVOKED' : 'FAILURE', failure };
@@ -142,6 +171,22 @@ export function failureFromReason(id: string, queue: string, reason: string, nam
     message: reason,
     ...(lost ? { code: 'WORKER_LOST' } : {}),
   });
+}
+
+/** What a canvas fails with whose members were not all published. */
+export function incompleteError(
+  { dispatched, error }: DispatchRecord,
+  total: number | undefined,
+): SerializedError {
+  const of = total === undefined ? '' : ` of ${total}`;
+  return {
+    name: 'DispatchIncompleteError',
+    code: 'DISPATCH_INCOMPLETE',
+    message: error
+      ? `The source of the members threw after ${dispatched}${of} had been published: ${error.message}`
+      : `The producer stopped after it had published ${dispatched}${of} members, and nobody went on within the lease.`,
+    ...(error ? { cause: error } : {}),
+  };
 }
 
 /** The record of a member that is in no list: its job was removed by hand, or it was never published. */

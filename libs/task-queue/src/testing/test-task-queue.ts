@@ -79,6 +79,7 @@ export class TestTaskQueue {
     const clock = oneOf('clock', options.clock ?? 'virtual', ['virtual', 'system']);
     this.#clock = clock === 'system' ? systemClock : new VirtualClock(timeOf(options.startAt));
     this.#server = new MemoryServer(this.#clock, {
+      runsAtOnce: this.mode === 'immediate',
       ready: () => this.mode === 'immediate' && this.#runner.runInBackground(),
       published: async (store, id) => {
         if (this.mode === 'immediate') await this.#runner.quiet(store, id);

@@ -1,4 +1,5 @@
 import type { CanvasData, GroupData } from '../canvas/canvas-data.js';
+import type { CanvasStream } from '../canvas/canvas-stream.js';
 import { CallbackWithSuccesses } from '../chords/built-in-recoveries.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { TaskFailure } from '../failure/task-failure.js';
@@ -25,6 +26,14 @@ class RecordingPublisher extends CanvasPublisher {
   async publishGroup<R>(canvas: GroupData): Promise<GroupResult<R>> {
     this.published.push(canvas);
     return new GroupResult<R>('id', {} as ResultSource);
+  }
+
+  async publishStream<R>({ canvas }: CanvasStream): Promise<AsyncResult<R>> {
+    return this.publish(canvas);
+  }
+
+  async publishGroupStream<R>({ canvas }: CanvasStream): Promise<GroupResult<R>> {
+    return this.publishGroup(canvas as GroupData);
   }
 }
 

@@ -5,23 +5,24 @@ import { script } from './script.js';
  * KEYS: node's job, record. ARGV: node id, key of its sentinel, the fields under which a revocation of it or of a
  * node above it would stand.
  * Returns: stage JSON, size if it is noted, values, failures, pending, whether the sentinel ran, own failure JSON, decision JSON, 1 when
- * it is revoked.
+ * it is revoked, members dispatched so far and how the dispatch ended if it has been opened for one.
  */
 export const READ_NODE = script(`
 local revoked = 0
 for at = 3, #ARGV do revoked = revoked + redis.call('HEXISTS', KEYS[2], ARGV[at]) end
-local noted = redis.call('HMGET', KEYS[1], 'tq:stage', 'tq:size')
-local sentinel = redis.call('HEXISTS', KEYS[1] .. ':failed', ARGV[2]) + redis.call('HEXISTS', KEYS[1] .. ':processed', ARGV[2])
+local noted = redis.call('HMGET', KEYS[1], 'tq:stage', 'tq:size', 'tq:dispatched', 'tq:end')
 return {
   noted[1],
   noted[2],
   redis.call('HLEN', KEYS[1] .. ':processed'),
   redis.call('HLEN', KEYS[1] .. ':failed'),
   redis.call('SCARD', KEYS[1] .. ':dependencies'),
-  sentinel,
+  redis.call('HEXISTS', KEYS[1] .. ':failed', ARGV[2]),
   redis.call('HGET', KEYS[2], 'f:' .. ARGV[1]),
   redis.call('HGET', KEYS[2], 'r:' .. ARGV[1]),
-  revoked > 0 and 1 or 0
+  revoked > 0 and 1 or 0,
+  noted[3],
+  noted[4]
 }`);
 
 /**
@@ -44,7 +45,7 @@ return {
  * KEYS: queues, record. ARGV: prefix, id, parent node's id or ''.
  * Returns: source, own failure JSON, decision JSON, then by source
  *   'job': queue, place, then name, timestamp, processedOn, finishedOn, returnvalue, failedReason, atm, ats, progress, and of a node: data, values, failures, pending, stage,
- *   size if it is noted, and whether the child of that stage is among the values, among the failures
+ *   size if it is noted, members dispatched and how the dispatch ended, whether the sentinel ran out, and whether the child of that stage is among the values, among the failures
  *   'value' | 'failed': queue, JSON or reason
  *   'absent' (its node exists, but never heard of it) | 'unknown'
  */
@@ -73,13 +74,14 @@ for _, queue in ipairs(queues) do
       reply[16] = redis.call('HLEN', key .. ':processed')
       reply[17] = redis.call('HLEN', key .. ':failed')
       reply[18] = redis.call('SCARD', key .. ':dependencies')
-      local noted = redis.call('HMGET', key, 'tq:stage', 'tq:size')
-      reply[19], reply[20] = noted[1], noted[2]
+      local noted = redis.call('HMGET', key, 'tq:stage', 'tq:size', 'tq:dispatched', 'tq:end')
+      for index = 1, 4 do reply[18 + index] = noted[index] end
+      reply[23] = noted[3] and redis.call('HEXISTS', key .. ':failed', key .. '.sentinel') or 0
       local child = reply[19] and cjson.decode(reply[19]).child
       if child then
         local field = prefix .. ':' .. child.queue .. ':' .. child.id
-        reply[21] = redis.call('HEXISTS', key .. ':processed', field)
-        reply[22] = redis.call('HEXISTS', key .. ':failed', field)
+        reply[24] = redis.call('HEXISTS', key .. ':processed', field)
+        reply[25] = redis.call('HEXISTS', key .. ':failed', field)
       end
     end
     return reply

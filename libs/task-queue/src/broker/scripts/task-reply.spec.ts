@@ -44,6 +44,9 @@ interface Fields {
   pending?: number;
   stage?: object;
   size?: number;
+  dispatched?: number;
+  dispatchEnd?: string;
+  ranOut?: boolean;
   child?: 'value' | 'failure';
 }
 
@@ -71,6 +74,9 @@ const jobReply = (fields: Fields): (string | number | null)[] => [
         fields.pending ?? 0,
         fields.stage ? JSON.stringify(fields.stage) : null,
         fields.size === undefined ? null : String(fields.size),
+        fields.dispatched === undefined ? null : String(fields.dispatched),
+        fields.dispatchEnd ?? null,
+        fields.ranOut ? 1 : 0,
         fields.child === 'value' ? 1 : 0,
         fields.child === 'failure' ? 1 : 0,
       ]

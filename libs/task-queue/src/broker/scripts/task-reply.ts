@@ -1,6 +1,7 @@
+import type { DispatchRecord } from '../../backend/ledger.js';
 import type { JobFields, TaskReply } from '../../backend/task-reply.js';
 import type { ChordDecisionRecord } from '../../chords/decision-record.js';
-import type { TaskFailure } from '../../failure/task-failure.js';
+import type { SerializedError, TaskFailure } from '../../failure/task-failure.js';
 import type { JsonValue } from '../../primitives/json.js';
 
 /** Reads the flat list that the script READ_TASK answered. */
@@ -53,14 +54,38 @@ function jobFields(text: (at: number) => string | undefined): JobFields {
         : {
             data,
             values: number(15) ?? 0,
-            failures: number(16) ?? 0,
+            failures: (number(16) ?? 0) - (number(22) ?? 0),
             pending: number(17) ?? 0,
             stage: (JSON.parse(text(18) ?? '{"stage":0}') as { stage: number }).stage,
             ...(text(19) === undefined ? {} : { size: Number(text(19)) }),
-            ...(text(20) === '1' ? { child: 'value' as const } : {}),
-            ...(text(21) === '1' ? { child: 'failure' as const } : {}),
+            ...dispatchIn(text(20), text(21), text(22) === '1'),
+            ...(text(23) === '1' ? { child: 'value' as const } : {}),
+            ...(text(24) === '1' ? { child: 'failure' as const } : {}),
           },
   }) as JobFields;
+}
+
+function dispatchIn(
+  dispatched: string | undefined,
+  end: string | undefined,
+  isCut: boolean,
+): { dispatch?: DispatchRecord } {
+  const dispatch = parseDispatch(dispatched, end, isCut);
+  return dispatch === undefined ? {} : { dispatch };
+}
+
+/** How the dispatch of a node's members stands, as its fields say. */
+export function parseDispatch(
+  dispatched: string | null | undefined,
+  end: string | null | undefined,
+  isCut: boolean,
+): DispatchRecord | undefined {
+  if (dispatched === null || dispatched === undefined) return undefined;
+  const about = { dispatched: Number(dispatched) };
+  if (end === 'sealed') return { ...about, state: 'sealed' };
+  if (typeof end === 'string')
+    return { ...about, state: 'failed', error: JSON.parse(end) as SerializedError };
+  return { ...about, state: isCut ? 'cut' : 'open' };
 }
 
 function parseProgress(json: string | undefined): JsonValue | undefined {

@@ -1,0 +1,139 @@
+import type { ChainableCommander } from 'ioredis';
+import type { RedisClient } from './redis-connections.js';
+
+/**
+ * A connection on which several additions of BullMQ can be made one transaction, together with writes of our own: while
+ * one is being put together, BullMQ's pipelines and transactions on it are all the same one, which is carried out when
+ * the last of them is to be.
+ *
+ * BullMQ adds many jobs of one queue fastest in a pipeline, which is neither atomic nor heeds WATCH; several queues take
+ * several calls. BullMQ gets the connection from us and asks it for a pipeline or transaction: that is all this rests on.
+ */
+export class JointClient {
+  /** What BullMQ's producers on this connection are given. */
+  readonly forBullmq: RedisClient;
+  #joint: Joint | undefined;
+
+  constructor(private readonly client: RedisClient) {
+    const bound = new Map<PropertyKey, unknown>();
+    this.forBullmq = new Proxy(client, {
+      get: (target, key) => {
+        const joint = this.#joint;
+        if (joint !== undefined && (key === 'pipeline' || key === 'multi')) return () => joint.commands;
+        const value = Reflect.get(target, key) as unknown;
+        if (typeof value !== 'function') return value;
+        let method = bound.get(key);
+        if (method === undefined) {
+          // On the connection itself: its own calls must not come back here.
+          method = (value as (...args: unknown[]) => unknown).bind(target);
+          bound.set(key, method);
+        }
+        return method;
+      },
+    });
+  }
+
+  /**
+   * Carries out additions and our own writes as one transaction; the writes come last. One at a time: the caller sees to
+   * it.
+   *
+   * @returns false when a watched key has changed, and nothing was done
+   * @throws what Redis said to one of the commands
+   */
+  async transact(
+    additions: readonly (() => Promise<unknown>)[],
+    write: (own: OwnWrites) => void,
+  ): Promise<boolean> {
+    // One whose caller has given up may still be putting itself together: its parts must not get into this one.
+    if (this.#joint !== undefined) throw new Error('the connection is not ready for another transaction');
+    const joint = new Joint(this.client, additions.length);
+    this.#joint = joint;
+    const added = Promise.all(additions.map((add) => add()));
+    added.catch(() => undefined);
+    try {
+      if (additions.length > 0) await Promise.race([joint.complete.promise, added]);
+    } finally {
+      this.#joint = undefined;
+    }
+    const hasHappened = await joint.carryOut(write);
+    if (hasHappened) await added;
+    return hasHappened;
+  }
+}
+
+/** One transaction that several additions are put into. */
+class Joint {
+  /** Resolves when every addition has asked for the execution, which the last one starts for all. */
+  readonly complete = deferred<void>();
+  readonly #results = deferred<[error: Error | null, result: unknown][]>();
+  #multi: ChainableCommander | undefined;
+  #exec: ChainableCommander['exec'] | undefined;
+  #hset: ((key: string, fields: object) => unknown) | undefined;
+  #asked = 0;
+
+  constructor(
+    private readonly client: RedisClient,
+    private readonly additions: number,
+  ) {}
+
+  /** Made when it is first asked for: by then BullMQ has defined its scripts on the connection. */
+  get commands(): ChainableCommander {
+    if (this.#multi === undefined) {
+      const multi = this.client.multi();
+      this.#exec = multi.exec.bind(multi);
+      this.#hset = multi.hset.bind(multi);
+      multi.exec = () => {
+        if (++this.#asked === this.additions) this.complete.resolve();
+        return this.#results.promise;
+      };
+      this.#multi = multi;
+    }
+    return this.#multi;
+  }
+
+  async carryOut(write: (own: OwnWrites) => void): Promise<boolean> {
+    const multi = this.commands;
+    let results: Awaited<ReturnType<ChainableCommander['exec']>>;
+    try {
+      write({ set: (key, fields) => void this.#hset?.(key, fields) });
+      if (this.#exec) multi.exec = this.#exec; // ioredis calls it itself where it has to send again
+      results = await multi.exec();
+    } catch (error) {
+      this.#results.reject(error);
+      throw error;
+    }
+    if (results === null) {
+      this.#results.reject(new Error('a watched key has changed'));
+      return false;
+    }
+    this.#results.resolve(results);
+    for (const [error, result] of results) {
+      if (error) throw error;
+      if (typeof result === 'number' && result < 0) throw new Error(`BullMQ refused to add a job: ${result}`);
+    }
+    return true;
+  }
+}
+
+/** Writes of ours in a transaction. */
+export interface OwnWrites {
+  /** Sets fields of a hash. */
+  set(key: string, fields: Readonly<Record<string, string | number>>): void;
+}
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+function deferred<T>(): Deferred<T> {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((onValue, onError) => {
+    resolve = onValue;
+    reject = onError;
+  });
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}

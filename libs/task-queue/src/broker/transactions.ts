@@ -1,0 +1,82 @@
+import { BrokerUnavailableError } from '../errors/publish.errors.js';
+import { bounded } from '../primitives/bounded.js';
+import type { OwnWrites } from './joint-client.js';
+import { Mutex } from './mutex.js';
+import type { Producers } from './producers.js';
+import type { RedisClient, RedisConnections } from './redis-connections.js';
+
+/** A change that takes place only if what was looked at has not changed meanwhile. */
+export interface FencedChange<Answer> {
+  /** The canvas, for errors. */
+  readonly id: string;
+  /** The key on which it all depends. */
+  readonly key: string;
+  /** Looks whether it is to take place. @returns why not, or undefined when it is */
+  look(client: RedisClient): Promise<Answer | undefined>;
+  /** BullMQ's additions, on the producers of `ledger`. */
+  readonly additions?: readonly (() => Promise<unknown>)[];
+  write?(own: OwnWrites): void;
+}
+
+/** How often a change is repeated when what it depends on was touched under it: a lock is renewed now and then. */
+const TRIES = 10;
+
+/**
+ * Fenced changes: each is one transaction under WATCH, on a connection of their own, one after the other, because
+ * WATCH belongs to the connection. A worker or producer that was paused or cut off between its look and the deed
+ * changes nothing.
+ */
+export class Transactions {
+  readonly #turns = new Mutex();
+
+  constructor(
+    private readonly connections: RedisConnections,
+    private readonly producers: Producers,
+    private readonly timeoutMs: number,
+  ) {}
+
+  /**
+   * @returns what the look answered, or 'done'
+   * @throws BrokerUnavailableError when Redis does not answer in time; it may have happened
+   */
+  async run<Answer>(change: FencedChange<Answer>): Promise<Answer | 'done'> {
+    const client = await this.connections.ready('ledger', this.timeoutMs);
+    // Each has a bound of its own: one whose answer was lost would else keep all others waiting for ever.
+    return this.#turns.run(() => {
+      const turn = { isOver: false };
+      const timedOut = () => new BrokerUnavailableError(`Redis did not answer within ${this.timeoutMs} ms.`);
+      return bounded(this.#try(change, client, turn), this.timeoutMs, timedOut).finally(
+        () => (turn.isOver = true),
+      );
+    });
+  }
+
+  async #try<Answer>(
+    change: FencedChange<Answer>,
+    client: RedisClient,
+    turn: { readonly isOver: boolean },
+  ): Promise<Answer | 'done'> {
+    const { id, key, additions = [] } = change;
+    for (let tries = 1; ; tries++) {
+      // Both at once: Redis takes them in this order.
+      const [, answer] = await Promise.all([client.watch(key), change.look(client)]);
+      // Given up, and somebody else's turn: EXEC and UNWATCH would take down the fence that he has put up by now.
+      if (turn.isOver) throw new BrokerUnavailableError('Redis answered too late.', id);
+      if (answer !== undefined) {
+        await client.unwatch();
+        return answer;
+      }
+      const done = await this.producers.joint
+        .transact(additions, (own) => {
+          if (turn.isOver) throw new BrokerUnavailableError('Redis answered too late.', id);
+          change.write?.(own);
+        })
+        .catch(async (error: unknown) => {
+          if (!turn.isOver) await client.unwatch().catch(() => undefined);
+          throw error;
+        });
+      if (done) return 'done';
+      if (tries === TRIES) throw new Error(`${key} changed ${TRIES} times while it was being written`);
+    }
+  }
+}
