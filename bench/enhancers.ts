@@ -72,6 +72,7 @@ function contextOf(name: string): TaskContext {
     interruption: () => undefined,
     extendTimeLimit: ignore,
     replacement: (canvas) => canvas.toJSON(),
+    addMember: async () => '',
     retry: (request) => {
       throw new RetryTask(request);
     },

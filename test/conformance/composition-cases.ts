@@ -1,7 +1,13 @@
-import { ArgumentTooLargeError, CanvasTooLargeError } from 'nestjs-task-queue';
-import { type Fluent, useStage, type World } from './world.js';
+import {
+  ArgumentTooLargeError,
+  type CanvasData,
+  CallbackWithOutcomes,
+  CanvasTooLargeError,
+  type JsonValue,
+} from 'nestjs-task-queue';
+import { type Fluent, until, useStage, type World } from './world.js';
 
-/** How large the parts of a canvas may be. */
+/** How large the parts of a canvas may be, and how it grows while it runs. */
 export function compositionCases(world: World): void {
   describe('limits', () => {
     const limits = { argumentBytes: 2_000, resultBytes: 1_000, canvasBytes: 3_000 };
@@ -55,6 +61,175 @@ export function compositionCases(world: World): void {
       expect(await handle.get()).toEqual([text(990), text(990)]);
       const large = await stage().run(stage().call('replacedBy', 2_500));
       expect(await large.failure()).toMatchObject({ error: { code: 'ARGUMENT_TOO_LARGE' } });
+    });
+  });
+
+  describe('what a callback sees', () => {
+    const it_ = useStage(world);
+    const call = (...args: Parameters<typeof it_.stage.call>) => it_.stage.call(...args);
+
+    it('is a canvas that has ended, whatever its shape and its end (B064, B111)', async () => {
+      const { workflows } = it_.stage;
+      const made = (canvas: unknown): Fluent => canvas as Fluent;
+      const shapes = (last: string): Fluent[] => [
+        call(last),
+        made(workflows.chain(...([call('nothing'), call(last)] as never))),
+        made(workflows.group([call('nothing'), call(last)] as never)),
+        made(workflows.chord([call('nothing')] as never, call(last) as never)),
+      ];
+      for (const shape of shapes('nothing')) await it_.stage.run(shape.link(call('peek')));
+      for (const shape of shapes('fail')) await it_.stage.run(shape.linkError(call('peek')));
+      expect(it_.stage.diary.entries.filter((entry) => entry !== 'fail')).toEqual([
+        ...Array.from({ length: 4 }, () => '.link.0 SUCCESS'),
+        ...Array.from({ length: 4 }, () => '.errback.0 FAILURE'),
+      ]);
+    });
+  });
+
+  describe('a member that adds others', () => {
+    const it_ = useStage(world);
+    const stage = () => it_.stage;
+    const data = (canvas: object): CanvasData => (canvas as { toJSON(): CanvasData }).toJSON();
+    const echo = (value: JsonValue) => stage().call('echo', value);
+    const adds = (canvases: object[], failures = 0): Fluent =>
+      stage().workflows.signature('adds', [canvases.map(data), failures], {
+        immutable: true,
+      }) as unknown as Fluent;
+    const group = (...members: object[]): Fluent =>
+      stage().workflows.group(members as never) as unknown as Fluent;
+    const chain = (...steps: object[]): Fluent =>
+      stage().workflows.chain(...(steps as never)) as unknown as Fluent;
+    const chord = (header: object[], body: object, options?: object): Fluent =>
+      stage().workflows.chord(header as never, body as never, options as never) as unknown as Fluent;
+
+    it('to a group: behind all others, in the order in which they were added', async () => {
+      const handle = await stage().run(group(echo(1), adds([echo('a'), echo('b')]), echo(2)));
+      expect(await handle.get()).toEqual([1, 'adder', 2, 'a', 'b']);
+      expect(stage().diary.entries).toEqual(['added .3 .4']);
+      expect((await handle.children()).map(({ id }) => id)).toEqual(
+        [0, 1, 2, 3, 4].map((index) => `${handle.id}.${index}`),
+      );
+      expect(await stage().workflows.groupResult(handle.id).counts()).toEqual({
+        size: 5,
+        succeeded: 5,
+        failed: 0,
+        pending: 0,
+      });
+    });
+
+    it('to a header: the body waits for them, and gets them (B078)', async () => {
+      const handle = await stage().run(
+        chord([echo(1), adds([echo('a'), group(echo('b'), echo('c'))])], stage().call('echo')),
+      );
+      expect(await handle.get()).toEqual([1, 'adder', 'a', ['b', 'c']]);
+    });
+
+    it('once, although it is run again after it has added them', async () => {
+      const handle = await stage().run(group(adds([echo('a'), echo('b')], 3), echo(2)));
+      expect(await handle.get()).toEqual(['adder', 2, 'a', 'b']);
+      expect(stage().diary.entries).toEqual(Array.from({ length: 4 }, () => 'added .2 .3'));
+    });
+
+    it('that fail: the group fails with them, its errback knows them', async () => {
+      const canvas = group(adds([stage().call('fail', 'late'), echo('b')])).linkError(
+        stage().call('keep', 'errback'),
+      );
+      const handle = await stage().run(canvas);
+      await expect(handle.get()).rejects.toMatchObject({
+        failures: [{ index: 1, failure: { error: { message: 'failed late' } } }],
+        values: [
+          { index: 0, value: 'adder' },
+          { index: 2, value: 'b' },
+        ],
+      });
+      expect(stage().diary.payloads).toMatchObject([{ failureCount: 1, failures: [{ index: 1 }] }]);
+    });
+
+    it('that are recovered with their header', async () => {
+      const header = [adds([stage().call('fail', 'late'), echo('b')]), echo(1)];
+      const handle = await stage().run(
+        chord(header, stage().call('echo'), { recovery: CallbackWithOutcomes }),
+      );
+      expect(await handle.get()).toMatchObject([
+        { status: 'fulfilled', value: 'adder' },
+        { status: 'fulfilled', value: 1 },
+        { status: 'rejected', reason: { error: { message: 'failed late' } } },
+        { status: 'fulfilled', value: 'b' },
+      ]);
+    });
+
+    it('from anywhere below: a step of a chain, a task with callbacks, a body, a replacement', async () => {
+      const step = chain(echo(1), stage().call('note', 'x'), adds([echo('from a chain')]));
+      const linked = adds([echo('from a task with a callback')]).link(stage().call('note', 'link'));
+      const body = chord([echo(1)], stage().call('becomes', data(adds([echo('from a body')])) as never));
+      for (const [member, added] of [
+        [step, 'from a chain'],
+        [linked, 'from a task with a callback'],
+        [body, 'from a body'],
+      ] as const) {
+        const handle = await stage().run(group(member));
+        expect(await handle.get()).toEqual(['adder', added]);
+      }
+    });
+
+    it('also by those that were added themselves, and to the nearest group', async () => {
+      const inner = group(adds([adds([echo('deep')])]));
+      const handle = await stage().run(group(inner, echo(1)));
+      expect(await handle.get()).toEqual([['adder', 'adder', 'deep'], 1]);
+    });
+
+    it('many at a time: each gets a place of its own', async () => {
+      const adders = Array.from({ length: 12 }, (_, index) =>
+        adds([echo(`${index}.0`), echo(`${index}.1`), echo(`${index}.2`)]),
+      );
+      const handle = await stage().run(group(...adders));
+      const values = (await handle.get()) as string[];
+      expect(values.slice(0, 12)).toEqual(adders.map(() => 'adder'));
+      const added = values.slice(12);
+      expect([...added].sort()).toEqual(
+        adders.flatMap((_, index) => [`${index}.0`, `${index}.1`, `${index}.2`]).sort(),
+      );
+      for (const index of adders.keys()) {
+        expect(added.filter((value) => value.startsWith(`${index}.`))).toEqual([
+          `${index}.0`,
+          `${index}.1`,
+          `${index}.2`,
+        ]);
+      }
+    });
+
+    it('for the items of a map: each its own', async () => {
+      const items = [[[data(echo('a'))]], [[data(echo('b')), data(echo('c'))]]] as unknown as JsonValue[];
+      const map: CanvasData = {
+        kind: 'task',
+        task: 'adds',
+        args: [items],
+        each: 'starmap',
+        immutable: true,
+      };
+      const handle = await stage().run(group(stage().workflows.fromData(map)));
+      expect(await handle.get()).toEqual([['adder', 'adder'], 'a', 'b', 'c']);
+    });
+
+    it('outside of a group is told to put itself into one', async () => {
+      const alone = await stage().run(adds([echo(1)]));
+      expect(await alone.failure()).toMatchObject({ error: { code: 'CANNOT_ADD_MEMBER' } });
+      const inChain = await stage().run(
+        chain(echo(1), stage().call('becomes', data(adds([echo(1)])) as never)),
+      );
+      expect(await inChain.failure()).toMatchObject({ error: { code: 'CANNOT_ADD_MEMBER' } });
+    });
+
+    it('in a group that is revoked is refused', async () => {
+      const waiting = stage().workflows.signature('echo', [1]).set({ countdown: '1h' });
+      const handle = await stage().publish(group(stage().call('addsBehind', 'door'), waiting));
+      await until(() => stage().diary.count('waits') === 1, 'it runs');
+      await handle.revoke();
+      stage().diary.open('door');
+      await stage().app.quiet();
+      expect(await handle.state()).toBe('REVOKED');
+      expect(stage().diary.entries).toEqual(['waits', 'TASK_REVOKED']);
+      expect(await stage().workflows.result(`${handle.id}.2`).state()).toBe('UNKNOWN');
     });
   });
 }

@@ -179,16 +179,52 @@ export class ConformanceTasks {
     return currentTask().replace(this.workflows.group(echo as never) as never);
   }
 
+  /** A callback or errback: notes the state of the canvas that released it. */
+  @Task({ name: 'peek' })
+  async peek(): Promise<void> {
+    const { id } = currentTask();
+    const by = id.replace(/\.(link|errback)\.\d+$/, '');
+    this.diary.write(`${id.slice(by.length)} ${await this.workflows.result(by).state()}`);
+  }
+
+  /** Adds calls of `held`, `fail` and `echo` to its group, then fails as often as it is told to. */
+  @Task({ name: 'adds' })
+  @Retry({ for: [Transient], maxRetries: 5, backoff: AT_ONCE })
+  async adds(canvases: JsonValue[], failures = 0): Promise<JsonValue> {
+    const task = currentTask();
+    const ids: string[] = [];
+    for (const canvas of canvases) {
+      ids.push(await task.addToGroup(this.workflows.fromData(canvas as never) as never));
+    }
+    this.diary.write(`added ${ids.map((id) => id.slice(id.indexOf('.'))).join(' ')}`);
+    if (task.retries < failures) throw new Transient('after adding');
+    return 'adder';
+  }
+
+  /** Adds a member once the door is open, and notes what it was told. */
+  @Task({ name: 'addsBehind' })
+  async addsBehind(door: string): Promise<void> {
+    const task = currentTask();
+    this.diary.write('waits');
+    await this.diary.pass(door, new AbortController().signal);
+    const refused = await task.addToGroup(this.workflows.signature('echo', [1]) as never).then(
+      () => 'added',
+      (error: { code: string }) => error.code,
+    );
+    this.diary.write(refused);
+  }
+
+  /** Is replaced by a canvas that is given as data; what a canvas puts in front is ignored. */
+  @Task({ name: 'becomes' })
+  becomes(...args: JsonValue[]): JsonValue {
+    const by = this.workflows.fromData(args.at(-1) as unknown as CanvasData);
+    return currentTask().replace(by as unknown as CompleteCanvas);
+  }
+
   /** Is replaced by a call with an argument of this length. */
   @Task({ name: 'replacedBy' })
   async replacedBy(length: number): Promise<JsonValue> {
     return currentTask().replace(this.workflows.signature('echo', ['x'.repeat(length)]) as never);
-  }
-
-  @Task({ name: 'becomes' })
-  becomes(canvas: JsonValue): JsonValue {
-    const by = this.workflows.fromData(canvas as unknown as CanvasData);
-    return currentTask().replace(by as unknown as CompleteCanvas);
   }
 
   @Task({ name: 'slow' })

@@ -1,5 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { IgnoreResult, InvalidCanvasError, type JsonValue, Task, type TaskFailure } from 'nestjs-task-queue';
+import {
+  CallbackWithSuccesses,
+  IgnoreResult,
+  InvalidCanvasError,
+  type JsonValue,
+  RejectTask,
+  Retry,
+  Task,
+  type TaskFailure,
+  type TaskMoment,
+} from 'nestjs-task-queue';
 import { Runs, type TestApp, until, useApps } from '../support/app-fixture.js';
 
 /** Canvases that Celery is known for, by their rows in docs/celery-compatibility.md. */
@@ -32,6 +42,19 @@ class RowTasks {
   @Task()
   ignored(): never {
     throw new IgnoreResult();
+  }
+  @Task()
+  rejected(): never {
+    throw new RejectTask('unwanted');
+  }
+  @Task()
+  @Retry({ maxRetries: 2, backoff: { type: 'fixed', delay: 1 } })
+  again(): never {
+    throw new Error('and again');
+  }
+  @Task({ timeLimit: 50 })
+  async stuck(): Promise<void> {
+    await new Promise(() => undefined);
   }
   @Task()
   note(value: unknown, as: string): void {
@@ -341,6 +364,72 @@ describe('callbacks', () => {
     for (const as of ['chain', 'member']) {
       expect(app.runs.of<TaskFailure>(as)).toMatchObject([{ error: { message: 'no 1' } }]);
     }
+  });
+});
+
+describe('events', () => {
+  it('B191 every task ends with one event, whatever its end', async () => {
+    const { workflows } = app;
+    const tasks = workflows.tasks(RowTasks);
+    const ends = {
+      succeeds: tasks.add.s(1, 1),
+      fails: tasks.fail.s(1),
+      'is tried again': tasks.again.s(),
+      'is rejected': tasks.rejected.s(),
+      'is ignored': tasks.ignored.s(),
+      'runs into its hard limit': tasks.stuck.s(),
+      expires: tasks.add.s(1).set({ countdown: 50, expires: 1 }),
+    };
+    const ids = new Map<string, string>();
+    for (const [end, call] of Object.entries(ends)) {
+      const alone = await (call as unknown as Canvas).delay();
+      const member = await (workflows.group([call as never]) as unknown as Canvas).delay();
+      ids.set(alone.id, `${end}, alone`).set(`${member.id}.0`, `${end}, in a group`);
+      await Promise.allSettled([alone.get(), member.get()]);
+    }
+    await quiet();
+    const stream = await fixture.redis.xrange(`{${app.prefix}:0}:default:events`, '-', '+');
+    const seen = new Map([...ids.values()].map((what) => [what, 0]));
+    for (const [, flat] of stream) {
+      const { event, jobId = '' } = Object.fromEntries(
+        flat.flatMap((field, at) => (at % 2 === 0 ? [[field, flat[at + 1]]] : [])),
+      ) as Record<string, string>;
+      const what = ids.get(jobId);
+      if (what !== undefined && (event === 'completed' || event === 'failed')) {
+        seen.set(what, (seen.get(what) ?? 0) + 1);
+      }
+    }
+    expect([...seen].filter(([, times]) => times !== 1)).toEqual([]);
+    expect(seen.size).toBe(14);
+  });
+
+  const momentsOf = async (id: string): Promise<TaskMoment[]> => {
+    const moments: TaskMoment[] = [];
+    for await (const moment of app.workflows.result(id).watch()) moments.push(moment);
+    return moments;
+  };
+
+  it('B192 steps and bodies that never run are seen to end', async () => {
+    const { chain, chord, fail, add, sum } = shapes();
+    const failing = await chain(chord([fail(1), add(1)], sum()), add(1), add(2)).delay();
+    for (const part of ['0.body', '1', '2']) {
+      expect((await momentsOf(`${failing.id}.${part}`)).at(-1)).toEqual({ state: 'FAILURE' });
+    }
+    expect((await momentsOf(failing.id)).at(-1)).toMatchObject({ state: 'FAILURE' });
+  });
+
+  it('B192 a chord that is recovered says so, to the end of the watch', async () => {
+    const tasks = app.workflows.tasks(RowTasks);
+    const recovery = CallbackWithSuccesses;
+    const chord = app.workflows.chord([tasks.fail.s(1), tasks.add.s(2, 3)], tasks.sum.s() as never, {
+      recovery,
+    });
+    const { id } = await (chord as unknown as Canvas).delay();
+    expect((await momentsOf(id)).at(-1)).toEqual({
+      state: 'SUCCESS',
+      counts: { size: 2, succeeded: 1, failed: 1, pending: 0 },
+      recovered: { strategy: 'CallbackWithSuccesses', failed: 1, size: 2 },
+    });
   });
 });
 

@@ -98,6 +98,55 @@ describe('workers that are killed', () => {
     WITHIN_MS + 20_000,
   );
 
+  it(
+    'members that members add under kill -9: each is there once, and the body gets all of them',
+    async () => {
+      const prefix = uniquePrefix('adding');
+      fixture.adopt(prefix);
+      const app = await fixture.boot({ prefix, options: { role: 'producer' } });
+      const start = (): Promise<WorkerProcess> => startWorker(prefix, workers);
+      await Promise.all(Array.from({ length: 2 }, start));
+      killer = new Killer(workers, start);
+
+      const tasks = app.workflows.tasks(CountingTasks);
+      const ADDERS = [0, 1, 2];
+      const addedBy = (index: number): number[] =>
+        Array.from({ length: 4 }, (_, at) => 100 * (index + 1) + at);
+      const run = async (name: string) => {
+        const ms = 5 + Math.floor(random() * 40);
+        const header = ADDERS.map((index) => tasks.adding.s(name, index, addedBy(index), ms));
+        const chord = app.workflows.chord(header, tasks.body.s(name) as never);
+        const handle = (await chord.applyAsync()) as AsyncResult<Sum>;
+        return { name, handle, value: await handle.get({ timeout: WITHIN_MS, signal: over.signal }) };
+      };
+      const begin = Date.now();
+      const more = (): boolean => (killer?.kills ?? 4) < 4 && Date.now() - begin < PUBLISHING_MS;
+      const ended = await inParallel(10, (index) => (index < 20 || more() ? run(`a${index}`) : undefined));
+      await killer.stop();
+      await until(async () => (await unfinishedOf(fixture, prefix)).length === 0, 'nothing unfinished');
+
+      expect(killer.kills).toBeGreaterThanOrEqual(4);
+      const counts = new Counted(fixture, prefix);
+      const runs = await counts.runs();
+      const all = [...ADDERS, ...ADDERS.flatMap(addedBy)];
+      for (const { name, handle, value } of ended) {
+        expect(value.sum).toBe(all.reduce((sum, one) => sum + one, 0));
+        const [note] = await counts.notes(name);
+        const values = (note?.values ?? []).map(([, one]) => Number(one));
+        expect(values.slice(0, ADDERS.length)).toEqual(ADDERS);
+        expect([...values].sort((one, other) => one - other)).toEqual(all);
+        for (const index of ADDERS) {
+          const own = addedBy(index);
+          expect(values.filter((one) => own.includes(one))).toEqual(own);
+        }
+        expect((await app.workflows.groupResult(handle.id).counts()).size).toBe(all.length);
+        const ran = [...runs.keys()].filter((job) => job.startsWith(`member ${handle.id}.`));
+        expect(ran.length).toBe(all.length - ADDERS.length);
+      }
+    },
+    WITHIN_MS + 20_000,
+  );
+
   it('an attempt that was frozen and taken over is not heard, and counts as no retry', async () => {
     const prefix = uniquePrefix('frozen');
     fixture.adopt(prefix);

@@ -70,6 +70,13 @@ describe('what a handler in a child process has', () => {
     expect(new Set(tokens).size).toBe(3);
   });
 
+  it('adds members to its group', async () => {
+    const group = app.workflows.group([tasks().adds.s([1, 2]), tasks().adds.s([3])]);
+    const values: unknown[] = await (await group.delay()).get(within);
+    expect(values.slice(0, 2)).toEqual(['adder', 'adder']);
+    expect(new Set(values.slice(2))).toEqual(new Set([2, 4, 6]));
+  });
+
   it('publishes through a connection of its own', async () => {
     const id = await (await tasks().publishes.delay()).get(within);
     await expect(app.workflows.result(id).get(within)).resolves.toBe(8);

@@ -4,10 +4,13 @@ import {
   type JsonValue,
   OnFailure,
   OnRetry,
+  OnRevoked,
+  OnSuccess,
   Retry,
   Task,
   type TaskFailure,
   type TaskRetry,
+  type TaskSuccess,
   WorkflowService,
 } from 'nestjs-task-queue';
 import { Runs, type TestApp, useApps } from '../support/app-fixture.js';
@@ -42,7 +45,29 @@ class StampedTasks {
 
   @Task()
   alarm(failure: TaskFailure): void {
+    this.runs.record('failures of the alarm', failure.failures);
     this.runs.record('alarm', { own: currentTask().headers, failed: failure.request.headers });
+  }
+
+  /** Adds members in each of its attempts. */
+  @Task()
+  @Retry({ maxRetries: 1, backoff: { type: 'fixed', delay: 1 } })
+  async adding(): Promise<void> {
+    const task = currentTask();
+    const { seen, failing } = this.workflows.tasks(StampedTasks);
+    await task.addToGroup(seen.si(1, 'added').stamp({ build: 7 }));
+    await task.addToGroup(this.workflows.chain(failing.si(3)));
+    if (task.retries === 0) throw new Error('again');
+  }
+
+  @OnSuccess('seen')
+  succeeded({ args, headers }: TaskSuccess): void {
+    this.runs.record(`success of ${args[1] as string}`, headers);
+  }
+
+  @OnRevoked('seen')
+  revoked({ request }: TaskFailure): void {
+    this.runs.record('on revoked', request.headers);
   }
 
   @OnFailure('failing')
@@ -103,6 +128,30 @@ describe('stamps', () => {
       .delay();
     await app.runs.reached('alarm', 2);
     await expect(later.settled()).resolves.toMatchObject([{ reason: { request: { headers: stamps } } }]);
+  });
+
+  it('go to members that a task adds while it runs, whose own keys stay, and to what becomes of those', async () => {
+    const { adding, alarm } = tasks();
+    const group = app.workflows.group([adding.s()]).stamp(stamps).linkError(alarm.s());
+    await expect((await group.delay()).get()).rejects.toThrow('no 3');
+    await app.runs.reached('alarm');
+    await app.runs.reached('on failure');
+    expect(app.runs.of('added')).toEqual([{ build: 7, ...stamps }]);
+    expect(app.runs.of('on failure')).toEqual([stamps]);
+    expect(app.runs.of<TaskFailure['failures']>('failures of the alarm')).toMatchObject([
+      [{ index: 2, failure: { request: { headers: stamps } } }],
+    ]);
+  });
+
+  it('reach the hooks of success and of a revocation', async () => {
+    const { seen } = tasks();
+    await seen.s(1, 'fine').stamp(stamps).delay();
+    await app.runs.reached('success of fine');
+    expect(app.runs.of('success of fine')).toEqual([stamps]);
+    const waiting = await seen.s(1, 'late').stamp(stamps).applyAsync([], { countdown: '1h' });
+    await waiting.revoke();
+    await app.runs.reached('on revoked');
+    expect(app.runs.of('on revoked')).toEqual([stamps]);
   });
 
   it('replace a key that was stamped before, and keep the others', async () => {

@@ -15,6 +15,10 @@ export const cases = [
   () => task.replace(group([math.double.s(1)])),
   () => task.replace(chord([math.double.s(1)], math.sum.s())),
   () => task.replace(math.double.map([1])),
+  () => task.addToGroup(math.add.s(1, 2)),
+  () => task.addToGroup(chord([math.double.s(1)], math.sum.s())),
+  // @ts-expect-error its second argument is there, its first is not
+  () => task.addToGroup(math.add.s(1)),
   // @ts-expect-error its second argument is there, its first is not
   () => task.replace(math.add.s(1)),
   // @ts-expect-error the first step misses its argument

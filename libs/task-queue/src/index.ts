@@ -39,6 +39,7 @@ export { LockLostError, LockUnavailableError } from './errors/lock.errors.js';
 export {
   ArgumentTooLargeError,
   BrokerUnavailableError,
+  CannotAddMemberError,
   CanvasTooLargeError,
   InvalidCanvasError,
   InvalidIdError,

@@ -11,6 +11,7 @@ import {
   Task,
   TaskContext,
   type TaskFailure,
+  WorkflowService,
 } from 'nestjs-task-queue';
 
 /** Where counts are kept. */
@@ -35,7 +36,10 @@ export interface EndNote {
 
 @Injectable()
 export class CountingTasks {
-  constructor(@Inject(COUNTS) private readonly counts: Counts) {}
+  constructor(
+    @Inject(COUNTS) private readonly counts: Counts,
+    private readonly workflows: WorkflowService,
+  ) {}
 
   @Task({ queue: 'members' })
   @Retry({ maxRetries: 1, backoff: { type: 'fixed', delay: 20 } })
@@ -44,6 +48,26 @@ export class CountingTasks {
     await delay(ms);
     if (end === 'final') throw new NonRetryableError(`final ${index}`);
     if (end === 'error' || (end === 'flaky' && task.retries === 0)) throw new Error(`error ${index}`);
+    return index;
+  }
+
+  /** Adds members to its header, one after the other; its first attempt then fails. */
+  @Task({ queue: 'members' })
+  @Retry({ maxRetries: 1, backoff: { type: 'fixed', delay: 20 } })
+  async adding(
+    chord: string,
+    index: number,
+    values: number[],
+    ms: number,
+    task: TaskContext,
+  ): Promise<number> {
+    await this.#ran('adding', chord, task);
+    const { member } = this.workflows.tasks(CountingTasks);
+    for (const value of values) {
+      await delay(ms);
+      await task.addToGroup(member.si(chord, value, 'value', ms));
+    }
+    if (task.retries === 0) throw new Error('after adding');
     return index;
   }
 

@@ -97,6 +97,13 @@ export class PoolTasks {
   }
 
   @Task()
+  async adds(values: number[], task: TaskContext): Promise<string> {
+    const { doubles } = this.workflows.tasks(PoolTasks);
+    for (const value of values) await task.addToGroup(doubles.si(value));
+    return 'adder';
+  }
+
+  @Task()
   unserializable(): unknown {
     return { since: new Date(), list: new Map() };
   }

@@ -1,9 +1,11 @@
+import type { JsonValue } from '../primitives/json.js';
 import type { JobRef } from './job-ref.js';
 import type { TaskReply } from './task-reply.js';
 
 /** A task that has a job. */
 export interface FoundTask {
   readonly name: string;
+  readonly headers?: Readonly<Record<string, JsonValue>>;
   /** The canvas that has taken its place. */
   readonly replacedBy?: JobRef;
 }

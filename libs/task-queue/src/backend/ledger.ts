@@ -120,6 +120,8 @@ export interface Ledger {
    * @returns false when the activation has been superseded
    */
   withdrawLetter(holder: Holder): Promise<boolean>;
+  /** Stores what a node came to, before its callbacks are released. @returns false when it has been superseded */
+  settleValue(holder: Holder, value: JsonValue): Promise<boolean>;
   /** Settles a node as failed. What was written first stands. @returns undefined when superseded */
   settleFailure(holder: Holder, failure: TaskFailure): Promise<TaskFailure | undefined>;
   /** Keeps what a chord's recovery decided. What was written first stands. @returns undefined when superseded */

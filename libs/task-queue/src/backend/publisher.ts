@@ -11,6 +11,13 @@ export type Publication =
   /** The activation in whose name it was made has been superseded; nothing was added. */
   | 'superseded';
 
+/** What became of a member that a running task adds. */
+export type Addition =
+  /** It is there: added now, or by an earlier attempt of the same task. */
+  | { readonly is: 'added' | 'exists'; readonly id: string }
+  /** Nothing was added: the attempt is over, the canvas is revoked, the header is still being read, there is no group. */
+  | { readonly is: 'superseded' | 'revoked' | 'open' | 'nowhere' };
+
 /** Puts flow plans into the queues. */
 export interface Publisher {
   /**
@@ -34,6 +41,14 @@ export interface Publisher {
   open(node: PlannedJob, total: number | undefined): Promise<Dispatch>;
   /** Lets a node go on whose dispatch has been given up: nobody adds members any more. */
   letGo(node: string): Promise<void>;
+  /**
+   * Adds a member to the nearest group or header that a running task is a member of, behind all others, as long as the
+   * task's activation holds its lock. While the task runs, none of the nodes above it can be released.
+   *
+   * @param call which of the task's calls it is; the same call adds one member, also in a later attempt
+   * @param compile makes the plan of the member that gets this id
+   */
+  addMember(holder: Holder, call: string, compile: (id: string) => FlowPlan): Promise<Addition>;
 }
 
 /**

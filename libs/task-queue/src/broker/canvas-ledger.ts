@@ -16,6 +16,7 @@ import {
   SET_DATA,
   SET_PROGRESS,
   SET_STAGE,
+  SET_VALUE,
   START_EXPIRY,
 } from './scripts/fenced-writes.js';
 import { RECORD_LETTER, WITHDRAW_LETTER } from './scripts/letters.js';
@@ -152,6 +153,10 @@ export class CanvasLedger implements Ledger {
 
   async setData(holder: Holder, data: TaskEnvelope): Promise<boolean> {
     return (await this.#run(SET_DATA, [this.#job(holder)], [holder.token, JSON.stringify(data)])) === 1;
+  }
+
+  async settleValue(holder: Holder, value: JsonValue): Promise<boolean> {
+    return (await this.#run(SET_VALUE, [this.#job(holder)], [holder.token, JSON.stringify(value)])) === 1;
   }
 
   async recordFailure(

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Holder } from '../backend/ledger.js';
-import type { Dispatch, Publication, Publisher } from '../backend/publisher.js';
+import type { Addition, Dispatch, Publication, Publisher } from '../backend/publisher.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
 import { type FlowPlan, MAX_TREE, type PlannedJob } from '../flow/flow-plan.js';
-import { CANVAS_QUEUE } from '../flow/ids.js';
+import { CANVAS_QUEUE, childId, membershipsOf } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
 import { flowJob, jobOptions, parentRef, type ParentRef } from './flow-jobs.js';
 import type { Producers } from './producers.js';
@@ -18,6 +18,7 @@ import {
 } from './redis-dispatch.js';
 import type { RedisClient, RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
+import { callNote, findPlace, type MemberPlace } from './member-place.js';
 import { KNOWS_CHILD } from './scripts/dispatch.js';
 import { runScript } from './scripts/script.js';
 import { Transactions } from './transactions.js';
@@ -100,6 +101,46 @@ export class FlowPublisher implements Publisher {
     });
   }
 
+  addMember(holder: Holder, call: string, compile: (id: string) => FlowPlan): Promise<Addition> {
+    return this.#guard<Addition>(holder.id, async (pulse) => {
+      const { keys, producers } = this;
+      await this.#announce([compile(holder.id)]);
+      const nodes = membershipsOf(holder.id);
+      const token = newToken();
+      const open: FlowPlan[] = [];
+      let place: MemberPlace | undefined;
+      const additionAt = (found: MemberPlace) => {
+        const plan = compile(childId(found.node, found.index));
+        open.length = 0;
+        return flowJob(plan, keys, open, parentRef(keys, { queue: CANVAS_QUEUE, id: found.node }));
+      };
+      const answer = await this.#tools.transactions.run<Addition>({
+        id: holder.id,
+        keys: [`${keys.job(holder.queue, holder.id)}:lock`, ...nodes.map((id) => keys.node(id))],
+        look: async (client) => {
+          const found = await findPlace(client, keys, { holder, call, nodes });
+          place = typeof found === 'string' ? undefined : found;
+          if (typeof found === 'string') return { is: found };
+          return found.isTaken ? { is: 'exists', id: childId(found.node, found.index) } : undefined;
+        },
+        additions: [() => producers.flow(holder.id, 'ledger').add(additionAt(place as MemberPlace))],
+        write: (own) => {
+          const { node, index } = place as MemberPlace;
+          own.set(keys.node(node), { 'tq:size': index + 1 });
+          own.set(keys.record(node), { [callNote(holder.id, call)]: index });
+          for (const { job, children } of open)
+            own.set(keys.node(job.id), openFields(token, children.length));
+        },
+      });
+      if (place === undefined) return answer as Addition;
+      const { node, index } = place;
+      // A wide one may have been opened by an attempt that died before it had filled it.
+      additionAt(place);
+      for (const wide of open) await fill(wide, token, this.#tools, pulse);
+      return answer === 'done' ? { is: 'added', id: childId(node, index) } : answer;
+    });
+  }
+
   open(job: PlannedJob, total: number | undefined): Promise<Dispatch> {
     const { id } = job;
     return this.#guard(id, async () => {
@@ -150,7 +191,7 @@ export class FlowPublisher implements Publisher {
     const token = newToken();
     const answer = await this.#tools.transactions.run({
       id: plan.job.id,
-      key,
+      keys: [key],
       look,
       additions: [() => this.producers.flow(plan.job.id, 'ledger').add(flow)],
       write: (own) => {

@@ -85,7 +85,7 @@ export class RedisDispatch implements Dispatch {
     const node = keys.node(job.id);
     const begin = await transactions.run<View>({
       id: job.id,
-      key: node,
+      keys: [node],
       look: async (client) => {
         const view = await viewOf(client, job.id, keys);
         return view.exists ? view : undefined;
@@ -114,7 +114,7 @@ export class RedisDispatch implements Dispatch {
     let seen: View | undefined;
     const answer = await transactions.run<View>({
       id: job.id,
-      key: node,
+      keys: [node],
       look: async (client) => {
         seen = await viewOf(client, job.id, keys);
         return seen.is === 'open' ? undefined : seen;
@@ -211,7 +211,7 @@ export class RedisDispatch implements Dispatch {
     let seen: View | undefined;
     const answer = await transactions.run<View>({
       id: this.job.id,
-      key: this.#node,
+      keys: [this.#node],
       look: async (client) => {
         seen = await viewOf(client, this.job.id, keys);
         if (seen.is === 'open' && seen.by !== this.token) return { ...seen, is: 'superseded' };

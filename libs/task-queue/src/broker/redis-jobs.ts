@@ -2,7 +2,7 @@ import type { JobRef } from '../backend/job-ref.js';
 import type { FoundTask, JobStore } from '../backend/job-store.js';
 import type { TaskReply } from '../backend/task-reply.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
-import type { TaskEnvelope } from '../flow/envelope.js';
+import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
 import type { Producers } from './producers.js';
@@ -45,8 +45,7 @@ export class RedisJobs implements JobStore {
   async find({ queue, id }: JobRef): Promise<FoundTask | undefined> {
     const job = await this.producers.queue(queue, id).getJob(id);
     if (job === undefined) return undefined;
-    const replaced = (job.data as Partial<TaskEnvelope> | null)?.replaced;
-    return { name: job.name, ...(replaced === undefined ? {} : { replacedBy: replaced.by }) };
+    return { name: job.name, ...foundIn((job.data ?? {}) as Partial<TaskEnvelope>) };
   }
 
   async withdraw({ queue, id }: JobRef): Promise<boolean> {

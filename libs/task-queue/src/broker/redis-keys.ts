@@ -8,7 +8,7 @@ import { CANVAS_QUEUE, placeOf, rootOf, shardOf } from '../flow/ids.js';
  * ```
  * {tq:0}:<queue>:…            BullMQ's, per queue; composite nodes live in the queue _canvas
  * {tq:0}:_record:<canvas>     hash: f:<id> failure of a task or node · r:<id> what a chord's recovery decided ·
- *                             x:<id> revoked
+ *                             x:<id> revoked · a:<id>:<call> place of a member that a task added
  * {tq:0}:_expiry              sorted set: canvases whose results expire, by time
  * {tq:0}:_dead                sorted set: dead letters, by the time at which their tasks failed
  * {tq:0}:_dead:letters        hash: the letters · _dead:about what lists show · _dead:retried as what they ran again

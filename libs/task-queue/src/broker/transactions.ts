@@ -9,8 +9,8 @@ import type { RedisClient, RedisConnections } from './redis-connections.js';
 export interface FencedChange<Answer> {
   /** The canvas, for errors. */
   readonly id: string;
-  /** The key on which it all depends. */
-  readonly key: string;
+  /** The keys on which it all depends. */
+  readonly keys: readonly string[];
   /** Looks whether it is to take place. @returns why not, or undefined when it is */
   look(client: RedisClient): Promise<Answer | undefined>;
   /** BullMQ's additions, on the producers of `ledger`. */
@@ -56,10 +56,10 @@ export class Transactions {
     client: RedisClient,
     turn: { readonly isOver: boolean },
   ): Promise<Answer | 'done'> {
-    const { id, key, additions = [] } = change;
+    const { id, keys, additions = [] } = change;
     for (let tries = 1; ; tries++) {
       // Both at once: Redis takes them in this order.
-      const [, answer] = await Promise.all([client.watch(key), change.look(client)]);
+      const [, answer] = await Promise.all([client.watch(...keys), change.look(client)]);
       // Given up, and somebody else's turn: EXEC and UNWATCH would take down the fence that he has put up by now.
       if (turn.isOver) throw new BrokerUnavailableError('Redis answered too late.', id);
       if (answer !== undefined) {
@@ -76,7 +76,8 @@ export class Transactions {
           throw error;
         });
       if (done) return 'done';
-      if (tries === TRIES) throw new Error(`${key} changed ${TRIES} times while it was being written`);
+      if (tries === TRIES)
+        throw new Error(`${keys.join(', ')} changed ${TRIES} times while it was being written`);
     }
   }
 }

@@ -11,6 +11,7 @@ import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-reco
 import { recoveryName } from '../chords/built-in-recoveries.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import { HookRunner } from '../execution/hook-runner.js';
+import { MemberAddition } from '../execution/member-addition.js';
 import { Revocation, type RevokeOptions } from '../execution/revocation.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import { MAX_TREE } from '../flow/flow-plan.js';
@@ -52,6 +53,7 @@ export class TaskQueueEngine implements ResultSource {
   readonly control: Control;
   readonly hooks: HookRunner;
   readonly revocation: Revocation;
+  readonly members: MemberAddition;
   readonly worker: WorkerRuntime;
 
   #options: ResolvedTaskQueueOptions;
@@ -98,6 +100,15 @@ export class TaskQueueEngine implements ResultSource {
       (queue) => this.resultExpiresMs(queue),
       clock,
     );
+    this.members = new MemberAddition({
+      ledger: this.ledger,
+      publisher: this.publisher,
+      revocation: this.revocation,
+      context: () => this.compileContext(),
+      limits: options.limits,
+      clock,
+      log,
+    });
     this.#dispatcher = new Dispatcher({
       publisher: this.publisher,
       context: () => this.compileContext(),

@@ -11,6 +11,7 @@ import type { ChordRecovery } from '../chords/chord-recovery.js';
 import { ChordRecoverer } from '../execution/chord-recoverer.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import type { HookRunner } from '../execution/hook-runner.js';
+import type { MemberAddition } from '../execution/member-addition.js';
 import { NodeProcessor } from '../execution/node-processor.js';
 import { CallbackRelease } from '../execution/publish-callbacks.js';
 import { Replacement } from '../execution/replacement.js';
@@ -42,6 +43,7 @@ export interface WorkerParts {
   readonly reader: TaskReader;
   readonly hooks: HookRunner;
   readonly revocation: Revocation;
+  readonly members: MemberAddition;
   readonly control: Control;
   readonly log: EngineLog;
   readonly clock: TimerClock;
@@ -236,6 +238,7 @@ export class WorkerRuntime {
       reader,
       hooks,
       replacement: new Replacement({ ledger, publisher, revocation, context, clock, log, stopping }),
+      members: this.engine.members,
       running: this.running,
       trackCurrentTask: options.worker.currentTask,
       defaults: { softMs: options.defaults.softTimeLimitMs, hardMs: options.defaults.timeLimitMs },

@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   RESULT_TOO_LARGE: 'a task returned more than the limit',
   UNDECODABLE_PAYLOAD: 'a job of our queues holds data that is not ours',
   INVALID_ARGUMENTS: 'a pipe refused the arguments of a task',
+  CANNOT_ADD_MEMBER: 'a running task cannot add a member to a group or header',
   INVALID_ID: 'an id has a form that cannot be used',
   BROKER_UNAVAILABLE: 'Redis did not answer in time, or refused',
   NON_RETRYABLE: 'a task said that it must not be tried again',

@@ -57,6 +57,17 @@ export class CanvasTooLargeError extends TaskQueueError {
   }
 }
 
+/** A member cannot be added to the group or header around a running task: `problem` of the message says why. */
+export class CannotAddMemberError extends TaskQueueError {
+  readonly code = 'CANNOT_ADD_MEMBER';
+  constructor(
+    readonly taskId: string,
+    problem: string,
+  ) {
+    super(`Task ${taskId} cannot add a member: ${problem}.`);
+  }
+}
+
 /** An id that a caller chose cannot be used. */
 export class InvalidIdError extends TaskQueueError {
   readonly code = 'INVALID_ID';

@@ -11,15 +11,16 @@ import type { TimerClock } from '../primitives/clock.js';
 import type { AttemptLocks } from './attempt-locks.js';
 import { Deadline } from './deadline.js';
 import { ItemRun } from './item-run.js';
+import type { MemberAddition } from './member-addition.js';
 import { checkReplacement } from './replacement.js';
 import { requestRetry, retryStateOf } from './retries-of.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
 import type { Lock, LockOptions } from '../task/lock.js';
 import { type Interruption, reasonOf } from '../task/interruption.js';
-import { TaskContext, type TaskLogger, taskStorage } from '../task/task-context.js';
+import { type CompleteCanvas, TaskContext, type TaskLogger, taskStorage } from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import { areRetriesSpent, MANUAL_MAX_RETRIES, type RetryState, wouldRetry } from '../retry/retry-decision.js';
-import { UnserializableArgumentError } from '../errors/publish.errors.js';
+import { CannotAddMemberError, UnserializableArgumentError } from '../errors/publish.errors.js';
 
 /** The limits that hold for one attempt: call over task over module. */
 export interface Limits {
@@ -29,6 +30,7 @@ export interface Limits {
 
 /** What every attempt of a worker shares. */
 export interface AttemptServices {
+  readonly members: MemberAddition;
   readonly storeProgress: (holder: Holder, meta: JsonValue) => Promise<boolean>;
   readonly makeLocks: MakeLocks;
   readonly limits: CanvasLimits;
@@ -224,6 +226,7 @@ export class Attempt implements HostedAttempt {
 
   #context(args: readonly JsonValue[], item: number | undefined): TaskContext {
     const { delivery, definition, envelope, services } = this;
+    let added = 0;
     return new TaskContext({
       id: delivery.id,
       name: delivery.name,
@@ -240,12 +243,19 @@ export class Attempt implements HostedAttempt {
       progress: (meta) => this.progress(meta),
       lock: (name, options) => this.#lock(name, options),
       replacement: (canvas) => checkReplacement(delivery.id, item, canvas, services.limits),
+      addMember: (canvas) => this.#addMember(`${item ?? ''}:${added++}`, canvas),
       retry: (request) => requestRetry(request, this.#retries, services.clock.wallMs(), envelope.each),
       retriesSpent: () => areRetriesSpent(this.#retries),
       willRetry: (thrown) => wouldRetry(thrown, this.#retries),
       interruption: () => this.#whyEnd(),
       extendTimeLimit: (ms) => this.extendTimeLimit(ms),
     });
+  }
+
+  #addMember(call: string, canvas: CompleteCanvas): Promise<string> {
+    if (this.#closed) throw new CannotAddMemberError(this.delivery.id, 'its attempt is over');
+    const { delivery, envelope } = this;
+    return this.services.members.add({ delivery, envelope, call, signal: this.#signal }, canvas);
   }
 
   get #retries(): RetryState {

@@ -211,7 +211,10 @@ export class NodeProcessor {
   }
 
   async #succeed(delivery: Delivery, node: NodeEnvelope, value: JsonValue): Promise<Verdict> {
-    await this.deps.callbacks.links(node, delivery.id, value);
+    if (node.links !== undefined) {
+      if (!(await this.deps.ledger.settleValue(delivery, value))) return { do: 'leave' };
+      await this.deps.callbacks.links(node, delivery.id, value);
+    }
     return (await this.#startExpiry(delivery)) ? { do: 'complete', value } : { do: 'leave' };
   }
 

@@ -3,9 +3,8 @@ import type { JobRef } from '../backend/job-ref.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
-import { canvasDataOf, withInheritedHeaders } from '../canvas/canvas-node.js';
+import { withInheritedHeaders } from '../canvas/canvas-node.js';
 import type { CanvasLimits } from '../canvas/canvas-size.js';
-import { validateCanvas } from '../canvas/canvas-validate.js';
 import { settleExpiry } from '../canvas/prepare-call.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { TaskFailure } from '../failure/task-failure.js';
@@ -17,6 +16,7 @@ import type { JsonValue } from '../primitives/json.js';
 import { failureFromReason, failureOfMissing, failureOfRevoked } from '../results/task-snapshot.js';
 import type { CompleteCanvas } from '../task/task-context.js';
 import type { EngineLog } from './engine-log.js';
+import { innerCanvas } from './inner-canvas.js';
 import type { Revocation } from './revocation.js';
 import { untilStored } from './until-stored.js';
 
@@ -81,7 +81,7 @@ export class Replacement {
     const added: ReplacedNote = { state: 'added', by };
     if (!(await note(added))) return LEFT;
     // A revocation that came in between has not seen it.
-    if (await ledger.isRevoked(delivery.id)) await revocation.revokeReplacement(by.id, { terminate: false });
+    if (await ledger.isRevoked(delivery.id)) await revocation.revokeAdded(by.id, { terminate: false });
     return this.#look(delivery, envelope, added);
   }
 
@@ -149,12 +149,7 @@ export function checkReplacement(
   if (taskId.split('.replacement.').length > MAX_DEPTH) {
     throw new InvalidCanvasError('root', `replacements are nested deeper than ${MAX_DEPTH} levels`);
   }
-  const data = canvasDataOf(canvas as { toJSON(): CanvasData }, 'root');
-  validateCanvas(data, limits);
-  if (data.options?.taskId !== undefined) {
-    throw new InvalidCanvasError('options.taskId', 'a replacement takes the id of the task that it replaces');
-  }
-  return data;
+  return innerCanvas(canvas, limits, 'a replacement takes the id of the task that it replaces');
 }
 
 const LEFT: ReplacedEnd = { end: 'none', verdict: { do: 'leave' } };

@@ -74,8 +74,8 @@ export class Revocation {
     if (isOpen) await this.publisher.letGo(node);
   }
 
-  /** Revokes the canvas that has taken a task's place, if it is there. */
-  async revokeReplacement(id: string, options: Required<RevokeOptions>): Promise<void> {
+  /** Revokes what a running task has added: the canvas in its place, or a member of its group; if it is there. */
+  async revokeAdded(id: string, options: Required<RevokeOptions>): Promise<void> {
     await this.revoke(id, options).catch((error: unknown) => {
       if (!(error instanceof ResultUnknownError)) throw error;
     });
@@ -85,10 +85,10 @@ export class Revocation {
   async #revokeTask({ queue, id }: JobRef, options: Required<RevokeOptions>): Promise<void> {
     const task = await this.jobs.find({ queue, id });
     if (task === undefined) return;
-    const { name, replacedBy } = task;
+    const { name, headers, replacedBy } = task;
     // Its end is the end of the canvas in its place; its worker sees to one that is on its way.
-    if (replacedBy !== undefined) return this.revokeReplacement(replacedBy.id, options);
-    const failure = failureOfRevoked(id, name, queue, this.clock.wallMs());
+    if (replacedBy !== undefined) return this.revokeAdded(replacedBy.id, options);
+    const failure = failureOfRevoked(id, name, queue, this.clock.wallMs(), headers);
     await this.ledger.writeFailure(id, failure, this.#ttl(id, queue));
     // It runs, or has ended in this moment: what it comes to is what counts.
     if (!(await this.jobs.withdraw({ queue, id }))) await this.ledger.dropFailure(id);

@@ -29,6 +29,7 @@ import { type CallMade, failureRecord } from './failure-record.js';
 import { type FailedCall, FailureSettling, headline, shown, superseded } from './failure-settling.js';
 import type { HookRunner } from './hook-runner.js';
 import type { ItemRun } from './item-run.js';
+import type { MemberAddition } from './member-addition.js';
 import type { ReplacedEnd, Replacement } from './replacement.js';
 import { resolveInput } from './resolve-input.js';
 import { retryStateOf, withArgs } from './retries-of.js';
@@ -44,6 +45,7 @@ export interface TaskProcessorDeps {
   readonly reader: TaskReader;
   readonly hooks: HookRunner;
   readonly replacement: Replacement;
+  readonly members: MemberAddition;
   readonly running: RunningAttempts;
   readonly defaults: Limits;
   /** Whether `currentTask()` works. */
@@ -96,11 +98,11 @@ export class TaskProcessor {
   readonly #failures: FailureSettling;
 
   constructor(private readonly deps: TaskProcessorDeps) {
-    const { ledger, locks, log, clock, limits, host } = deps;
+    const { ledger, locks, members, log, clock, limits, host } = deps;
     const storeProgress = (holder: Holder, meta: JsonValue) => ledger.setProgress(holder, meta);
     const makeLocks: MakeLocks = (delivery, signal, onLost) =>
       new AttemptLocks(locks, ledger, delivery, signal, onLost);
-    this.#services = { storeProgress, makeLocks, log, clock, limits, host };
+    this.#services = { members, storeProgress, makeLocks, log, clock, limits, host };
     this.#failures = new FailureSettling({ ...deps, resolve: (input) => this.#input(input) });
   }
 

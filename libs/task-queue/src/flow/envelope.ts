@@ -53,6 +53,17 @@ export interface TaskEnvelope {
   readonly replaced?: ReplacedNote;
 }
 
+/** What a task's message says to those who look at its job from outside; anybody may have written it. */
+export function foundIn({ headers, replaced }: Partial<TaskEnvelope>): {
+  readonly headers?: NonNullable<TaskEnvelope['headers']>;
+  readonly replacedBy?: ReplacedNote['by'];
+} {
+  return {
+    ...(headers === undefined ? {} : { headers }),
+    ...(replaced === undefined ? {} : { replacedBy: replaced.by }),
+  };
+}
+
 /**
  * A canvas has taken the task's place; the handler is not called any more. `adding` means that a crash may have come
  * between the note and the deed.
@@ -142,6 +153,11 @@ export interface ChordNode extends NodeBase {
 /** A node with the size that its record has by now: members may have been added since it was published. */
 export function withSize(node: NodeEnvelope, size: number | undefined): NodeEnvelope {
   return size === undefined || node.node === 'task' ? node : { ...node, size };
+}
+
+/** How many members a group or header was published with. */
+export function sizeIn(data: string): number {
+  return (JSON.parse(data) as GroupNode | ChordNode).size;
 }
 
 /** Whether a node has, or will have, a child of this id. */

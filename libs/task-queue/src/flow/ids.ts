@@ -77,13 +77,32 @@ export function isAwaited(id: string): boolean {
   return parentOf(id) !== undefined || REPLACEMENT.test(id);
 }
 
-const REPLACEMENT = /\.replacement\.\d+$/;
+const REPLACEMENT = /^(.+)\.replacement\.\d+$/;
 
 /** A task or node, and the nodes above it. */
 export function lineOf(id: string): string[] {
   const line: string[] = [];
   for (let at: string | undefined = id; at !== undefined; at = parentOf(at)) line.push(at);
   return line;
+}
+
+/**
+ * The nodes that a task could be a member of, from the inside out: those that it hangs below by an index, at any depth. A
+ * canvas in a task's place belongs to what that task belongs to.
+ */
+export function membershipsOf(id: string): string[] {
+  const nodes: string[] = [];
+  for (let at: string | undefined = id; at !== undefined;) {
+    const parent: string | undefined = parentOf(at);
+    if (parent !== undefined && Number.isInteger(memberIndex(at))) nodes.push(parent);
+    at = parent ?? replacedTask(at);
+  }
+  return nodes;
+}
+
+/** The id of the task whose place a canvas has taken, if it has taken one's. */
+function replacedTask(root: string): string | undefined {
+  return REPLACEMENT.exec(root)?.[1];
 }
 
 /** The index of a member, or NaN for a child that has a name (`body`, `sentinel`). */

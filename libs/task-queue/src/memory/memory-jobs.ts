@@ -4,7 +4,7 @@ import type { Stage } from '../backend/ledger.js';
 import type { JobFields, TaskReply } from '../backend/task-reply.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
-import type { TaskEnvelope } from '../flow/envelope.js';
+import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
 import { dispatchOf, keyOf, type MemoryJob } from './memory-job.js';
@@ -24,8 +24,7 @@ export class MemoryJobs implements JobStore {
   async find(ref: JobRef): Promise<FoundTask | undefined> {
     const job = this.store.job(ref);
     if (job === undefined) return undefined;
-    const { replaced } = JSON.parse(job.data) as Partial<TaskEnvelope>;
-    return { name: job.name, ...(replaced === undefined ? {} : { replacedBy: replaced.by }) };
+    return { name: job.name, ...foundIn(JSON.parse(job.data) as Partial<TaskEnvelope>) };
   }
 
   async withdraw(ref: JobRef): Promise<boolean> {

@@ -95,6 +95,10 @@ export class MemoryLedger implements Ledger {
     return this.#inNameOf(holder, (job) => (job.data = JSON.stringify(data))) !== undefined;
   }
 
+  async settleValue(holder: Holder, value: JsonValue): Promise<boolean> {
+    return this.#inNameOf(holder, (job) => (job.returnvalue = JSON.stringify(value))) !== undefined;
+  }
+
   async recordFailure(
     holder: Holder,
     failure: TaskFailure,

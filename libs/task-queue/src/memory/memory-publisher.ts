@@ -1,7 +1,8 @@
 import type { Holder } from '../backend/ledger.js';
-import type { Dispatch, Publication, Publisher } from '../backend/publisher.js';
+import type { Addition, Dispatch, Publication, Publisher } from '../backend/publisher.js';
+import { sizeIn } from '../flow/envelope.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
-import { CANVAS_QUEUE } from '../flow/ids.js';
+import { CANVAS_QUEUE, childId, lineOf, membershipsOf } from '../flow/ids.js';
 import { MemoryDispatch } from './memory-dispatch.js';
 import type { MemoryStore } from './memory-store.js';
 
@@ -45,5 +46,26 @@ export class MemoryPublisher implements Publisher {
     if (node?.dispatch === undefined) return;
     node.dispatch.end ??= 'let-go';
     this.store.letGo(node);
+  }
+
+  async addMember(holder: Holder, call: string, compile: (id: string) => FlowPlan): Promise<Addition> {
+    if (this.store.job(holder)?.token !== holder.token) return { is: 'superseded' };
+    const nodes = membershipsOf(holder.id).map((id) => this.store.job({ queue: CANVAS_QUEUE, id }));
+    const node = nodes.find((one) => one?.name === 'group' || one?.name === 'chord');
+    if (node === undefined) return { is: 'nowhere' };
+    const { fields } = this.store.openRecord(node.id);
+    const note = `a:${holder.id}:${call}`;
+    const known = fields.get(note);
+    if (known !== undefined) return { is: 'exists', id: childId(node.id, Number(known)) };
+    if (lineOf(node.id).some((above) => fields.has(`x:${above}`))) return { is: 'revoked' };
+    const published = sizeIn(node.data);
+    if (published === 0 && node.dispatch !== undefined && node.dispatch.end === undefined)
+      return { is: 'open' };
+    const index = node.size ?? published;
+    const id = childId(node.id, index);
+    this.store.add(compile(id), node);
+    node.size = index + 1;
+    fields.set(note, String(index));
+    return { is: 'added', id };
   }
 }

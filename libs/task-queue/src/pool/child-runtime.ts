@@ -5,6 +5,7 @@ import { UnknownTaskError } from '../errors/task.errors.js';
 import { Attempt } from '../execution/attempt.js';
 import { AttemptLocks } from '../execution/attempt-locks.js';
 import type { EngineLog } from '../execution/engine-log.js';
+import type { MemberAddition } from '../execution/member-addition.js';
 import { problemOfResult } from '../execution/result-check.js';
 import { serializeError } from '../failure/serialize-error.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
@@ -26,6 +27,7 @@ export interface ChildApplication {
   readonly limits: Required<PayloadLimits>;
   readonly locks: Locks;
   readonly ledger: Ledger;
+  readonly members: MemberAddition;
   close(): Promise<void>;
 }
 
@@ -117,6 +119,7 @@ export class ChildRuntime {
       storeProgress: (_holder, meta) => this.#progress(meta),
       makeLocks: (delivery, signal, onLost) =>
         new AttemptLocks(app.locks, app.ledger, delivery, signal, onLost),
+      members: app.members,
       limits: app.limits,
       log: app.log,
       clock: app.clock,

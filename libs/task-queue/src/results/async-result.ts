@@ -38,6 +38,8 @@ export interface TaskMoment {
   readonly counts?: MemberCounts;
   /** Of a wide group or chord: how far its members have been published. */
   readonly dispatch?: DispatchProgress;
+  /** That a chord's callback runs, or ran, although members failed. */
+  readonly recovered?: Recovered;
 }
 
 /** A task or canvas as one plain object, for an API to answer with. */
@@ -47,8 +49,6 @@ export interface TaskDescription extends TaskMoment {
   readonly value?: JsonValue;
   readonly error?: TaskFailure;
   readonly retries?: number;
-  /** That a chord's callback ran although members failed. */
-  readonly recovered?: Recovered;
   /** ISO 8601. */
   readonly publishedAt?: string;
   readonly startedAt?: string;
@@ -272,7 +272,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
 
   /** Everything about it as one plain object. Never throws for a failed task. */
   async describe(): Promise<TaskDescription> {
-    const { failure, value, name, retries, recovered, ...snapshot } = await this.read();
+    const { failure, value, name, retries, ...snapshot } = await this.read();
     return {
       id: this.id,
       ...momentOf(snapshot),
@@ -280,7 +280,6 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
       ...(value === undefined ? {} : { value }),
       ...(failure === undefined ? {} : { error: failure }),
       ...(retries === undefined ? {} : { retries }),
-      ...(recovered === undefined ? {} : { recovered }),
       ...isoTime('publishedAt', snapshot.publishedAt),
       ...isoTime('startedAt', snapshot.startedAt),
       ...isoTime('finishedAt', snapshot.finishedAt),
@@ -423,12 +422,14 @@ function momentOf({
   progress,
   counts,
   dispatch,
-}: Pick<TaskSnapshot, 'state' | 'progress' | 'counts' | 'dispatch'>): TaskMoment {
+  recovered,
+}: Pick<TaskSnapshot, 'state' | 'progress' | 'counts' | 'dispatch' | 'recovered'>): TaskMoment {
   return {
     state,
     ...(progress === undefined ? {} : { progress }),
     ...(counts === undefined ? {} : { counts }),
     ...(dispatch === undefined ? {} : { dispatch }),
+    ...(recovered === undefined ? {} : { recovered }),
   };
 }
 

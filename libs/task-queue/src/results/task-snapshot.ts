@@ -98,18 +98,18 @@ function jobSnapshot(id: string, reply: Extract<TaskReply, { source: 'job' }>): 
     startedAt: job.node ? undefined : job.processedOn,
     finishedAt: job.finishedOn,
   });
-  // A node's recorded failure stands before its job has ended: state first, then callbacks (Celery B064).
+  // What a node came to stands before its job has ended: state first, then callbacks (Celery B064, B111).
   const settled = job.node !== undefined && reply.record !== undefined;
   if (place === 'failed' || settled) {
     const failure =
       reply.record ?? failureFromReason(id, queue, job.failedReason ?? 'unknown reason', job.name);
     return { ...facts, ...failedSnapshot(id, queue, failure) };
   }
-  if (place === 'completed') {
+  if (place === 'completed' || (job.node !== undefined && job.returnvalue !== undefined)) {
     const value = job.returnvalue === undefined ? null : (JSON.parse(job.returnvalue) as JsonValue);
     return { ...facts, id, state: 'SUCCESS', value, ...recovered(reply.decision) };
   }
-  return { ...facts, id, state: runningState(place, job) };
+  return { ...facts, id, state: runningState(place, job), ...recovered(reply.decision) };
 }
 
 function runningState(place: string, job: JobFields): TaskState {
@@ -211,9 +211,16 @@ export function failureOfMissing(id: string, dispatchCut: boolean): TaskFailure 
 }
 
 /** The record of a task that was revoked before it could run (again). */
-export function failureOfRevoked(id: string, name: string, queue: string, nowMs: number): TaskFailure {
+export function failureOfRevoked(
+  id: string,
+  name: string,
+  queue: string,
+  nowMs: number,
+  headers?: TaskFailure['request']['headers'],
+): TaskFailure {
   const error = { name: 'TaskRevokedError', code: 'TASK_REVOKED', message: `Task ${id} was revoked.` };
-  return failureOf(id, name, queue, 'revoked', error, nowMs);
+  const failure = failureOf(id, name, queue, 'revoked', error, nowMs);
+  return headers === undefined ? failure : { ...failure, request: { ...failure.request, headers } };
 }
 
 /** The record of a step that never started, because `cause` happened before it. */

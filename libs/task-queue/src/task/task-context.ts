@@ -57,6 +57,8 @@ export interface TaskContextInit {
   readonly extendTimeLimit: (ms: number) => void;
   /** Checks a canvas that is to take the task's place. */
   readonly replacement: (canvas: CompleteCanvas) => object;
+  /** Adds a member to the group or header around the task. */
+  readonly addMember: (canvas: CompleteCanvas) => Promise<string>;
   /** Asks for another attempt. */
   readonly retry: (request: RetryRequest) => never;
   readonly retriesSpent: () => boolean;
@@ -253,6 +255,23 @@ export class TaskContext {
    */
   replace(canvas: CompleteCanvas): never {
     throw new ReplaceTask(this.#init.replacement(canvas));
+  }
+
+  /**
+   * Adds a member to the group, or to the header of the chord, that this task is a member of: the nearest one around it.
+   * The new member may start at once; whatever waits for the group waits for it as well, and its value, or its failure,
+   * stands behind those of all members before it. The task's headers go along.
+   *
+   * The n-th call of a task adds one member, however often the task is run: an attempt that comes to the same call again
+   * gets the member that is there. While Redis is away, the call waits.
+   *
+   * @returns the id of the member
+   * @throws CannotAddMemberError when the task is in no group, or its attempt is over
+   * @throws TaskRevokedError when the group was revoked
+   * @throws InvalidCanvasError, UnserializableArgumentError, ArgumentTooLargeError, CanvasTooLargeError
+   */
+  async addToGroup(canvas: CompleteCanvas): Promise<string> {
+    return this.#init.addMember(canvas);
   }
 }
 

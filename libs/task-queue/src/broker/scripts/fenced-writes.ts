@@ -24,6 +24,14 @@ redis.call('HSET', KEYS[1], 'data', ARGV[2])
 return 1`);
 
 /**
+ * Stores what a node came to, where BullMQ stores it as well when the node ends, which follows.
+ * KEYS: job. ARGV: token, value as JSON. Returns 1, or nil when superseded.
+ */
+export const SET_VALUE = script(`${FENCE}
+redis.call('HSET', KEYS[1], 'returnvalue', ARGV[2])
+return 1`);
+
+/**
  * Records the failure of a task, over that of an attempt before. It counts only once BullMQ has the task as
  * failed, which follows.
  * KEYS: job, record. ARGV: token, id, failure as JSON, time to live in ms or ''. Returns 1, or nil.

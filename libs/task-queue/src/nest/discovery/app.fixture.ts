@@ -28,6 +28,7 @@ export function makeContext(init: Partial<TaskContextInit> = {}): TaskContext {
     interruption: () => undefined,
     extendTimeLimit: ignore,
     replacement: (canvas) => canvas.toJSON(),
+    addMember: async () => '',
     retry: (request) => {
       throw new RetryTask(request);
     },

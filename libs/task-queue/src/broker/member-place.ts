@@ -1,0 +1,45 @@
+import type { Addition } from '../backend/publisher.js';
+import type { Holder } from '../backend/ledger.js';
+import { lineOf } from '../flow/ids.js';
+import type { RedisClient } from './redis-connections.js';
+import type { RedisKeys } from './redis-keys.js';
+import { FIND_PLACE } from './scripts/members.js';
+import { runScript } from './scripts/script.js';
+
+/** Where a member goes that a running task adds. */
+export interface MemberPlace {
+  readonly node: string;
+  readonly index: number;
+  /** It was added by an earlier attempt. */
+  readonly isTaken: boolean;
+}
+
+/** What is asked for a place. */
+export interface PlaceQuestion {
+  readonly holder: Holder;
+  readonly call: string;
+  /** The nodes that the task may be a member of, from the inside out. */
+  readonly nodes: readonly string[];
+}
+
+/** The place of a member that a running task adds, or why it gets none. */
+export async function findPlace(
+  client: RedisClient,
+  keys: RedisKeys,
+  { holder, call, nodes }: PlaceQuestion,
+): Promise<MemberPlace | Exclude<Addition['is'], 'added' | 'exists'>> {
+  const reply = await runScript(
+    client,
+    FIND_PLACE,
+    [keys.job(holder.queue, holder.id), ...nodes.flatMap((id) => [keys.node(id), keys.record(id)])],
+    [holder.token, callNote(holder.id, call), ...nodes.map((id) => lineOf(id).join(' '))],
+  );
+  const [is, at = 0, index = 0] = reply as [Addition['is'] | 'free', number?, number?];
+  if (is !== 'free' && is !== 'exists') return is as Exclude<Addition['is'], 'added' | 'exists'>;
+  return { node: nodes[at - 1] ?? '', index, isTaken: is === 'exists' };
+}
+
+/** The field of a canvas's record under which the place of a call is noted. */
+export function callNote(task: string, call: string): string {
+  return `a:${task}:${call}`;
+}

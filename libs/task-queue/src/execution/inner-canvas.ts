@@ -1,0 +1,19 @@
+import type { CanvasData } from '../canvas/canvas-data.js';
+import { canvasDataOf } from '../canvas/canvas-node.js';
+import type { CanvasLimits } from '../canvas/canvas-size.js';
+import { validateCanvas } from '../canvas/canvas-validate.js';
+import { InvalidCanvasError } from '../errors/publish.errors.js';
+import type { CompleteCanvas } from '../task/task-context.js';
+
+/**
+ * A canvas that becomes a part of the one around a running task, as it can be published.
+ *
+ * @param idProblem what is wrong with an id of its own
+ * @throws InvalidCanvasError, UnserializableArgumentError, ArgumentTooLargeError, CanvasTooLargeError
+ */
+export function innerCanvas(canvas: CompleteCanvas, limits: CanvasLimits, idProblem: string): CanvasData {
+  const data = canvasDataOf(canvas as { toJSON(): CanvasData }, 'root');
+  validateCanvas(data, limits);
+  if (data.options?.taskId !== undefined) throw new InvalidCanvasError('options.taskId', idProblem);
+  return data;
+}
