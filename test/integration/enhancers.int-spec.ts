@@ -37,7 +37,7 @@ import {
 } from '@nestjs/core';
 import { IsInt, IsString } from 'class-validator';
 import { ClsModule, ClsService, UseCls } from 'nestjs-cls';
-import { defer, from, lastValueFrom, type Observable, of, tap, timeout } from 'rxjs';
+import { defer, from, lastValueFrom, NEVER, type Observable, of, tap, timeout } from 'rxjs';
 import {
   Arg,
   InvalidArgumentsError,
@@ -267,7 +267,16 @@ describe('an interceptor', () => {
     fails(): never {
       throw new Busy('x');
     }
+
+    @Task({ timeLimit: '200ms' })
+    @UseInterceptors({ intercept: () => NEVER } as NestInterceptor)
+    silent(): void {}
   }
+
+  it('that never answers is ended by the time limit of the task', async () => {
+    const app = await fixture.boot({ providers: [Tasks] });
+    expect((await failureOf(app, 'Tasks.silent'))?.reason).toBe('time-limit');
+  });
 
   it('may answer from a cache, measure, log, and end a wait with an error that is retried', async () => {
     const app = await fixture.boot({

@@ -1,4 +1,5 @@
 import {
+  type CallHandler,
   type CanActivate,
   createParamDecorator,
   type ExecutionContext,
@@ -12,6 +13,7 @@ import {
   ValidationPipe,
 } from '@nestjs/common';
 import { APP_GUARD, APP_INTERCEPTOR, APP_PIPE, Reflector } from '@nestjs/core';
+import { concat, EMPTY, type Observable, of, retry } from 'rxjs';
 import { InvalidArgumentsError } from '../../errors/task.errors.js';
 import { TaskContext } from '../../task/task-context.js';
 import { Task } from '../decorators/task.decorator.js';
@@ -58,6 +60,47 @@ describe('guards, interceptors and pipes', () => {
     const error = await rejectionOf(runIn(makeContext(), 'Tasks.double', 'blocked'));
     expect(error).toBeInstanceOf(ForbiddenException);
     expect(lines).toHaveLength(1);
+  });
+
+  it('may answer in any way that Nest takes: the last value counts, none is null, and errors stay what they are', async () => {
+    const answer = (answers: (next: CallHandler) => Observable<unknown>) =>
+      UseInterceptors({ intercept: (_: ExecutionContext, next: CallHandler) => answers(next) });
+    const guard = (decide: CanActivate['canActivate']) => UseGuards({ canActivate: decide });
+    let runs = 0;
+    @Injectable()
+    class Tasks {
+      @Task()
+      @answer((next) => concat(next.handle(), of('second')))
+      twice(): string {
+        return 'first';
+      }
+      @Task()
+      @answer(() => EMPTY)
+      empty(): void {
+        runs++;
+      }
+      @Task()
+      @answer((next) => next.handle().pipe(retry(2)))
+      again(): number {
+        if (++runs < 3) throw new Error('not yet');
+        return runs;
+      }
+      @Task()
+      @guard(() => of(false))
+      refused(): void {}
+      @Task()
+      @guard(() => {
+        throw new RangeError('of the guard');
+      })
+      broken(): void {}
+    }
+    const { run } = await start({ providers: [Tasks] });
+    await expect(run('Tasks.twice')).resolves.toBe('second');
+    await expect(run('Tasks.empty')).resolves.toBeNull();
+    expect(runs).toBe(0);
+    await expect(run('Tasks.again')).resolves.toBe(3);
+    await expect(run('Tasks.refused')).rejects.toBeInstanceOf(ForbiddenException);
+    await expect(run('Tasks.broken')).rejects.toBeInstanceOf(RangeError);
   });
 
   it('apply when they are global, as providers', async () => {

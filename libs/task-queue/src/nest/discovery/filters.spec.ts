@@ -85,6 +85,10 @@ describe('filters', () => {
             return (host.switchToHttp().getResponse<{ status(code: number): object }>().status(500), 'sent');
           case 'own':
             throw new Error('wrapped', { cause: own });
+          case 'plain':
+            throw { status: 'error', message: 'Internal server error' };
+          case 'text':
+            throw 'a text';
           case 'unwrap':
             throw (error.cause = own);
           default:
@@ -97,6 +101,10 @@ describe('filters', () => {
     expect(await verdictOn('http')).toMatchObject({ name: 'TypeError', cause: { message: 'http' } });
     expect(seen[0]).toBeInstanceOf(Domain);
     expect((await verdictOn('own')).cause).toBe(own);
+    const plain = await verdictOn('plain');
+    expect(plain).toEqual({ status: 'error', message: 'Internal server error' });
+    expect(plain.cause).toBe(seen.at(-1));
+    expect(await verdictOn('text')).toBe('a text');
     expect(await verdictOn('unwrap')).toBe(own);
     expect(own.cause).toBeUndefined();
     expect((await verdictOn('x')).message).toBe('frozen');

@@ -126,6 +126,27 @@ describe('a task whose provider is request-scoped', () => {
     expect(lines).toEqual(['guard 1', 'interceptor 1', 'guard 2', 'interceptor 2']);
   });
 
+  it('fails with what the constructor of a provider throws, and may succeed the next time', async () => {
+    class Unready extends Error {}
+    @Injectable({ scope: Scope.REQUEST })
+    class Session {
+      constructor(@Inject(REQUEST) { task }: TaskRequest) {
+        if (task.attempt === 1) throw new Unready('not yet');
+      }
+    }
+    @Injectable()
+    class Tasks {
+      constructor(readonly session: Session) {}
+      @Task()
+      run(): string {
+        return 'ready';
+      }
+    }
+    const { runIn } = await start({ providers: [Session, Tasks] });
+    await expect(runIn(makeContext({ attempt: 1 }), 'Tasks.run')).rejects.toBeInstanceOf(Unready);
+    await expect(runIn(makeContext({ attempt: 2 }), 'Tasks.run')).resolves.toBe('ready');
+  });
+
   it('is transient too: an instance per attempt', async () => {
     @Injectable({ scope: Scope.TRANSIENT })
     class Tasks {

@@ -93,8 +93,9 @@ async function answerOf(
  * HTTP throws a TypeError here, and what went wrong in the task has to be found in its record all the same.
  */
 function causedBy(caught: unknown, verdict: unknown): unknown {
-  const isOpen = verdict instanceof Error && verdict.cause === undefined && Object.isExtensible(verdict);
-  if (!isOpen || isControlFlow(verdict)) return verdict;
+  // Any object: Nest's own filter for microservices throws plain ones.
+  if (typeof verdict !== 'object' || verdict === null || isControlFlow(verdict)) return verdict;
+  if (!Object.isExtensible(verdict) || ('cause' in verdict && verdict.cause !== undefined)) return verdict;
   // A filter may have unwrapped what it caught: no error is to be a cause of itself.
   if (causesOf(caught).includes(verdict)) return verdict;
   return Object.defineProperty(verdict, 'cause', { value: caught, configurable: true, writable: true });
