@@ -8,6 +8,7 @@ const order = [
   'failure',
   'errors',
   'retry',
+  'rate-limit',
   'task',
   'canvas',
   'chords',

@@ -38,6 +38,14 @@ class RevokedTasks {
     return 0;
   }
 
+  /** Ends with its signal, undone. */
+  @Task()
+  async undone(name: string, task: TaskContext): Promise<void> {
+    this.log.lines.push(`started ${name}`);
+    this.log.started.get(name)?.();
+    await new Promise((_, reject) => task.signal.addEventListener('abort', () => reject(task.signal.reason)));
+  }
+
   @Task()
   value(n: number): number {
     this.log.lines.push(`value ${n}`);
@@ -64,8 +72,9 @@ class RevokedTasks {
 const SILENT: LoggerService = { log: () => undefined, warn: () => undefined, error: () => undefined };
 
 async function start(role: 'both' | 'producer', prefix: string): Promise<INestApplicationContext> {
+  const worker = { drainTimeout: 50 };
   @Module({
-    imports: [TaskQueueModule.forRoot({ connection: { url: REDIS_URL }, prefix, role })],
+    imports: [TaskQueueModule.forRoot({ connection: { url: REDIS_URL }, prefix, role, worker })],
     providers: role === 'both' ? [RevokedTasks, Log] : [],
   })
   class RevocationModule {}
@@ -79,6 +88,7 @@ describe('revocation', () => {
   let app: INestApplicationContext;
   let elsewhere: INestApplicationContext;
   let log: Log;
+  let prefix: string;
   const revoke = (id: string, terminate = false): Promise<boolean> =>
     elsewhere.get(WorkflowService).result(id).revoke({ terminate });
   const workflows = (): WorkflowService => app.get(WorkflowService);
@@ -87,7 +97,7 @@ describe('revocation', () => {
   const unserved = () => workflows().signature<number, []>('Elsewhere.task', [], { queue: 'unserved' });
 
   beforeEach(async () => {
-    const prefix = `revoke-${Date.now()}-${Math.floor(Math.random() * 1e6)}`;
+    prefix = `revoke-${Date.now()}-${Math.floor(Math.random() * 1e6)}`;
     app = await start('both', prefix);
     elsewhere = await start('producer', prefix);
     log = app.get(Log);
@@ -126,6 +136,20 @@ describe('revocation', () => {
     expect(await result.state()).toBe('STARTED');
     expect(await revoke(result.id, true)).toBe(true);
     await expect(result.get()).rejects.toThrow(TaskRevokedError);
+  });
+
+  it('does not begin a task again that was revoked while it ran and was given back', async () => {
+    const started = log.whenStarted('g');
+    const result = await tasks().undone.delay('g');
+    await started;
+    expect(await revoke(result.id)).toBe(true);
+    await app.close();
+    app = await start('both', prefix);
+    await expect(elsewhere.get(WorkflowService).result(result.id).get({ timeout: 60_000 })).rejects.toThrow(
+      TaskRevokedError,
+    );
+    expect(log.lines).toEqual(['started g']);
+    expect(app.get(Log).lines).toEqual([]);
   });
 
   it('ends a running task with terminate: signal, state and hook, once', async () => {

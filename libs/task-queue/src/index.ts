@@ -132,6 +132,7 @@ export {
   type WorkflowPosition,
 } from './task/task-context.js';
 export type { TaskRetry, TaskSuccess } from './task/task-definition.js';
+export type { RateLimitOptions } from './rate-limit/rate-limit.js';
 export type { TaskOptions, TasksOptions } from './task/task-options.js';
 export { isTerminal, type TaskState, type TerminalState } from './task/task-state.js';
 export type { AnyCanvas, CanvasLike, Follower } from './workflows/canvas-types.js';

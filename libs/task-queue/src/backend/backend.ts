@@ -10,6 +10,7 @@ import type { JobStore } from './job-store.js';
 import type { Ledger } from './ledger.js';
 import type { LockStore } from './lock-store.js';
 import type { Publisher } from './publisher.js';
+import type { RateLimiter } from './rate-limiter.js';
 import type { TaskEvents } from './task-events.js';
 import type { Workers } from './workers.js';
 
@@ -25,6 +26,7 @@ export interface Backend {
   readonly failures: FailureStore;
   readonly events: TaskEvents;
   readonly control: Control;
+  readonly rateLimiter: RateLimiter;
   readonly inspection: Inspection;
   /** What serves queues, for one run of this application's worker. */
   workers(tuning: ResolvedWorkerOptions): Workers;

@@ -11,7 +11,10 @@ export interface Delivery {
   readonly token: string;
   /** Attempts that ended in an error so far. */
   readonly attemptsMade: number;
-  /** Activations so far, this one included; a crash or a shutdown makes one more without an error. */
+  /**
+   * Activations so far, this one included; a crash or a shutdown makes one more without an error. One that was turned
+   * away before it began is none.
+   */
   readonly activations: number;
   /** How often a worker died, or lost its lock, while it ran this job. */
   readonly timesLost: number;

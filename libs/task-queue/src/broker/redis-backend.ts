@@ -18,6 +18,7 @@ import { RedisJobs } from './redis-jobs.js';
 import { RedisKeys } from './redis-keys.js';
 import { RedisLocks } from './redis-locks.js';
 import { ScriptRunner } from './script-runner.js';
+import { RedisRateLimiter } from './redis-rate-limiter.js';
 import { WorkerPool } from './worker-pool.js';
 
 /** Queues of BullMQ and records beside them, in Redis. */
@@ -33,6 +34,7 @@ export class RedisBackend implements Backend {
   readonly events: CompletionEvents;
   readonly control: ControlChannel;
   readonly inspection: RedisInspection;
+  readonly rateLimiter: RedisRateLimiter;
   #pool: WorkerPool | undefined;
 
   /** @throws InvalidOptionsError when the options do not say where Redis is */
@@ -56,6 +58,7 @@ export class RedisBackend implements Backend {
     this.failures = new RedisFailureStore(this.keys, ready('ledger'), publishTimeoutMs);
     this.events = new CompletionEvents(this.connections, this.keys, (error) => onTrouble(error, 'events'));
     this.control = new ControlChannel(this.connections, this.keys, publishTimeoutMs);
+    this.rateLimiter = new RedisRateLimiter(this.keys, new ScriptRunner(ready('publish'), publishTimeoutMs));
     this.inspection = new RedisInspection(this.connections, this.keys);
   }
 

@@ -18,6 +18,7 @@ import { CANVAS_QUEUE, placeOf, rootOf, shardOf } from '../flow/ids.js';
  * {tq:0}:_workers:about       hash: what each of them serves
  * {tq:0}:_lock:<name>         hash: owner, task, activation and token of a lock that is held
  * {tq:0}:_token               the last fencing token of the locks of a shard
+ * {tq:0}:_rate:<limit>        hash: when its next start is due, and the next slot in its line
  * ```
  */
 export class RedisKeys {
@@ -77,6 +78,11 @@ export class RedisKeys {
   lock(name: string): readonly [lock: string, token: string] {
     const prefix = this.shardPrefix(placeOf(name, this.shards));
     return [`${prefix}:_lock:${name}`, `${prefix}:_token`];
+  }
+
+  /** A rate limit; one for all shards. */
+  rateLimit(name: string): string {
+    return `${this.shardPrefix(0)}:_rate:${name}`;
   }
 
   /** The nodes of a shard that wait for what is below them. */

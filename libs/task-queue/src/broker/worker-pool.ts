@@ -1,6 +1,7 @@
 import { type Job, UnrecoverableError, WaitingChildrenError, WaitingError, type Worker } from 'bullmq';
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { FetchLoop, Service, Workers } from '../backend/workers.js';
+import { timesParked } from '../flow/envelope.js';
 import { bounded } from '../primitives/bounded.js';
 import type { FetchPulse } from './fetch-pulse.js';
 import { InterruptibleWorker } from './interruptible-worker.js';
@@ -195,7 +196,7 @@ class BullmqDelivery implements Delivery {
     return this.job.attemptsMade;
   }
   get activations(): number {
-    return this.job.attemptsStarted;
+    return this.job.attemptsStarted - timesParked(this.job.data);
   }
   get timesLost(): number {
     return this.job.stalledCounter;

@@ -8,6 +8,7 @@ import type { Ledger } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
 import type { FetchLoop, Workers } from '../backend/workers.js';
 import type { ChordRecovery } from '../chords/chord-recovery.js';
+import { Admission } from '../execution/admission.js';
 import { ChordRecoverer } from '../execution/chord-recoverer.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import type { HookRunner } from '../execution/hook-runner.js';
@@ -239,6 +240,7 @@ export class WorkerRuntime {
       hooks,
       replacement: new Replacement({ ledger, publisher, revocation, context, clock, log, stopping }),
       members: this.engine.members,
+      admission: new Admission({ limiter: this.engine.backend.rateLimiter, ledger, log, stopping }),
       running: this.running,
       trackCurrentTask: options.worker.currentTask,
       defaults: { softMs: options.defaults.softTimeLimitMs, hardMs: options.defaults.timeLimitMs },

@@ -108,7 +108,7 @@ export class FailureSettling {
     const attempts = withAttempt(envelope?.attempts, failure, this.deps.worker);
     const { id } = delivery;
     if (envelope === undefined) return { id, failure, attempts, payload: delivery.data as JsonValue };
-    const { input, attempts: _attempts, retried: _retried, lost: _lost, ...call } = envelope;
+    const { input, attempts: _attempts, retried: _retried, parked: _parked, lost: _lost, ...call } = envelope;
     const args = whole ?? (input ? [await this.deps.resolve(input), ...call.args] : call.args);
     return { id, failure, attempts, payload: { ...call, args } as unknown as JsonValue };
   }

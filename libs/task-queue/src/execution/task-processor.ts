@@ -1,14 +1,10 @@
 import type { Holder, Ledger } from '../backend/ledger.js';
 import type { Delivery, Verdict } from '../backend/delivery.js';
+import type { Limit } from '../backend/rate-limiter.js';
 import type { LetterBounds } from '../backend/failure-store.js';
 import { describeExit, type HandlerHost, HandlerLostError } from '../backend/handler-host.js';
 import { isControlFlow, IgnoreResult, ReplaceTask } from '../errors/control-flow.js';
-import {
-  TaskExpiredError,
-  TaskRevokedError,
-  UnknownTaskError,
-  WorkerLostError,
-} from '../errors/task.errors.js';
+import { TaskRevokedError, UnknownTaskError, WorkerLostError } from '../errors/task.errors.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import { withAttempt } from '../failure/dead-letter.js';
 import { decodeTask, type InputRef, isRepeated, type TaskEnvelope, withRetry } from '../flow/envelope.js';
@@ -22,6 +18,7 @@ import { decideRetry, type RetryDecision } from '../retry/retry-decision.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import { asInterrupted } from '../task/interruption.js';
 import type { TaskRegistry } from '../task/task-registry.js';
+import { type Admission, limitOf } from './admission.js';
 import { Attempt, type AttemptServices, type Limits, type MakeLocks } from './attempt.js';
 import { AttemptLocks } from './attempt-locks.js';
 import type { EngineLog } from './engine-log.js';
@@ -31,6 +28,7 @@ import type { HookRunner } from './hook-runner.js';
 import type { ItemRun } from './item-run.js';
 import type { MemberAddition } from './member-addition.js';
 import type { ReplacedEnd, Replacement } from './replacement.js';
+import { isAgain, refusalOf } from './refusal.js';
 import { resolveInput } from './resolve-input.js';
 import { retryStateOf, withArgs } from './retries-of.js';
 import type { RunningAttempts } from './running-attempts.js';
@@ -46,6 +44,7 @@ export interface TaskProcessorDeps {
   readonly hooks: HookRunner;
   readonly replacement: Replacement;
   readonly members: MemberAddition;
+  readonly admission: Admission;
   readonly running: RunningAttempts;
   readonly defaults: Limits;
   /** Whether `currentTask()` works. */
@@ -88,8 +87,8 @@ type Outcome =
 /**
  * One attempt of one task, from the delivery to its verdict:
  *
- * decode → find the task → refuse (lost too often, expired) → resolve the input → run within limits →
- * classify → settle.
+ * decode → find the task → refuse (revoked, lost too often, expired) → resolve the input → turn away (rate limit) →
+ * run within limits → classify → settle.
  *
  * Running happens once. Settling is repeated until the store answers, and is fenced by the delivery's token.
  */
@@ -125,7 +124,17 @@ export class TaskProcessor {
       const verdict = await this.#takeBack(delivery);
       if (verdict !== undefined) return verdict;
     }
-    const refusal = replaced === undefined ? this.#refuse(delivery, envelope) : undefined;
+    let refusal = replaced === undefined ? refusalOf(delivery, envelope, this.deps) : undefined;
+    // Whoever revoked it while it ran before, or while it was being put back, left it to end by itself.
+    if (refusal === undefined && replaced === undefined && isAgain(delivery, envelope)) {
+      try {
+        const { ledger, stopping, log } = this.deps;
+        const revoked = await untilStored(() => ledger.isRevoked(delivery.id), stopping, log);
+        if (revoked) refusal = new TaskRevokedError(`Task ${delivery.id} was revoked.`);
+      } catch {
+        return { do: 'give-back' }; // only while stopping: the store did not answer
+      }
+    }
     if (refusal !== undefined)
       return this.#failures.settle(delivery, { ...notCalled(envelope), definition }, refusal);
     let { args } = envelope;
@@ -139,6 +148,10 @@ export class TaskProcessor {
     if (replaced !== undefined) {
       const end = await this.deps.replacement.resume(delivery, envelope, replaced);
       return this.#settleReplaced(delivery, definition, envelope, args, end);
+    }
+    if (definition.options.rateLimit !== undefined) {
+      const turned = await this.#turnAway(delivery, definition, envelope, args);
+      if (turned !== undefined) return turned;
     }
     const attempt = this.#begin(delivery, definition, envelope, args);
     let outcome: Outcome;
@@ -166,20 +179,22 @@ export class TaskProcessor {
     }
   }
 
-  /** Why a task must not be started (any more). */
-  #refuse(delivery: Delivery, envelope: TaskEnvelope): Error | undefined {
-    const timesLost = delivery.timesLost + (envelope.lost ?? 0);
-    if (timesLost > this.deps.maxTimesLost) return new WorkerLostError(timesLost);
-    if (
-      envelope.expires !== undefined &&
-      this.deps.clock.wallMs() > envelope.expires &&
-      delivery.activations <= 1
-    ) {
-      return new TaskExpiredError(
-        `The task was not started before ${new Date(envelope.expires).toISOString()}.`,
-      );
+  async #turnAway(
+    delivery: Delivery,
+    definition: TaskDefinition,
+    envelope: TaskEnvelope,
+    args: readonly JsonValue[],
+  ): Promise<Verdict | undefined> {
+    const { rateLimit } = definition.options;
+    if (rateLimit === undefined) return undefined;
+    let limit: Limit;
+    try {
+      limit = limitOf(definition, rateLimit, args);
+    } catch (error) {
+      const call = { args, headers: envelope.headers, definition, envelope };
+      return this.#failures.settle(delivery, call, error);
     }
-    return undefined;
+    return this.deps.admission.turnAway(delivery, envelope, limit);
   }
 
   #input(input: InputRef): Promise<JsonValue> | JsonValue {
@@ -272,6 +287,7 @@ export class TaskProcessor {
       case 'retry':
         return this.#settleRetry(
           delivery,
+          definition,
           asAsked(reached, args, failing, outcome.decision),
           failing,
           outcome,
@@ -334,6 +350,7 @@ export class TaskProcessor {
 
   async #settleRetry(
     delivery: Delivery,
+    definition: TaskDefinition,
     envelope: TaskEnvelope,
     call: FailedCall,
     { decision, error }: Extract<Outcome, { kind: 'retry' }>,
@@ -358,6 +375,10 @@ export class TaskProcessor {
       if (!heard) return superseded(delivery, this.deps.log);
     } catch {
       return { do: 'give-back' };
+    }
+    const { rateLimit } = definition.options;
+    if (decision.isAskedFor && rateLimit !== undefined) {
+      await this.deps.admission.hold(limitOf(definition, rateLimit, call.args), decision.delayMs);
     }
     log.warn(
       `${delivery.name} ${delivery.id} will be tried again in ${decision.delayMs} ms: ${headline(failure)}`,

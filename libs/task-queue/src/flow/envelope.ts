@@ -50,6 +50,7 @@ export interface TaskEnvelope {
   readonly attempts?: readonly FailedAttempt[];
   /** How often a process of its worker's pool died while it ran this task; BullMQ counts only workers. */
   readonly lost?: number;
+  readonly parked?: ParkedNote;
   readonly replaced?: ReplacedNote;
 }
 
@@ -86,6 +87,22 @@ export interface RetryCount {
   readonly last: string;
   /** How many attempts have ended in an error when the last one counts. */
   readonly attempts: number;
+}
+
+/** A task was turned away before it began, and came back later; that is no attempt. */
+export interface ParkedNote {
+  /** How often so far. */
+  readonly times: number;
+  /** Its slot in the line of its rate limit, by the store's clock. */
+  readonly slot: number;
+  /** The attempt that the slot is for, by the attempts that had ended in an error. */
+  readonly attempt: number;
+}
+
+/** How many activations of a job were turned away. */
+export function timesParked(data: unknown): number {
+  const times = (data as Partial<TaskEnvelope> | undefined)?.parked?.times;
+  return typeof times === 'number' ? times : 0;
 }
 
 /** The retries that were really made, after so many attempts that ended in an error. */

@@ -9,6 +9,7 @@ import { MemoryJobs } from './memory-jobs.js';
 import { MemoryLedger } from './memory-ledger.js';
 import type { MemoryLocks } from './memory-locks.js';
 import { MemoryPublisher } from './memory-publisher.js';
+import { MemoryRateLimiter } from './memory-rate-limiter.js';
 import type { MemoryStore } from './memory-store.js';
 
 /** What the applications of one prefix share. */
@@ -38,6 +39,7 @@ export class MemoryBackend implements Backend {
   readonly events: MemoryEvents;
   readonly control: Control;
   readonly inspection: MemoryInspection;
+  readonly rateLimiter: MemoryRateLimiter;
 
   constructor(private readonly namespace: Namespace) {
     const { store, locks, listeners, published, eager, living } = namespace;
@@ -47,6 +49,7 @@ export class MemoryBackend implements Backend {
     this.publisher = new MemoryPublisher(store, published, eager);
     this.jobs = new MemoryJobs(store);
     this.failures = new MemoryFailureStore(store);
+    this.rateLimiter = new MemoryRateLimiter(store);
     this.events = new MemoryEvents(namespace);
     this.control = {
       send: async (message: ControlMessage) => listeners.forEach((listener) => listener(message)),

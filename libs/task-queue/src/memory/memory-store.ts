@@ -3,6 +3,7 @@ import type { Wake } from '../backend/task-events.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, rootOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
+import type { SlotLine } from '../rate-limit/take-slot.js';
 import { isOver, keyOf, type MemoryJob, originOf, refOf } from './memory-job.js';
 
 /** Failures, decisions and marks of one canvas: as JSON, by the names of the fields that Redis has. */
@@ -45,6 +46,8 @@ export class MemoryStore {
   readonly queues = new Set<string>();
   /** Dead letters by the ids of their tasks, the newest last. */
   readonly letters = new Map<string, MemoryLetter>();
+  /** Rate limits, by their names. */
+  readonly lines = new Map<string, SlotLine>();
   /** How long results of a queue's tasks are kept; nothing expires where no worker is responsible for it. */
   ages: ReadonlyMap<string, number> = new Map();
   #order = 0;
@@ -276,6 +279,7 @@ export class MemoryStore {
     for (const one of [this.#jobs, this.#ready, this.#records, this.#families, this.#expiry, this.letters])
       one.clear();
     this.#delayed.clear();
+    this.lines.clear();
     this.queues.clear();
     this.wakeAll();
   }

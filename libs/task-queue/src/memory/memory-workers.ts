@@ -1,3 +1,4 @@
+import { timesParked } from '../flow/envelope.js';
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { FetchLoop, Service, Workers } from '../backend/workers.js';
 import type { MemoryJob } from './memory-job.js';
@@ -136,7 +137,7 @@ class MemoryDelivery implements Delivery {
     this.queue = job.queue;
     this.data = JSON.parse(job.data) as unknown;
     this.attemptsMade = job.attemptsMade;
-    this.activations = job.activations;
+    this.activations = job.activations - timesParked(this.data);
     this.timesLost = job.timesLost;
   }
 

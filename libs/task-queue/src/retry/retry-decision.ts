@@ -14,10 +14,14 @@ export type RetryDecision =
       readonly delayMs: number;
       readonly error: unknown;
       readonly policy: number;
+      /** The delay is what the other side asked for (Retry-After). */
+      readonly isAskedFor?: true;
       /** What the task asked to be called with from now on. */
       readonly args?: readonly JsonValue[];
     }
   | { readonly kind: 'fail'; readonly error: unknown };
+
+type RetryDelay = Pick<Extract<RetryDecision, { kind: 'retry' }>, 'delayMs' | 'isAskedFor'>;
 
 /** What the decision depends on. */
 export interface RetryState {
@@ -75,7 +79,7 @@ export function decideRetry(
   const { policy, index, made } = chosen;
   return {
     kind: 'retry',
-    delayMs: delayOf(policy, made, thrown, clock, random),
+    ...delayOf(policy, made, thrown, clock, random),
     error: thrown,
     policy: index,
   };
@@ -157,11 +161,11 @@ function decideManual(
   // Celery B132: the error that was given is what the task fails with; without one, this.
   if (made >= maximum) return fail(error ?? retriesUsedUp({ made, maximum }));
   const policy = state.policies[index];
-  const backoffMs = (): number =>
-    policy === undefined ? manualDelayMs(made) : delayOf(policy, made, error, clock, random);
+  const backoff = (): RetryDelay =>
+    policy === undefined ? { delayMs: manualDelayMs(made) } : delayOf(policy, made, error, clock, random);
   return {
     kind: 'retry',
-    delayMs: delayMs ?? backoffMs(),
+    ...(delayMs === undefined ? backoff() : { delayMs }),
     error: error ?? request,
     policy: index,
     ...(args === undefined ? {} : { args }),
@@ -181,9 +185,11 @@ function delayOf(
   error: unknown,
   clock: Clock,
   random: RandomSource,
-): number {
+): RetryDelay {
   const asked = policy.honourRetryAfter ? retryAfterMs(error, clock.wallMs()) : undefined;
-  return asked ?? policy.backoff(made, error, random);
+  return asked === undefined
+    ? { delayMs: policy.backoff(made, error, random) }
+    : { delayMs: asked, isAskedFor: true };
 }
 
 function fail(error: unknown): RetryDecision {

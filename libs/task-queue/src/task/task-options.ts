@@ -1,5 +1,6 @@
 import type { Duration } from '../primitives/duration.js';
 import type { ErrorMatcher } from '../retry/retry-policy.js';
+import type { RateLimit, RateLimitOptions } from '../rate-limit/rate-limit.js';
 
 /** Options of `@Task`. What a call says wins over what the task says, and that over the module's defaults. */
 export interface TaskOptions {
@@ -26,6 +27,13 @@ export interface TaskOptions {
    * `@Retry` says, logged as a warning, and no dead letter. Hooks and errbacks run as ever. @defaultValue none
    */
   readonly expected?: readonly ErrorMatcher[];
+  /**
+   * How often it may be started, by all workers together: `'10/m'`, or options. A task whose time has not come gives its
+   * place to others and comes back at it; that is no attempt. Every attempt counts as a start.
+   *
+   * @defaultValue no limit
+   */
+  readonly rateLimit?: string | RateLimitOptions;
 }
 
 /** Options of `@Tasks`. What `@Task` on a method says wins. */
@@ -38,4 +46,5 @@ export interface ResolvedTaskOptions {
   readonly ignoreResult: boolean;
   readonly priority?: number;
   readonly expected?: readonly ErrorMatcher[];
+  readonly rateLimit?: RateLimit;
 }

@@ -3,9 +3,11 @@ import { readDuration, readInteger, readObject } from '../../options/option-read
 import { assertQueueName, readConnectionName } from '../../options/resolve-options.js';
 import type { Duration } from '../../primitives/duration.js';
 import { type ErrorMatcher, matchersProblem } from '../../retry/retry-policy.js';
+import { type RateLimit, type RateLimitOptions, readRate } from '../../rate-limit/rate-limit.js';
 import type { TaskOptions, TasksOptions } from '../../task/task-options.js';
 import type { TaskDeclaration, TaskPlace } from './metadata.js';
 
+const RATE_KEYS: readonly (keyof RateLimitOptions)[] = ['limit', 'per', 'burst', 'key', 'name'];
 const PLACE_KEYS: readonly (keyof TasksOptions)[] = ['queue', 'connection'];
 const TASK_KEYS: readonly (keyof TaskOptions)[] = [
   'name',
@@ -15,6 +17,7 @@ const TASK_KEYS: readonly (keyof TaskOptions)[] = [
   'ignoreResult',
   'priority',
   'expected',
+  'rateLimit',
 ];
 /** The lowest priority that the queue can hold. */
 const LAST_PRIORITY = 2_097_152;
@@ -30,7 +33,7 @@ export function readTaskOptions(
   decorator = '@Task',
 ): Omit<TaskDeclaration, 'parameters'> {
   return naming(`${decorator} of ${source}`, () => {
-    const { name, ignoreResult, priority, expected, ...others } = readObject('', given, TASK_KEYS);
+    const { name, ignoreResult, priority, expected, rateLimit, ...others } = readObject('', given, TASK_KEYS);
     if (name !== undefined) assertTaskName(name);
     if (ignoreResult !== undefined && typeof ignoreResult !== 'boolean') {
       throw new InvalidOptionsError('ignoreResult', 'true or false', ignoreResult);
@@ -43,6 +46,7 @@ export function readTaskOptions(
         ignoreResult: ignoreResult ?? false,
         ...(priority === undefined ? {} : { priority: readInteger('priority', priority, 1, LAST_PRIORITY) }),
         ...(expected === undefined ? {} : { expected: readMatchers('expected', expected) }),
+        ...(rateLimit === undefined ? {} : { rateLimit: readRateLimit(rateLimit) }),
       },
     };
   });
@@ -93,7 +97,27 @@ function readMatchers(path: string, given: readonly ErrorMatcher[]): readonly Er
   throw new InvalidOptionsError(problem.path, problem.expected, problem.found);
 }
 
+function readRateLimit(given: string | RateLimitOptions): RateLimit {
+  const { name, key, ...rate } =
+    typeof given === 'string' ? ({} as Partial<RateLimitOptions>) : readObject('rateLimit', given, RATE_KEYS);
+  if (name !== undefined) assertName('rateLimit.name', name);
+  if (key !== undefined && typeof key !== 'function') {
+    throw new InvalidOptionsError('rateLimit.key', 'a function of the arguments', key);
+  }
+  try {
+    const read = readRate(typeof given === 'string' ? given : (rate as RateLimitOptions));
+    return { name, key: key as RateLimit['key'], rate: read };
+  } catch (error) {
+    const expected = error instanceof Error ? error.message : String(error);
+    throw new InvalidOptionsError('rateLimit', expected, given);
+  }
+}
+
 function assertTaskName(name: unknown): void {
+  assertName('name', name);
+}
+
+function assertName(path: string, name: unknown): void {
   if (typeof name === 'string' && /^\S{1,200}$/.test(name)) return;
-  throw new InvalidOptionsError('name', '1 to 200 characters without spaces', name);
+  throw new InvalidOptionsError(path, '1 to 200 characters without spaces', name);
 }
