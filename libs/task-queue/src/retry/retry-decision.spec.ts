@@ -150,13 +150,13 @@ describe('Retry-After', () => {
   const error = Object.assign(new Error('429'), { retryAfter: 7 });
 
   it('replaces the backoff, not the maximum', () => {
-    expect(decide(error, [plain])).toEqual(retried(7_000, 0, error));
+    expect(decide(error, [plain])).toEqual({ ...retried(7_000, 0, error), isAskedFor: true });
     expect(decide(error, [plain], { made: { '0': 3 } })).toEqual(failed(error));
   });
 
   it('is counted from now', () => {
     const dated = Object.assign(new Error('429'), { retryAfter: new Date(NOW + 30) });
-    expect(decide(dated, [plain])).toEqual(retried(30, 0, dated));
+    expect(decide(dated, [plain])).toEqual({ ...retried(30, 0, dated), isAskedFor: true });
   });
 
   it('is not looked at where the policy says so', () => {
@@ -220,7 +220,7 @@ describe('task.retry()', () => {
       0,
     ],
   ])('%s', (_what, request, policies, state, delayMs, policy) => {
-    expect(decide(request, policies, state)).toEqual(
+    expect(decide(request, policies, state)).toMatchObject(
       retried(delayMs, policy, request.options.error ?? request),
     );
   });

@@ -28,7 +28,7 @@ function declare(options: unknown): InvalidTaskError {
 
 describe('@Task', () => {
   it.each([
-    [{ queu: 'x' }, 'Option queu: expected one of the options name, queue, connection, softTimeLimit, timeLimit, ignoreResult, priority, expected (did you mean "queue"?), got "queu".'], // prettier-ignore
+    [{ queu: 'x' }, 'Option queu: expected one of the options name, queue, connection, softTimeLimit, timeLimit, ignoreResult, priority, expected, rateLimit (did you mean "queue"?), got "queu".'], // prettier-ignore
     [{ name: '' }, 'Option name: expected 1 to 200 characters without spaces, got "".'],
     [{ name: 'a b' }, 'Option name: expected 1 to 200 characters without spaces, got "a b".'],
     [{ queue: '_own' }, 'Option queue: expected a queue name of 1 to 128 letters, digits, "_", "-" or ".", not beginning with "_", got "_own".'], // prettier-ignore
