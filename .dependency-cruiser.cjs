@@ -17,6 +17,7 @@ const order = [
   'backend',
   'locks',
   'results',
+  'idempotency',
   'execution',
   'pool',
   'engine',

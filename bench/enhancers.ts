@@ -68,6 +68,7 @@ function contextOf(name: string): TaskContext {
     signal: () => new AbortController().signal,
     logger: () => ({ log: ignore, warn: ignore, error: ignore, debug: ignore }),
     progress: () => Promise.resolve(),
+    idempotencyKey: () => undefined,
     lock: (name) => Promise.reject(new Error(`no lock ${name} in a benchmark`)),
     interruption: () => undefined,
     extendTimeLimit: ignore,

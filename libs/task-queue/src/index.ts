@@ -35,6 +35,7 @@ export {
 } from './errors/control-flow.js';
 export { DeadLetterUnknownError } from './errors/dead-letter.errors.js';
 export { ERROR_CODES, type ErrorCode } from './errors/error-code.js';
+export { IdempotencyConflictError, IdempotencyTimeoutError } from './errors/idempotency.errors.js';
 export { LockLostError, LockUnavailableError } from './errors/lock.errors.js';
 export {
   ArgumentTooLargeError,
@@ -84,6 +85,7 @@ export type {
 } from './failure/task-failure.js';
 export { OnDeadLetter, OnFailure, OnRetry, OnRevoked, OnSuccess } from './nest/decorators/hook.decorators.js';
 export { Arg, type ArgOptions, Ctx } from './nest/decorators/param.decorators.js';
+export { Idempotent } from './nest/decorators/idempotent.decorator.js';
 export { Retry } from './nest/decorators/retry.decorator.js';
 export { Task, Tasks } from './nest/decorators/task.decorator.js';
 export {
@@ -122,6 +124,7 @@ export { GroupResult } from './results/group-result.js';
 export type { DispatchProgress, MemberCounts, Recovered } from './results/task-snapshot.js';
 export type { BackoffOptions, CustomBackoff } from './retry/backoff.js';
 export type { ErrorMatcher, RetryOptions } from './retry/retry-policy.js';
+export type { IdempotencyOptions, IdempotentOptions } from './task/idempotency.js';
 export type { Lock, LockOptions } from './task/lock.js';
 export {
   type CompleteCanvas,

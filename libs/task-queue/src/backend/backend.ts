@@ -8,6 +8,7 @@ import type { HostFactory } from './handler-host.js';
 import type { Inspection, WorkerDescription } from './inspection.js';
 import type { JobStore } from './job-store.js';
 import type { Ledger } from './ledger.js';
+import type { KeyStore } from './key-store.js';
 import type { LockStore } from './lock-store.js';
 import type { Publisher } from './publisher.js';
 import type { RateLimiter } from './rate-limiter.js';
@@ -22,6 +23,7 @@ export interface Backend {
   readonly ledger: Ledger;
   readonly publisher: Publisher;
   readonly locks: LockStore;
+  readonly idempotencyKeys: KeyStore;
   readonly jobs: JobStore;
   readonly failures: FailureStore;
   readonly events: TaskEvents;

@@ -15,6 +15,7 @@ import { type ConnectionPurpose, RedisConnections } from './redis-connections.js
 import { RedisFailureStore } from './redis-failure-store.js';
 import { RedisInspection } from './redis-inspection.js';
 import { RedisJobs } from './redis-jobs.js';
+import { RedisKeyStore } from './redis-key-store.js';
 import { RedisKeys } from './redis-keys.js';
 import { RedisLocks } from './redis-locks.js';
 import { ScriptRunner } from './script-runner.js';
@@ -29,6 +30,7 @@ export class RedisBackend implements Backend {
   readonly ledger: CanvasLedger;
   readonly publisher: FlowPublisher;
   readonly locks: RedisLocks;
+  readonly idempotencyKeys: RedisKeyStore;
   readonly jobs: RedisJobs;
   readonly failures: RedisFailureStore;
   readonly events: CompletionEvents;
@@ -53,7 +55,9 @@ export class RedisBackend implements Backend {
     this.publisher = new FlowPublisher(this.connections, this.keys, this.producers, { publishTimeoutMs });
     const ready = (purpose: ConnectionPurpose) => () => this.connections.ready(purpose, publishTimeoutMs);
     this.ledger = new CanvasLedger(this.keys, new ScriptRunner(ready('ledger'), publishTimeoutMs));
-    this.locks = new RedisLocks(this.keys, new ScriptRunner(ready('publish'), publishTimeoutMs));
+    const scripts = new ScriptRunner(ready('publish'), publishTimeoutMs);
+    this.locks = new RedisLocks(this.keys, scripts);
+    this.idempotencyKeys = new RedisKeyStore(this.keys, scripts);
     this.jobs = new RedisJobs(ready('publish'), this.keys, this.producers, publishTimeoutMs);
     this.failures = new RedisFailureStore(this.keys, ready('ledger'), publishTimeoutMs);
     this.events = new CompletionEvents(this.connections, this.keys, (error) => onTrouble(error, 'events'));

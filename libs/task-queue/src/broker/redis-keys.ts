@@ -17,6 +17,7 @@ import { CANVAS_QUEUE, placeOf, rootOf, shardOf } from '../flow/ids.js';
  * {tq:0}:_workers             sorted set: worker applications that are alive, by their last heartbeat
  * {tq:0}:_workers:about       hash: what each of them serves
  * {tq:0}:_lock:<name>         hash: owner, task, activation and token of a lock that is held
+ * {tq:0}:_once:<hash>         hash: which task has an idempotency key, and what it returned
  * {tq:0}:_token               the last fencing token of the locks of a shard
  * {tq:0}:_rate:<limit>        hash: when its next start is due, and the next slot in its line
  * ```
@@ -83,6 +84,11 @@ export class RedisKeys {
   /** A rate limit; one for all shards. */
   rateLimit(name: string): string {
     return `${this.shardPrefix(0)}:_rate:${name}`;
+  }
+
+  /** What is known of an idempotency key, by its name of fixed length. */
+  once(name: string): string {
+    return `${this.shardPrefix(placeOf(name, this.shards))}:_once:${name}`;
   }
 
   /** The nodes of a shard that wait for what is below them. */

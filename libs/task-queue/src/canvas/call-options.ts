@@ -2,7 +2,8 @@ import { InvalidCanvasError, InvalidIdError } from '../errors/publish.errors.js'
 import type { Clock } from '../primitives/clock.js';
 import { type Duration, toMilliseconds } from '../primitives/duration.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
-import type { CallOptions, CanvasData } from './canvas-data.js';
+import { type IdempotencyOptions, readKey, readKeyRules } from '../task/idempotency.js';
+import type { CallKey, CallOptions, CanvasData } from './canvas-data.js';
 
 /** A canvas, as plain data or as a value that gives it. */
 export type CanvasSource = CanvasData | { toJSON(): CanvasData };
@@ -32,6 +33,11 @@ export interface ApplyOptions {
   readonly maxRetries?: number;
   /** Keep no result. */
   readonly ignoreResult?: boolean;
+  /**
+   * Calls with one key have one effect: a second one gets the first one's handle, and a part of a canvas ends with its
+   * value. What may differ between them, and for how long, is said beside the key.
+   */
+  readonly idempotencyKey?: string | ({ readonly key: string } & IdempotencyOptions);
   /** Labels that the task reads as `task.headers`. */
   readonly headers?: Readonly<Record<string, JsonValue>>;
   /** Runs once, with the value, when the call succeeds. */
@@ -65,6 +71,7 @@ const READERS: Readers = {
   maxRetries: (value) => ({ maxRetries: value }),
   ignoreResult: (value) => ({ ignoreResult: value }),
   headers: (value) => ({ headers: value }),
+  idempotencyKey: (value, path) => ({ once: readCallKey(value, path) }),
   // Callbacks are part of the canvas, not of its options: whoever applies the canvas links them.
   link: () => ({}),
   linkError: () => ({}),
@@ -108,7 +115,7 @@ const LENGTH: Check = ['milliseconds of 0 or more', isCount];
 const LIMIT: Check = ['milliseconds of more than 0', (value) => isCount(value) && value !== 0];
 const TIME: Check = ['epoch milliseconds', Number.isSafeInteger];
 
-const CHECKS: { readonly [Key in Exclude<keyof CallOptions, 'taskId' | 'headers'>]-?: Check } = {
+const CHECKS: { readonly [Key in Exclude<keyof CallOptions, 'taskId' | 'headers' | 'once'>]-?: Check } = {
   countdownMs: LENGTH,
   eta: TIME,
   expires: TIME,
@@ -144,11 +151,18 @@ export function checkCallOptions(options: CallOptions, path: string): void {
       checkHeaders(value, `${path}.headers`);
       continue;
     }
+    if (key === 'once') {
+      checkCallKey(value, `${path}.idempotencyKey`);
+      continue;
+    }
     const check = Object.hasOwn(CHECKS, key) ? CHECKS[key] : undefined;
     if (check === undefined) throw new InvalidCanvasError(`${path}.${key}`, 'unknown option');
     if (!check[1](value)) {
       throw new InvalidCanvasError(`${path}.${key}`, `expected ${check[0]}, got ${show(value)}`);
     }
+  }
+  if (options.taskId !== undefined && options.once !== undefined) {
+    throw new InvalidCanvasError(path, 'taskId and idempotencyKey exclude each other; give one of them');
   }
   if (options.countdownMs !== undefined && options.eta !== undefined) {
     throw new InvalidCanvasError(path, 'countdown and eta exclude each other; give one of them');
@@ -159,6 +173,31 @@ export function checkCallOptions(options: CallOptions, path: string): void {
       `${path}.softTimeLimit`,
       `it has to be shorter than timeLimit, but ${soft} ms is not shorter than ${hard} ms`,
     );
+  }
+}
+
+function readCallKey(given: NonNullable<ApplyOptions['idempotencyKey']>, path: string): CallKey {
+  const { key, ...rules } = typeof given === 'string' ? { key: given } : given;
+  return atPath(path, () => ({ key: readKey(key), ...readKeyRules(rules) }));
+}
+
+/** In the plain form, which somebody else may have written. */
+function checkCallKey(value: unknown, path: string): void {
+  if (typeof value !== 'object' || value === null) {
+    throw new InvalidCanvasError(path, `expected an object, got ${show(value)}`);
+  }
+  const { key, ttlMs, waitMs, ...rules } = value as CallKey;
+  atPath(path, () => {
+    readKey(key);
+    readKeyRules({ ...rules, wait: waitMs, ...(ttlMs === undefined ? {} : { ttl: ttlMs }) });
+  });
+}
+
+function atPath<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new InvalidCanvasError(path, (error as Error).message);
   }
 }
 

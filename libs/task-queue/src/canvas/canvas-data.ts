@@ -1,4 +1,5 @@
 import type { JsonValue } from '../primitives/json.js';
+import type { KeyRules } from '../task/idempotency.js';
 
 /**
  * A canvas as plain data: what is published, stored and sent. Four kinds of node, nested in each other
@@ -27,6 +28,13 @@ export interface CallOptions {
   readonly maxRetries?: number;
   readonly ignoreResult?: boolean;
   readonly headers?: Readonly<Record<string, JsonValue>>;
+  /** Belongs to this one task, or to the canvas as a whole: parts do not inherit it. */
+  readonly once?: CallKey;
+}
+
+/** An idempotency key that a call was given. */
+export interface CallKey extends KeyRules {
+  readonly key: string;
 }
 
 interface NodeData {

@@ -99,11 +99,16 @@ function checkOptions(node: CanvasData, path: CanvasPath): void {
   const options: CallOptions = node.options ?? {};
   if (!isRecord(options)) throw new InvalidCanvasError(at, `expected an object, got ${nameOf(options)}`);
   checkCallOptions(options, at);
+  if (options.once !== undefined && node.kind !== 'task' && path.toString() !== 'root') {
+    throw new InvalidCanvasError(`${at}.idempotencyKey`, KEY_OF_A_PART);
+  }
   if ('taskId' in options && options['taskId'] !== undefined && path.toString() !== 'root') {
     throw new InvalidCanvasError(`${at}.taskId`, ID_OF_A_PART);
   }
 }
 
+const KEY_OF_A_PART =
+  'a key belongs to a task, or to the canvas as a whole; give it to the tasks of this part';
 const ID_OF_A_PART =
   'an id of your own belongs to a canvas as a whole; the ids of its parts follow from that one';
 

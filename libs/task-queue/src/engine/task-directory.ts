@@ -5,7 +5,7 @@ import type { TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 
 /** What publishing needs to know of a task. */
-export interface TaskLabel extends Pick<TaskDefinition, 'name' | 'queue' | 'options'> {
+export interface TaskLabel extends Pick<TaskDefinition, 'name' | 'queue' | 'options' | 'idempotent'> {
   /** The registration that its declaration names. */
   readonly connection?: string | undefined;
 }

@@ -9,6 +9,7 @@ import type { CanvasStream } from '../canvas/canvas-stream.js';
 import { validateCanvas } from '../canvas/canvas-validate.js';
 import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
 import { recoveryName } from '../chords/built-in-recoveries.js';
+import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import { HookRunner } from '../execution/hook-runner.js';
 import { MemberAddition } from '../execution/member-addition.js';
@@ -16,6 +17,8 @@ import { Revocation, type RevokeOptions } from '../execution/revocation.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import { MAX_TREE } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, newCanvasId, rootOf } from '../flow/ids.js';
+import { type KeyedCall, keyOfPublication } from '../idempotency/key-of-call.js';
+import { KeyedCalls } from '../idempotency/keyed-calls.js';
 import { Locks } from '../locks/locks.js';
 import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions, withQueues } from '../options/resolve-options.js';
 import type { QueueOptions } from '../options/task-queue-options.js';
@@ -48,6 +51,7 @@ export class TaskQueueEngine implements ResultSource {
   readonly publisher: Publisher;
   readonly ledger: Ledger;
   readonly locks: Locks;
+  readonly keyedCalls: KeyedCalls;
   readonly reader: TaskReader;
   readonly events: TaskEvents;
   readonly control: Control;
@@ -81,6 +85,7 @@ export class TaskQueueEngine implements ResultSource {
     this.events = this.backend.events;
     this.control = this.backend.control;
     this.reader = new TaskReader(this.backend.jobs, this.ledger, this.events);
+    this.keyedCalls = new KeyedCalls(this.backend.idempotencyKeys, this.reader, clock);
     this.hooks = new HookRunner(
       this.publisher,
       this.reader,
@@ -139,8 +144,16 @@ export class TaskQueueEngine implements ResultSource {
   async publish(canvas: CanvasData): Promise<string> {
     validateCanvas(canvas, this.#options.limits);
     this.directory.refuseForeign(canvas);
+    const keyed = keyOfPublication(canvas, (task) => this.directory.labelOf(task)?.idempotent);
+    if (keyed !== undefined) return this.#publishKeyed(canvas, keyed);
     const chosen = canvas.options?.taskId;
     const id = chosen ?? newCanvasId(this.options.shards, this.random);
+    await this.#publishAs(id, canvas, chosen !== undefined);
+    return id;
+  }
+
+  /** @param mayExist Nobody else can have a fresh id; one that a caller chose may have been published before. */
+  async #publishAs(id: string, canvas: CanvasData, mayExist: boolean): Promise<void> {
     const members = membersOf(canvas);
     if (members.length > MAX_TREE) {
       this.#probe?.published(id, canvas);
@@ -149,15 +162,13 @@ export class TaskQueueEngine implements ResultSource {
       await (
         await this.#dispatcher.begin({ ...order, window: Infinity, patienceMs: 0 })
       ).sealed;
-      return id;
+      return;
     }
     const plan = compileCanvas(canvas, id, this.compileContext());
     this.#probe?.published(id, canvas);
-    // Nobody else can have a fresh id; one that a caller chose may have been published before.
-    await (chosen === undefined ? this.publisher.publish(plan) : this.publisher.publishOnce(plan));
+    await (mayExist ? this.publisher.publishOnce(plan) : this.publisher.publish(plan));
     // A revocation has not seen what was added after it.
     if (plan.size > MAX_TREE && (await this.ledger.isRevoked(id))) await this.#takeBack(id);
-    return id;
   }
 
   /**
@@ -172,6 +183,8 @@ export class TaskQueueEngine implements ResultSource {
   ): Promise<{ readonly id: string; readonly sealed: Promise<number> }> {
     const { canvas, source, window } = stream;
     validateCanvas(canvas);
+    if (canvas.options?.once !== undefined)
+      throw new InvalidCanvasError('options.idempotencyKey', KEY_OF_A_STREAM);
     this.directory.refuseForeign(canvas);
     const id = canvas.options?.taskId ?? newCanvasId(this.options.shards, this.random);
     this.#probe?.published(id, canvas);
@@ -192,6 +205,20 @@ export class TaskQueueEngine implements ResultSource {
   /** Revokes what is below a canvas that has been revoked before it was there. */
   #takeBack(id: string): Promise<void> {
     return this.revocation.revokeBelow(id, { terminate: false });
+  }
+
+  /** Publishes a canvas that has an idempotency key, unless another one has it. */
+  #publishKeyed(canvas: CanvasData, call: KeyedCall): Promise<string> {
+    const { queueOf, nowMs } = this.compileContext();
+    const { countdownMs = 0, eta = nowMs, queue } = canvas.options ?? {};
+    const expiresMs =
+      canvas.kind === 'task'
+        ? this.resultExpiresMs(queue ?? canvas.taskQueue ?? queueOf(canvas.task))
+        : this.options.defaults.resultExpiresMs;
+    const delayMs = Math.max(countdownMs, eta - nowMs, 0);
+    const freshId = (): string => newCanvasId(this.options.shards, this.random);
+    const lifeMs = delayMs + (call.rules.ttlMs ?? expiresMs);
+    return this.keyedCalls.publish(call, lifeMs, freshId, (id) => this.#publishAs(id, canvas, true));
   }
 
   /** Deletes what is stored about a task or canvas that has ended; one that still runs goes when it ends. */
@@ -254,6 +281,9 @@ function membersOf(canvas: CanvasData): readonly CanvasData[] {
 
 /** How long the dispatch of a source waits for a store that is away: half of its lease. */
 const STREAM_PATIENCE_MS = 30_000;
+
+const KEY_OF_A_STREAM =
+  'calls with one key are compared, and members that are yet to be read cannot be; give the canvas a taskId';
 
 const SAME_ERROR_EVERY_MS = 10_000;
 

@@ -23,6 +23,7 @@ import type { CompileContext } from '../flow/compile-canvas.js';
 import { CANVAS_QUEUE, newCanvasId } from '../flow/ids.js';
 import { DEFAULT_QUEUE, optionsOfQueue, type ResolvedTaskQueueOptions } from '../options/resolve-options.js';
 import { TaskRevokedError } from '../errors/task.errors.js';
+import type { KeyedCalls } from '../idempotency/keyed-calls.js';
 import type { Locks } from '../locks/locks.js';
 import { bounded } from '../primitives/bounded.js';
 import type { RandomSource, TimerClock } from '../primitives/clock.js';
@@ -41,6 +42,7 @@ export interface WorkerParts {
   readonly publisher: Publisher;
   readonly ledger: Ledger;
   readonly locks: Locks;
+  readonly keyedCalls: KeyedCalls;
   readonly reader: TaskReader;
   readonly hooks: HookRunner;
   readonly revocation: Revocation;
@@ -228,14 +230,27 @@ export class WorkerRuntime {
   }
 
   #taskProcessor(host: HandlerHost | undefined): TaskProcessor {
-    const { registry, ledger, locks, reader, publisher, revocation, options, clock, random, log, hooks } =
-      this.engine;
+    const {
+      registry,
+      ledger,
+      locks,
+      keyedCalls,
+      reader,
+      publisher,
+      revocation,
+      options,
+      clock,
+      random,
+      log,
+      hooks,
+    } = this.engine;
     const stopping = this.#stopping.signal;
     const context = () => this.engine.compileContext();
     return new TaskProcessor({
       registry,
       ledger,
       locks,
+      keyedCalls,
       reader,
       hooks,
       replacement: new Replacement({ ledger, publisher, revocation, context, clock, log, stopping }),

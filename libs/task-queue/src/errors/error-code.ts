@@ -39,6 +39,8 @@ export const ERROR_CODES = {
   DRAIN_STOPPED: 'the queues of a test would never have come to an end',
   OUTSIDE_TASK: 'the current task was asked for where none is running',
   LOCK_UNAVAILABLE: 'somebody else held a lock for as long as was waited for it',
+  IDEMPOTENCY_CONFLICT: 'two calls have the same idempotency key and different arguments',
+  IDEMPOTENCY_TIMEOUT: 'another task has the idempotency key, and did not end in time',
   LOCK_LOST: 'a lock ran out or was taken over while somebody worked under it',
 } as const;
 

@@ -241,6 +241,7 @@ export class Attempt implements HostedAttempt {
       signal: () => this.#signal,
       logger: () => this.#logger(),
       progress: (meta) => this.progress(meta),
+      idempotencyKey: () => definition.idempotent?.of(this.args) ?? envelope.once?.key,
       lock: (name, options) => this.#lock(name, options),
       replacement: (canvas) => checkReplacement(delivery.id, item, canvas, services.limits),
       addMember: (canvas) => this.#addMember(`${item ?? ''}:${added++}`, canvas),

@@ -12,6 +12,7 @@ import { isAwaited } from '../flow/ids.js';
 import type { PayloadLimits } from '../options/task-queue-options.js';
 import type { RandomSource, TimerClock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
+import type { KeyedCalls } from '../idempotency/keyed-calls.js';
 import type { Locks } from '../locks/locks.js';
 import type { TaskReader } from '../results/task-reader.js';
 import { decideRetry, type RetryDecision } from '../retry/retry-decision.js';
@@ -26,6 +27,7 @@ import { type CallMade, failureRecord } from './failure-record.js';
 import { type FailedCall, FailureSettling, headline, shown, superseded } from './failure-settling.js';
 import type { HookRunner } from './hook-runner.js';
 import type { ItemRun } from './item-run.js';
+import { type Entry, KeyedExecution } from './keyed-execution.js';
 import type { MemberAddition } from './member-addition.js';
 import type { ReplacedEnd, Replacement } from './replacement.js';
 import { isAgain, refusalOf } from './refusal.js';
@@ -40,6 +42,7 @@ export interface TaskProcessorDeps {
   readonly registry: TaskRegistry;
   readonly ledger: Ledger;
   readonly locks: Locks;
+  readonly keyedCalls: KeyedCalls;
   readonly reader: TaskReader;
   readonly hooks: HookRunner;
   readonly replacement: Replacement;
@@ -95,6 +98,7 @@ type Outcome =
 export class TaskProcessor {
   readonly #services: AttemptServices;
   readonly #failures: FailureSettling;
+  readonly #keyed: KeyedExecution;
 
   constructor(private readonly deps: TaskProcessorDeps) {
     const { ledger, locks, members, log, clock, limits, host } = deps;
@@ -102,6 +106,7 @@ export class TaskProcessor {
     const makeLocks: MakeLocks = (delivery, signal, onLost) =>
       new AttemptLocks(locks, ledger, delivery, signal, onLost);
     this.#services = { members, storeProgress, makeLocks, log, clock, limits, host };
+    this.#keyed = new KeyedExecution(deps);
     this.#failures = new FailureSettling({ ...deps, resolve: (input) => this.#input(input) });
   }
 
@@ -148,6 +153,10 @@ export class TaskProcessor {
     if (replaced !== undefined) {
       const end = await this.deps.replacement.resume(delivery, envelope, replaced);
       return this.#settleReplaced(delivery, definition, envelope, args, end);
+    }
+    if (envelope.once !== undefined || definition.idempotent !== undefined) {
+      const entry = await this.#keyed.enter(delivery, definition, envelope, args);
+      if (entry !== undefined) return this.#settleEntry(delivery, definition, envelope, args, entry);
     }
     if (definition.options.rateLimit !== undefined) {
       const turned = await this.#turnAway(delivery, definition, envelope, args);
@@ -321,13 +330,48 @@ export class TaskProcessor {
     value: JsonValue,
   ): Verdict | Promise<Verdict> {
     const ignored = (envelope.ignoreResult ?? definition.options.ignoreResult) && !isAwaited(delivery.id);
-    const verdict: Verdict = { do: 'complete', value: ignored ? null : value };
+    const kept = ignored ? null : value;
+    if (!this.#keyed.concerns(delivery)) return this.#complete(delivery, envelope, args, kept);
+    return this.#keyed.finish(delivery, kept).then(
+      (standing) => this.#complete(delivery, envelope, args, standing),
+      () => ({ do: 'give-back' }),
+    );
+  }
+
+  #complete(
+    delivery: Delivery,
+    { headers }: TaskEnvelope,
+    args: readonly JsonValue[],
+    value: JsonValue,
+  ): Verdict | Promise<Verdict> {
+    const verdict: Verdict = { do: 'complete', value };
     if (this.deps.registry.hooksOf(delivery.name, 'success').length === 0) return verdict;
-    const { headers } = envelope;
     const called = headers === undefined ? { args } : { args, headers };
     return this.#failures
       .release(() => this.deps.hooks.publish(delivery, 'success', called))
       .then(() => verdict);
+  }
+
+  /** A task whose handler is not called, because of others that have its idempotency key. */
+  #settleEntry(
+    delivery: Delivery,
+    definition: TaskDefinition,
+    envelope: TaskEnvelope,
+    args: readonly JsonValue[],
+    entry: Entry,
+  ): Verdict | Promise<Verdict> {
+    switch (entry.come) {
+      case 'value':
+        return this.#complete(delivery, envelope, args, entry.value);
+      case 'failure':
+        return this.#failures.store(delivery, entry.failure);
+      case 'error': {
+        const call = { ...notCalled(envelope), args, definition, whole: args };
+        return this.#failures.settle(delivery, call, entry.error);
+      }
+      case 'verdict':
+        return entry.verdict;
+    }
   }
 
   /** A replaced task ends as the canvas in its place did, with hooks of its own. */

@@ -96,6 +96,7 @@ function leaf(signature: SignatureData, id: string, from: Inherited, context: Co
     ...pick(options, 'maxRetries'),
     ...(expires === undefined ? {} : { expires }),
     ...pick(options, 'ignoreResult'),
+    ...pick(options, 'once'),
   };
   const delayMs =
     options?.eta === undefined ? options?.countdownMs : Math.max(0, options.eta - context.nowMs);
@@ -262,7 +263,7 @@ function later(options: CallOptions | undefined): { inherit?: CallOptions } {
   return Object.keys(rest).length === 0 ? {} : { inherit: rest };
 }
 
-/** A node's own options win over those from above; headers are merged. An id belongs to one node only. */
+/** A node's own options win over those from above; headers are merged. An id and a key belong to one node only. */
 function merge(above: CallOptions | undefined, own: CallOptions | undefined): CallOptions | undefined {
   if (above === undefined && own === undefined) return undefined;
   const { taskId: _own, ...stated } = own ?? {};
@@ -273,7 +274,7 @@ function merge(above: CallOptions | undefined, own: CallOptions | undefined): Ca
 }
 
 /** Two ways of saying the same exclude each other: one's own `countdown` is not joined by an `eta` from above. */
-function withoutRivals({ taskId: _id, ...above }: CallOptions, own: CallOptions): CallOptions {
+function withoutRivals({ taskId: _id, once: _once, ...above }: CallOptions, own: CallOptions): CallOptions {
   const { countdownMs, eta, expires, expiresInMs, ...rest } = above;
   const start = own.countdownMs === undefined && own.eta === undefined ? { countdownMs, eta } : {};
   const end = own.expires === undefined && own.expiresInMs === undefined ? { expires, expiresInMs } : {};

@@ -1,4 +1,4 @@
-import type { CallOptions, CanvasData, ItemForm } from '../canvas/canvas-data.js';
+import type { CallKey, CallOptions, CanvasData, ItemForm } from '../canvas/canvas-data.js';
 import type { FailedAttempt } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -41,6 +41,9 @@ export interface TaskEnvelope {
   /** Epoch milliseconds after which the task is not started any more. */
   readonly expires?: number;
   readonly ignoreResult?: boolean;
+  readonly once?: CallKey;
+  /** Since when it waits for another task that has its key: epoch milliseconds. */
+  readonly waitingSince?: number;
   /** The handler is called for each item of the first argument. */
   readonly each?: ItemForm;
   /** What the first items returned, in attempts that did not get to the end of the list. */

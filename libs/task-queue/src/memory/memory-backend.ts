@@ -7,6 +7,7 @@ import { MemoryFailureStore } from './memory-failure-store.js';
 import { MemoryInspection } from './memory-inspection.js';
 import { MemoryJobs } from './memory-jobs.js';
 import { MemoryLedger } from './memory-ledger.js';
+import type { MemoryKeyStore } from './memory-key-store.js';
 import type { MemoryLocks } from './memory-locks.js';
 import { MemoryPublisher } from './memory-publisher.js';
 import { MemoryRateLimiter } from './memory-rate-limiter.js';
@@ -16,6 +17,7 @@ import type { MemoryStore } from './memory-store.js';
 export interface Namespace {
   readonly store: MemoryStore;
   readonly locks: MemoryLocks;
+  readonly idempotencyKeys: MemoryKeyStore;
   readonly listeners: Set<(message: ControlMessage) => void>;
   /** What somebody waits for who has published. */
   readonly published: (id: string) => Promise<void>;
@@ -34,6 +36,7 @@ export class MemoryBackend implements Backend {
   readonly ledger: MemoryLedger;
   readonly publisher: MemoryPublisher;
   readonly locks: MemoryLocks;
+  readonly idempotencyKeys: MemoryKeyStore;
   readonly jobs: MemoryJobs;
   readonly failures: MemoryFailureStore;
   readonly events: MemoryEvents;
@@ -44,6 +47,7 @@ export class MemoryBackend implements Backend {
   constructor(private readonly namespace: Namespace) {
     const { store, locks, listeners, published, eager, living } = namespace;
     this.locks = locks;
+    this.idempotencyKeys = namespace.idempotencyKeys;
     this.inspection = new MemoryInspection(store, living);
     this.ledger = new MemoryLedger(store);
     this.publisher = new MemoryPublisher(store, published, eager);

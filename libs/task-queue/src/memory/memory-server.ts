@@ -5,6 +5,7 @@ import type { ResolvedTaskQueueOptions } from '../options/resolve-options.js';
 import type { Clock } from '../primitives/clock.js';
 import { MemoryBackend, type Namespace } from './memory-backend.js';
 import { type MemoryJob, originOf } from './memory-job.js';
+import { MemoryKeyStore } from './memory-key-store.js';
 import { MemoryLocks } from './memory-locks.js';
 import { MemoryStore } from './memory-store.js';
 import { MemoryWorkers, type Startable } from './memory-workers.js';
@@ -141,9 +142,10 @@ export class MemoryServer {
   }
 
   clear(): void {
-    for (const { store, locks } of this.#namespaces.values()) {
+    for (const { store, locks, idempotencyKeys } of this.#namespaces.values()) {
       store.clear();
       locks.clear();
+      idempotencyKeys.clear();
     }
   }
 
@@ -159,6 +161,7 @@ export class MemoryServer {
     return {
       store,
       locks: new MemoryLocks(this.clock),
+      idempotencyKeys: new MemoryKeyStore(),
       listeners: new Set(),
       living: new Set(),
       published: async (id) => (this.isInside ? undefined : this.driver.published(store, id)),

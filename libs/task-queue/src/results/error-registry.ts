@@ -1,3 +1,4 @@
+import * as idempotencyErrors from '../errors/idempotency.errors.js';
 import * as lockErrors from '../errors/lock.errors.js';
 import * as publishErrors from '../errors/publish.errors.js';
 import * as resultErrors from '../errors/result.errors.js';
@@ -26,6 +27,7 @@ export class ErrorRegistry {
       ...resultErrors,
       ...publishErrors,
       ...lockErrors,
+      ...idempotencyErrors,
     })) {
       if (name.endsWith('Error') && typeof type === 'function' && !COMPOSITE.has(name))
         this.add(type as ErrorClass);

@@ -51,6 +51,7 @@ export interface TaskContextInit {
   readonly signal: () => AbortSignal;
   readonly logger: () => TaskLogger;
   readonly progress: (meta: JsonValue) => Promise<void>;
+  readonly idempotencyKey: () => string | undefined;
   readonly lock: (name: string, options: LockOptions | undefined) => Promise<Lock>;
   /** Why the attempt is to end, if it is, also where the event loop has not told the signal yet. */
   readonly interruption: () => Interruption | undefined;
@@ -125,6 +126,13 @@ export class TaskContext {
   /** Headers that were published with the call. */
   get headers(): Readonly<Record<string, JsonValue>> {
     return this.#init.headers;
+  }
+  /**
+   * The idempotency key that `@Idempotent` makes of the call, else the one that it was given: the same in all calls that are to have one
+   * effect, also when an earlier one failed and released it. What a payment service wants to be given.
+   */
+  get idempotencyKey(): string | undefined {
+    return this.#init.idempotencyKey();
   }
   get workflow(): WorkflowPosition {
     return this.#init.workflow;

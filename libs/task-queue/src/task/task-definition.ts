@@ -1,6 +1,7 @@
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { RetryPolicy } from '../retry/retry-policy.js';
+import type { TaskKey } from './idempotency.js';
 import type { TaskContext } from './task-context.js';
 import type { ResolvedTaskOptions } from './task-options.js';
 
@@ -12,6 +13,8 @@ export interface TaskDefinition {
   readonly source: string;
   readonly options: ResolvedTaskOptions;
   readonly policies: readonly RetryPolicy[];
+  /** What makes two calls of it the same. */
+  readonly idempotent?: TaskKey;
   /**
    * Runs the method with its guards, pipes, interceptors and filters. Gives its value or a promise of it; throws or
    * rejects with what it threw.

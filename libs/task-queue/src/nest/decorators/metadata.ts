@@ -3,6 +3,7 @@ import { InvalidTaskError } from '../../errors/configuration.errors.js';
 import { didYouMean } from '../../options/did-you-mean.js';
 import { DEFAULT_QUEUE } from '../../options/resolve-options.js';
 import type { RetryOptions } from '../../retry/retry-policy.js';
+import type { TaskKey } from '../../task/idempotency.js';
 import type { HookKind } from '../../task/task-definition.js';
 import type { ResolvedTaskOptions } from '../../task/task-options.js';
 import type { ParameterPlan } from './parameter-plan.js';
@@ -14,6 +15,7 @@ import type { ParameterPlan } from './parameter-plan.js';
  */
 const TASK = 'nestjs-task-queue:task';
 const RETRY = 'nestjs-task-queue:retry';
+const IDEMPOTENT = 'nestjs-task-queue:idempotent';
 const HOOKS = 'nestjs-task-queue:hooks';
 const LETTERS = 'nestjs-task-queue:dead-letters';
 /** On the class: what its tasks have in common. */
@@ -51,6 +53,8 @@ export interface TaskMetadata {
   /** The registration that it says it belongs to. */
   readonly connection: string | undefined;
   readonly options: ResolvedTaskOptions;
+  /** What makes two calls of it the same. */
+  readonly idempotent?: TaskKey;
 }
 
 export function declareTask(prototype: object, method: string, declaration: TaskDeclaration): void {
@@ -62,6 +66,11 @@ export function declareTask(prototype: object, method: string, declaration: Task
 export function declareRetry(prototype: object, method: string, options: RetryOptions): void {
   const below = (Reflect.getOwnMetadata(RETRY, prototype, method) ?? []) as RetryOptions[];
   Reflect.defineMetadata(RETRY, [options, ...below], prototype, method);
+  Reflect.defineMetadata(MARKER, true, prototype.constructor);
+}
+
+export function declareIdempotent(prototype: object, method: string, key: TaskKey): void {
+  Reflect.defineMetadata(IDEMPOTENT, key, prototype, method);
   Reflect.defineMetadata(MARKER, true, prototype.constructor);
 }
 
@@ -107,21 +116,31 @@ export function taskDeclarationOf(type: TaskClass, method: string): TaskDeclarat
   return Reflect.getMetadata(TASK, type.prototype as object, method) as TaskDeclaration | undefined;
 }
 
-/**
- * The `@Retry` options of a method, top to bottom. A method that is overridden with a `@Task` of its own
- * starts afresh: nothing is inherited from the one it replaces.
- */
+/** The `@Retry` options of a method, top to bottom. */
 export function retryOptionsOf(type: TaskClass, method: string): readonly RetryOptions[] {
+  return nearest<readonly RetryOptions[]>(RETRY, type, method) ?? [];
+}
+
+/** What `@Idempotent` says of a method. */
+export function taskKeyOf(type: TaskClass, method: string): TaskKey | undefined {
+  return nearest<TaskKey>(IDEMPOTENT, type, method);
+}
+
+/**
+ * What is said beside the nearest `@Task` of a method. One that is overridden with a `@Task` of its own starts afresh:
+ * nothing is inherited from the one it replaces.
+ */
+function nearest<T>(what: string, type: TaskClass, method: string): T | undefined {
   for (
     let prototype = type.prototype as object | null;
     prototype !== null;
     prototype = Object.getPrototypeOf(prototype) as object | null
   ) {
-    const own = Reflect.getOwnMetadata(RETRY, prototype, method) as RetryOptions[] | undefined;
+    const own = Reflect.getOwnMetadata(what, prototype, method) as T | undefined;
     if (own) return own;
     if (Reflect.hasOwnMetadata(TASK, prototype, method)) break;
   }
-  return [];
+  return undefined;
 }
 
 /** What the hook decorators on a method say, top to bottom. */
@@ -132,11 +151,13 @@ export function hookDeclarationsOf(type: TaskClass, method: string): readonly Ho
 /** What a class's task is called, and where it goes, after its declaration is put together with the class. */
 export function toTaskMetadata(type: TaskClass, method: string, declaration: TaskDeclaration): TaskMetadata {
   const common = commonOf(type);
+  const idempotent = taskKeyOf(type, method);
   return {
     name: declaration.name ?? `${type.name}.${method}`,
     queue: declaration.queue ?? common.queue ?? DEFAULT_QUEUE,
     connection: declaration.connection ?? common.connection,
     options: declaration.options,
+    ...(idempotent === undefined ? {} : { idempotent }),
   };
 }
 

@@ -24,6 +24,7 @@ export function makeContext(init: Partial<TaskContextInit> = {}): TaskContext {
     signal: () => new AbortController().signal,
     logger: () => ({ log: ignore, warn: ignore, error: ignore, debug: ignore }),
     progress: async () => undefined,
+    idempotencyKey: () => undefined,
     lock: (name) => Promise.reject(new Error(`no lock ${name} in a spec`)),
     interruption: () => undefined,
     extendTimeLimit: ignore,

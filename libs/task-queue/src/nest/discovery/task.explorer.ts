@@ -11,6 +11,7 @@ import {
   type TaskClass,
   type TaskDeclaration,
   taskDeclarationOf,
+  taskKeyOf,
   taskMetadataOf,
   toTaskMetadata,
 } from '../decorators/metadata.js';
@@ -92,6 +93,8 @@ export class TaskExplorer {
       if (declaration === undefined) {
         if (retryOptionsOf(type, method).length > 0)
           throw new InvalidTaskError(`${source} has @Retry, but no @Task.`);
+        if (taskKeyOf(type, method) !== undefined)
+          throw new InvalidTaskError(`${source} has @Idempotent, but no @Task.`);
         if (letterHandlerOf(type, method) !== undefined)
           throw new InvalidTaskError(`${source} has @OnDeadLetter, but no @Task.`);
         continue;
@@ -107,6 +110,7 @@ export class TaskExplorer {
           queue: metadata.queue,
           source,
           options: metadata.options,
+          ...(metadata.idempotent === undefined ? {} : { idempotent: metadata.idempotent }),
           policies: compilePolicies(source, retryOptionsOf(type, method)),
           invoke: this.handlers.createTask(provider, method, servedPlan(source, declaration)),
         }),
