@@ -64,6 +64,86 @@ export function compositionCases(world: World): void {
     });
   });
 
+  describe('callbacks on every shape', () => {
+    const it_ = useStage(world);
+    const call = (...args: Parameters<typeof it_.stage.call>) => it_.stage.call(...args);
+    const made = (canvas: unknown): Fluent => canvas as Fluent;
+    const data = (canvas: object): JsonValue =>
+      (canvas as { toJSON(): CanvasData }).toJSON() as unknown as JsonValue;
+    const fixed = (task: string, ...args: JsonValue[]): Fluent =>
+      made(it_.stage.workflows.signature(task, args, { immutable: true }));
+
+    /** Every shape, around one call that comes to its end or fails. */
+    const shapes = (
+      last: Fluent,
+      map: CanvasData,
+    ): Readonly<Record<string, readonly [Fluent, JsonValue]>> => {
+      const { workflows } = it_.stage;
+      const group = (...members: object[]) => made(workflows.group(members as never));
+      const chain = (...steps: object[]) => made(workflows.chain(...(steps as never)));
+      const chord = (header: object[], body: object) => made(workflows.chord(header as never, body as never));
+      const one = fixed('echo', 1);
+      return {
+        'a task': [last, 'x'],
+        'a chain': [chain(one, one, last), 'x'],
+        'a chain that begins with a group': [chain(group(one, one), last), 'x'],
+        'a chain that ends in a group': [chain(one, group(one, last)), [1, 'x']],
+        'a group after a group': [chain(group(one), group(one), last), 'x'],
+        'a chain with a chord in the middle': [chain(one, chord([one], last), call('echo')), 'x'],
+        'a group': [group(one, last), [1, 'x']],
+        'a group that has got one more': [
+          made((workflows.group([one] as never) as unknown as { add(member: object): object }).add(last)),
+          [1, 'x'],
+        ],
+        'a group of groups, chains and chords': [
+          group(group(one), chain(one, last), chord([one], one)),
+          [[1], 'x', 1],
+        ],
+        'a chord whose header has it': [chord([one, last], call('echo')), [1, 'x']],
+        'a chord whose header has a chain': [chord([chain(one, last), one], call('echo')), ['x', 1]],
+        'a chord whose body is a task': [chord([one], last), 'x'],
+        'a chord whose body is a chain': [chord([one], chain(one, last)), 'x'],
+        'a chord whose body is a group': [chord([one], group(one, last)), [1, 'x']],
+        'a chord whose body is a chord': [chord([one], chord([last], call('echo'))), ['x']],
+        'a map': [made(workflows.fromData(map)), ['x']],
+        chunks: [group(made(workflows.fromData(map)), one), [['x'], 1]],
+        'a task that is replaced by a task': [fixed('becomes', data(last)), 'x'],
+        'a task that is replaced by a chord': [
+          fixed('becomes', data(chord([one, last], call('echo')))),
+          [1, 'x'],
+        ],
+      };
+    };
+    const mapOf = (task: string): CanvasData => ({
+      kind: 'task',
+      task,
+      args: [['x']],
+      each: 'map',
+      immutable: true,
+    });
+
+    it('link: once, with its value; linkError: never', async () => {
+      const { stage } = it_;
+      const expected: JsonValue[] = [];
+      for (const [shape, [canvas, value]] of Object.entries(shapes(fixed('echo', 'x'), mapOf('echo')))) {
+        await stage.run(canvas.link(call('keep', shape)).linkError(call('keep', `errback of ${shape}`)));
+        expected.push([shape, value]);
+      }
+      expect(stage.diary.entries.map((shape, at) => [shape, stage.diary.payloads[at]])).toEqual(expected);
+    });
+
+    it('linkError: once, with what failed; link: never', async () => {
+      const { stage } = it_;
+      const all = Object.entries(shapes(fixed('fail', 'x'), mapOf('fail')));
+      for (const [shape, [canvas]] of all) {
+        await stage.run(canvas.link(call('keep', `link of ${shape}`)).linkError(call('keep', shape)));
+      }
+      expect(stage.diary.entries.filter((entry) => entry !== 'fail')).toEqual(all.map(([shape]) => shape));
+      const silent = stage.diary.payloads.filter((failure) => !JSON.stringify(failure).includes('failed x'));
+      expect(silent).toEqual([]);
+    });
+  });
+
   describe('what a callback sees', () => {
     const it_ = useStage(world);
     const call = (...args: Parameters<typeof it_.stage.call>) => it_.stage.call(...args);
@@ -218,6 +298,18 @@ export function compositionCases(world: World): void {
         chain(echo(1), stage().call('becomes', data(adds([echo(1)])) as never)),
       );
       expect(await inChain.failure()).toMatchObject({ error: { code: 'CANNOT_ADD_MEMBER' } });
+    });
+
+    it('to a header that is still being read is refused', async () => {
+      const { workflows, diary } = stage();
+      diary.open('door');
+      const source = async function* () {
+        yield workflows.signature('addsBehind', ['door']);
+        await until(() => diary.count('CANNOT_ADD_MEMBER') === 1, 'it was told');
+        yield workflows.signature('echo', [2]);
+      };
+      const handle = await stage().run(workflows.group(source() as never));
+      expect(await handle.get()).toEqual([null, 2]);
     });
 
     it('in a group that is revoked is refused', async () => {
