@@ -155,10 +155,25 @@ export class PoolTasks {
 
   /** Keeps its event loop busy. */
   @Task()
-  busy(ms: number): number {
+  async busy(ms: number, task: TaskContext): Promise<number> {
+    await task.progress(process.pid);
     const until = performance.now() + ms;
     while (performance.now() < until);
-    return process.pid;
+    return task.attempt;
+  }
+
+  /** The same, but it looks at its limits, and can move them on. */
+  @Task()
+  async looks(ms: number, more: number, task: TaskContext): Promise<string> {
+    await task.progress(process.pid);
+    if (more > 0) task.extendTimeLimit(more);
+    const until = performance.now() + ms;
+    try {
+      while (performance.now() < until) task.throwIfAborted();
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return 'done';
   }
 
   /** Waits to be told to end, and tells why. */
