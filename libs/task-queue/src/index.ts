@@ -83,7 +83,14 @@ export type {
   SerializedError,
   TaskFailure,
 } from './failure/task-failure.js';
-export { OnDeadLetter, OnFailure, OnRetry, OnRevoked, OnSuccess } from './nest/decorators/hook.decorators.js';
+export {
+  OnDeadLetter,
+  OnFailure,
+  OnRetry,
+  OnRevoked,
+  OnStuck,
+  OnSuccess,
+} from './nest/decorators/hook.decorators.js';
 export { Arg, type ArgOptions, Ctx } from './nest/decorators/param.decorators.js';
 export { Idempotent } from './nest/decorators/idempotent.decorator.js';
 export { Retry } from './nest/decorators/retry.decorator.js';
@@ -129,13 +136,13 @@ export type { Lock, LockOptions } from './task/lock.js';
 export {
   type CompleteCanvas,
   currentTask,
-  type InterruptionCause,
   TaskContext,
   type TaskLogger,
   type WorkflowPosition,
 } from './task/task-context.js';
-export type { TaskRetry, TaskSuccess } from './task/task-definition.js';
 export type { RateLimitOptions } from './rate-limit/rate-limit.js';
+export type { InterruptionCause } from './task/interruption.js';
+export type { TaskRetry, TaskStuck, TaskSuccess } from './task/task-definition.js';
 export type { TaskOptions, TasksOptions } from './task/task-options.js';
 export { isTerminal, type TaskState, type TerminalState } from './task/task-state.js';
 export type { AnyCanvas, CanvasLike, Follower } from './workflows/canvas-types.js';

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import type { Backend, Heartbeat, Janitor, OnTrouble } from '../backend/backend.js';
 import type { Control, ControlMessage } from '../backend/control.js';
 import type { Delivery } from '../backend/delivery.js';
-import type { HandlerHost, HostFactory } from '../backend/handler-host.js';
+import type { HandlerHost, HostFactory, HostState } from '../backend/handler-host.js';
 import type { WorkerDescription } from '../backend/inspection.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
@@ -18,6 +18,8 @@ import { CallbackRelease } from '../execution/publish-callbacks.js';
 import { Replacement } from '../execution/replacement.js';
 import type { Revocation } from '../execution/revocation.js';
 import { RunningAttempts } from '../execution/running-attempts.js';
+import { BlockWatch } from '../execution/block-watch.js';
+import { StuckHandlers } from '../execution/stuck-handlers.js';
 import { TaskProcessor } from '../execution/task-processor.js';
 import type { CompileContext } from '../flow/compile-canvas.js';
 import { CANVAS_QUEUE, newCanvasId } from '../flow/ids.js';
@@ -77,6 +79,8 @@ const AFTER_ABORT_MS = 1_000;
  */
 export class WorkerRuntime {
   readonly running = new RunningAttempts();
+  readonly #stuck: StuckHandlers;
+  readonly #blocks: BlockWatch;
   readonly #stopping = new AbortController();
   #pool: Workers | undefined;
   readonly #hosts = new Map<string, HandlerHost>();
@@ -90,7 +94,11 @@ export class WorkerRuntime {
   constructor(
     private readonly engine: WorkerParts,
     private readonly onTrouble: OnTrouble,
-  ) {}
+  ) {
+    const { options, hooks, clock, log } = engine;
+    this.#stuck = new StuckHandlers(hooks, options.worker.stuckAfterMs, clock, log);
+    this.#blocks = new BlockWatch(this.running, options.worker.blockedAfterMs, log);
+  }
 
   get state(): WorkerState {
     return this.#state;
@@ -103,6 +111,16 @@ export class WorkerRuntime {
   /** How each queue is fetched from, while it serves. */
   get loops(): readonly FetchLoop[] {
     return this.#pool?.loops ?? [];
+  }
+
+  /** How many handlers of this process do not end although they were told to. */
+  get stuck(): number {
+    return this.#stuck.size;
+  }
+
+  /** How the processes of each queue are doing that has some. */
+  get pools(): ReadonlyMap<string, HostState> {
+    return new Map([...this.#hosts].map(([queue, host]) => [queue, host.state]));
   }
 
   /** Whether it was told to stop; it does not start again. */
@@ -154,6 +172,7 @@ export class WorkerRuntime {
       onLost: () => undefined,
       onDefect: (delivery, error) => this.#defect(delivery, error),
     });
+    this.#blocks.start();
     this.#janitor = this.#startJanitor();
     this.#heartbeat = this.#startHeartbeat();
     this.engine.control.listen(
@@ -212,6 +231,8 @@ export class WorkerRuntime {
   async #drain(pool: Workers): Promise<void> {
     if (!(await pool.idle(this.engine.options.worker.drainTimeoutMs))) await this.#abort(pool);
     this.#stopping.abort();
+    this.#blocks.stop();
+    this.#stuck.close();
     await Promise.all([pool.letGo(), ...[...this.#hosts.values()].map((host) => host.close())]);
   }
 
@@ -257,6 +278,7 @@ export class WorkerRuntime {
       members: this.engine.members,
       admission: new Admission({ limiter: this.engine.backend.rateLimiter, ledger, log, stopping }),
       running: this.running,
+      stuck: this.#stuck,
       trackCurrentTask: options.worker.currentTask,
       defaults: { softMs: options.defaults.softTimeLimitMs, hardMs: options.defaults.timeLimitMs },
       maxTimesLost: options.worker.maxTimesLost,

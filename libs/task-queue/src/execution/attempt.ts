@@ -10,13 +10,14 @@ import { positionOf, rootOf } from '../flow/ids.js';
 import type { TimerClock } from '../primitives/clock.js';
 import type { AttemptLocks } from './attempt-locks.js';
 import { Deadline } from './deadline.js';
+import type { AbandonedHandler } from './stuck-handlers.js';
 import { ItemRun } from './item-run.js';
 import type { MemberAddition } from './member-addition.js';
 import { checkReplacement } from './replacement.js';
 import { requestRetry, retryStateOf } from './retries-of.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
 import type { Lock, LockOptions } from '../task/lock.js';
-import { type Interruption, reasonOf } from '../task/interruption.js';
+import { causeOf, type Interruption, reasonOf } from '../task/interruption.js';
 import { type CompleteCanvas, TaskContext, type TaskLogger, taskStorage } from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import { areRetriesSpent, MANUAL_MAX_RETRIES, type RetryState, wouldRetry } from '../retry/retry-decision.js';
@@ -38,6 +39,8 @@ export interface AttemptServices {
   readonly clock: TimerClock;
   /** Where handlers run, when not here. */
   readonly host?: HandlerHost | undefined;
+  /** Is told of handlers that may go on although their attempt is over. */
+  readonly onAbandoned?: (handler: AbandonedHandler) => void;
   /** Is told when a handler asks for more time, where somebody else holds the limits as well. */
   readonly onExtend?: (ms: number) => void;
 }
@@ -66,6 +69,7 @@ export class Attempt implements HostedAttempt {
   #locks: AttemptLocks | undefined;
   #seat: Seat | undefined;
   #ended: Error | undefined;
+  #handler: Promise<unknown> | undefined;
 
   constructor(
     readonly delivery: Delivery,
@@ -123,6 +127,7 @@ export class Attempt implements HostedAttempt {
 
   #abandonable(returned: unknown): unknown {
     if (!(returned instanceof Promise)) return returned;
+    this.#handler = returned;
     return new Promise((resolve, reject) => {
       this.#reject = reject;
       returned.then(resolve, reject);
@@ -167,8 +172,12 @@ export class Attempt implements HostedAttempt {
     this.#locks?.abandon();
     this.close();
     this.#ended ??= error;
-    if (this.#seat === undefined) this.#reject?.(error);
-    else this.#seat.end(grace);
+    if (this.#seat !== undefined) return this.#seat.end(grace);
+    this.#reject?.(error);
+    const [handler, interruption] = [this.#handler, this.#interruption];
+    if (handler === undefined || interruption === undefined) return;
+    const { delivery, args } = this;
+    this.services.onAbandoned?.({ delivery, args, cause: causeOf(interruption), handler });
   }
 
   /** The attempt is over. */

@@ -7,7 +7,7 @@ import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import type { HookEnvelope } from '../flow/envelope.js';
 import { releasedId } from '../flow/ids.js';
 import type { TaskReader } from '../results/task-reader.js';
-import type { HookKind, TaskRetry, TaskSuccess } from '../task/task-definition.js';
+import type { HookKind, TaskRetry, TaskStuck, TaskSuccess } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { isTerminal } from '../task/task-state.js';
 import type { EngineLog } from './engine-log.js';
@@ -19,6 +19,7 @@ const INDEX: Readonly<Record<HookEnvelope['hook'], number>> = {
   success: 1,
   retry: 2,
   revoked: 3,
+  stuck: 5,
   'dead-letter': 4,
 };
 
@@ -90,7 +91,11 @@ export class HookRunner {
   }
 
   /** Calls the hooks of a task, one after the other. */
-  async callNow(task: string, kind: HookKind, payload: TaskFailure | TaskSuccess | TaskRetry): Promise<void> {
+  async callNow(
+    task: string,
+    kind: HookKind,
+    payload: TaskFailure | TaskSuccess | TaskRetry | TaskStuck,
+  ): Promise<void> {
     for (const hook of this.registry.hooksOf(task, kind)) {
       try {
         await hook.invoke(payload);

@@ -35,6 +35,7 @@ import { resolveInput } from './resolve-input.js';
 import { retryStateOf, withArgs } from './retries-of.js';
 import type { RunningAttempts } from './running-attempts.js';
 import { problemOfResult } from './result-check.js';
+import type { StuckHandlers } from './stuck-handlers.js';
 import { untilStored } from './until-stored.js';
 
 /** What the execution of tasks needs. */
@@ -49,6 +50,7 @@ export interface TaskProcessorDeps {
   readonly members: MemberAddition;
   readonly admission: Admission;
   readonly running: RunningAttempts;
+  readonly stuck: StuckHandlers;
   readonly defaults: Limits;
   /** Whether `currentTask()` works. */
   readonly trackCurrentTask: boolean;
@@ -101,11 +103,20 @@ export class TaskProcessor {
   readonly #keyed: KeyedExecution;
 
   constructor(private readonly deps: TaskProcessorDeps) {
-    const { ledger, locks, members, log, clock, limits, host } = deps;
+    const { ledger, locks, members, log, clock, limits, host, stuck } = deps;
     const storeProgress = (holder: Holder, meta: JsonValue) => ledger.setProgress(holder, meta);
     const makeLocks: MakeLocks = (delivery, signal, onLost) =>
       new AttemptLocks(locks, ledger, delivery, signal, onLost);
-    this.#services = { members, storeProgress, makeLocks, log, clock, limits, host };
+    this.#services = {
+      members,
+      storeProgress,
+      makeLocks,
+      log,
+      clock,
+      limits,
+      host,
+      onAbandoned: (handler) => stuck.watch(handler),
+    };
     this.#keyed = new KeyedExecution(deps);
     this.#failures = new FailureSettling({ ...deps, resolve: (input) => this.#input(input) });
   }

@@ -1,8 +1,8 @@
 import type { TaskQueueEngine } from '../engine/task-queue-engine.js';
 import { pause } from '../primitives/bounded.js';
+import type { EventLoopMonitor } from './event-loop-monitor.js';
 import { type BrokerDetails, judgeBroker } from './broker.probe.js';
 import { type CanvasesDetails, judgeCanvases } from './canvases.probe.js';
-import type { EventLoopMonitor } from './event-loop-monitor.js';
 import { type FailuresDetails, judgeFailures } from './failures.probe.js';
 import type { ResolvedHealthOptions } from './resolve-health-options.js';
 import { judgeQueues, type QueuesDetails } from './queues.probe.js';
@@ -83,6 +83,8 @@ export class EngineProbes {
       lagMs: this.eventLoop.lagMs,
       tasks: options.role === 'producer' ? [] : registry.all().map(({ name }) => name),
       loops: serving ? worker.loops : [],
+      pools: serving ? worker.pools : new Map(),
+      stuck: worker.stuck,
       answer,
     };
   }

@@ -95,6 +95,8 @@ describe('the workers', () => {
     role: 'both',
     state: 'serving',
     lagMs: 0,
+    pools: new Map(),
+    stuck: 0,
     tasks: ['Some.task'],
     loops: loops.map((loop) => ({ ...LOOP, ...loop })),
     answer: { latencyMs: 1, answeringForMs: 60_000 },

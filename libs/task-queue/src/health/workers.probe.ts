@@ -1,4 +1,5 @@
 import type { Answer } from '../backend/inspection.js';
+import type { HostState } from '../backend/handler-host.js';
 import type { FetchLoop } from '../backend/workers.js';
 import type { WorkerState } from '../engine/worker-runtime.js';
 import type { TaskQueueRole } from '../options/task-queue-options.js';
@@ -28,8 +29,12 @@ export interface WorkersDetails {
   readonly state: WorkerState;
   /** The longest time that the event loop was blocked within the last 10 seconds, in milliseconds. */
   readonly eventLoopLagMs: number;
+  /** Handlers of this process that were told to end and do not. */
+  readonly stuckHandlers: number;
   /** Names of the tasks that are served; none of a producer. */
   readonly tasks: readonly string[];
+  /** By queue, of those that have processes of their own. */
+  readonly pools: Readonly<Record<string, HostState>>;
   /** By queue; `_canvas` holds the steps of canvases. */
   readonly queues: Readonly<Record<string, ServedQueue>>;
 }
@@ -41,6 +46,10 @@ export interface WorkersSeen {
   readonly lagMs: number;
   readonly tasks: readonly string[];
   readonly loops: readonly FetchLoop[];
+  /** By queue, of those that have processes of their own. */
+  readonly pools: ReadonlyMap<string, HostState>;
+  /** Handlers that do not end although they were told to. */
+  readonly stuck: number;
   /** undefined when Redis does not answer: nobody can tell then whether a loop that waits would move. */
   readonly answer: Answer | undefined;
 }
@@ -49,7 +58,13 @@ type Limits = ResolvedHealthOptions['workers'];
 
 /** Judges whether the workers of an application do what they should. */
 export function judgeWorkers(seen: WorkersSeen, limits: Limits): Verdict<WorkersDetails> {
-  return verdictOf([...judgeServing(seen, limits), ...judgeLag(seen, limits)], detailsOf(seen, limits));
+  const findings = [
+    ...judgeServing(seen, limits),
+    ...judgePools(seen),
+    ...judgeStuck(seen),
+    ...judgeLag(seen, limits),
+  ];
+  return verdictOf(findings, detailsOf(seen, limits));
 }
 
 /**
@@ -111,6 +126,21 @@ function judgeQueue(queue: string, { state, movedAgoMs }: ServedQueue): Finding 
   }
 }
 
+function judgePools({ pools }: WorkersSeen): Finding[] {
+  return [...pools].flatMap(([queue, { size, ready, problem }]): Finding[] => {
+    if (ready > 0 && (ready >= size || problem === undefined)) return [];
+    const why = problem === undefined ? '' : `: ${problem}`;
+    const reason = `queue ${queue}: ${ready} of the ${size} processes of its pool are ready${why}`;
+    return [{ status: ready === 0 ? 'down' : 'degraded', reason }];
+  });
+}
+
+function judgeStuck({ stuck }: WorkersSeen): Finding[] {
+  if (stuck === 0) return [];
+  const reason = `${stuck} ${stuck === 1 ? 'handler does' : 'handlers do'} not end, although told to`;
+  return [{ status: 'degraded', reason }];
+}
+
 function judgeLag({ lagMs }: WorkersSeen, { eventLoopLagMs }: Limits): Finding[] {
   return exceeds(
     lagMs,
@@ -135,7 +165,9 @@ function detailsOf(seen: WorkersSeen, limits: Limits): WorkersDetails {
     role: seen.role,
     state: seen.state,
     eventLoopLagMs: Math.round(seen.lagMs),
+    stuckHandlers: seen.stuck,
     tasks: seen.tasks,
+    pools: Object.fromEntries(seen.pools),
     queues: Object.fromEntries(rounded) as WorkersDetails['queues'],
   };
 }

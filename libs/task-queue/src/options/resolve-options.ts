@@ -41,6 +41,8 @@ export interface ResolvedWorkerOptions {
   readonly maxTimesLost: number;
   readonly canvasConcurrency: number;
   readonly currentTask: boolean;
+  readonly stuckAfterMs: number;
+  readonly blockedAfterMs: number;
   /** As it was written, for queues that are declared later. */
   readonly pool: PoolOptions | undefined;
 }
@@ -92,6 +94,8 @@ const DEFAULTS = {
   maxTimesLost: 1,
   canvasConcurrency: 20,
   currentTask: true,
+  stuckAfter: '10s',
+  blockedAfter: '5s',
   letterAge: '30d',
   letterCount: 10_000,
 } as const;
@@ -119,6 +123,8 @@ const WORKER_KEYS = [
   'maxTimesLost',
   'canvasConcurrency',
   'currentTask',
+  'stuckAfter',
+  'blockedAfter',
   'pool',
 ];
 
@@ -304,6 +310,8 @@ function resolveWorker(given: WorkerTuning | undefined): ResolvedWorkerOptions {
       1,
     ),
     currentTask: readBoolean('worker.currentTask', worker.currentTask ?? DEFAULTS.currentTask),
+    stuckAfterMs: readDuration('worker.stuckAfter', worker.stuckAfter ?? DEFAULTS.stuckAfter),
+    blockedAfterMs: readDuration('worker.blockedAfter', worker.blockedAfter ?? DEFAULTS.blockedAfter),
     pool: worker.pool,
   };
 }

@@ -150,6 +150,19 @@ export interface WorkerTuning {
    */
   readonly currentTask?: boolean;
   /**
+   * How long a handler may go on after it was told to end before it is reported as stuck, in the log, in health and to
+   * `@OnStuck`; milliseconds or a duration.
+   *
+   * @defaultValue '10s'
+   */
+  readonly stuckAfter?: Duration;
+  /**
+   * How long a handler may block the event loop before the log says so; milliseconds or a duration.
+   *
+   * @defaultValue '5s'
+   */
+  readonly blockedAfter?: Duration;
+  /**
    * Where handlers run, of every queue that does not say otherwise. Each queue has processes of its own.
    *
    * @defaultValue `{ type: 'in-process' }`: in the worker's own process

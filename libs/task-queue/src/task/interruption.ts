@@ -14,6 +14,16 @@ export type Interruption =
   /** A lock that it took is lost. */
   | { readonly by: 'lock'; readonly error: LockLostError };
 
+/** Why an attempt should end before it is done. */
+export type InterruptionCause =
+  'soft-time-limit' | 'time-limit' | 'revoked' | 'shutdown' | 'lost-lock' | 'lock';
+
+/** The same, in one word. */
+export function causeOf(interruption: Interruption): InterruptionCause {
+  if (interruption.by !== 'limit') return interruption.by;
+  return interruption.error.code === 'SOFT_TIME_LIMIT_EXCEEDED' ? 'soft-time-limit' : 'time-limit';
+}
+
 /** What `task.signal.reason` is. */
 export function reasonOf(interruption: Interruption): Error {
   switch (interruption.by) {

@@ -6,7 +6,7 @@ import { type Duration, toMilliseconds } from '../primitives/duration.js';
 import type { JsonValue } from '../primitives/json.js';
 import { type Lock, type LockOptions, workUnder } from './lock.js';
 import { pause } from '../primitives/bounded.js';
-import { type Interruption, reasonOf } from './interruption.js';
+import { causeOf, type Interruption, type InterruptionCause, reasonOf } from './interruption.js';
 
 /** A logger whose lines carry the task's name, id and attempt. */
 export interface TaskLogger {
@@ -31,10 +31,6 @@ export interface CompleteCanvas {
   /** The canvas as plain data. */
   toJSON(): object;
 }
-
-/** Why an attempt should end before it is done. */
-export type InterruptionCause =
-  'soft-time-limit' | 'time-limit' | 'revoked' | 'shutdown' | 'lost-lock' | 'lock';
 
 /** What the execution hands to a context. */
 export interface TaskContextInit {
@@ -164,8 +160,7 @@ export class TaskContext {
    */
   get interruption(): InterruptionCause | undefined {
     const interruption = this.#init.interruption();
-    if (interruption?.by !== 'limit') return interruption?.by;
-    return interruption.error.code === 'SOFT_TIME_LIMIT_EXCEEDED' ? 'soft-time-limit' : 'time-limit';
+    return interruption && causeOf(interruption);
   }
 
   /**

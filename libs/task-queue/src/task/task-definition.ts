@@ -2,6 +2,7 @@ import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { RetryPolicy } from '../retry/retry-policy.js';
 import type { TaskKey } from './idempotency.js';
+import type { InterruptionCause } from './interruption.js';
 import type { TaskContext } from './task-context.js';
 import type { ResolvedTaskOptions } from './task-options.js';
 
@@ -23,7 +24,7 @@ export interface TaskDefinition {
 }
 
 /** What happened to a task, from a hook's point of view. */
-export type HookKind = 'failure' | 'success' | 'retry' | 'revoked';
+export type HookKind = 'failure' | 'success' | 'retry' | 'revoked' | 'stuck';
 
 /** What `@OnSuccess` gets. */
 export interface TaskSuccess {
@@ -42,6 +43,20 @@ export interface TaskRetry {
   readonly delayMs: number;
 }
 
+/** What `@OnStuck` gets. */
+export interface TaskStuck {
+  readonly id: string;
+  readonly name: string;
+  readonly args: readonly JsonValue[];
+  readonly queue: string;
+  /** The attempt whose handler does not end, counted from 1. */
+  readonly attempt: number;
+  /** Why it was told to end. */
+  readonly cause: InterruptionCause;
+  /** For how long it has not. */
+  readonly forMs: number;
+}
+
 /** A hook method as the worker calls it. */
 export interface HookDefinition {
   readonly kind: HookKind;
@@ -49,7 +64,7 @@ export interface HookDefinition {
   readonly source: string;
   /** Names of the tasks it is for. */
   readonly tasks: readonly string[];
-  invoke(payload: TaskFailure | TaskSuccess | TaskRetry): Promise<void>;
+  invoke(payload: TaskFailure | TaskSuccess | TaskRetry | TaskStuck): Promise<void>;
 }
 
 /** A task that is called with the dead letters of other tasks. */

@@ -44,6 +44,15 @@ export function OnDeadLetter(...tasks: string[]): MethodDecorator {
   };
 }
 
+/**
+ * As `@OnFailure`, when a handler of the worker's own process was told to end (its hard time limit has passed, it was
+ * revoked with `terminate`, its task belongs to another worker) and still runs `worker.stuckAfter` later; the method gets
+ * a `TaskStuck`. Called once for each, in the process in which it is stuck.
+ */
+export function OnStuck(...tasks: string[]): MethodDecorator {
+  return hook('stuck', 'OnStuck', tasks);
+}
+
 function hook(kind: HookKind, decorator: string, tasks: readonly string[]): MethodDecorator {
   return (target: object, method: string | symbol): void => {
     checkPlace(target, method, decorator, tasks);
