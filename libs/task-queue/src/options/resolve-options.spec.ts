@@ -41,6 +41,8 @@ describe('resolveOptions', () => {
         maxTimesLost: 1,
         canvasConcurrency: 20,
         currentTask: true,
+        stuckAfterMs: 10_000,
+        blockedAfterMs: 5_000,
       },
     });
     expect([...resolve({ connection }).queues]).toEqual([
