@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { enhancers } from './enhancers.js';
 import { compare, type Comparison, type Finding, median, ratios } from './measure.js';
 import { noOpTasks } from './no-op-tasks.js';
+import { processPool } from './process-pool.js';
 import { report } from './report.js';
 import type { Cost } from './stopwatch.js';
 import { wideChord } from './wide-chord.js';
@@ -22,6 +23,7 @@ const COMPARISONS: readonly Comparison[] = [
   wideChord(1_000, 'at most 0.84'),
   wideChord(10_000, 'at most 0.70'),
   ...enhancers(100_000),
+  processPool(1_000),
 ];
 
 const rounds = Number(options.rounds);

@@ -176,8 +176,9 @@ export class Attempt implements HostedAttempt {
     this.#reject?.(error);
     const [handler, interruption] = [this.#handler, this.#interruption];
     if (handler === undefined || interruption === undefined) return;
-    const { delivery, args } = this;
-    this.services.onAbandoned?.({ delivery, args, cause: causeOf(interruption), handler });
+    const { delivery, args, envelope } = this;
+    const { headers } = envelope;
+    this.services.onAbandoned?.({ delivery, args, headers, cause: causeOf(interruption), handler });
   }
 
   /** The attempt is over. */

@@ -10,6 +10,7 @@ import type { HookRunner } from './hook-runner.js';
 export interface AbandonedHandler {
   readonly delivery: Delivery;
   readonly args: readonly JsonValue[];
+  readonly headers: TaskStuck['headers'] | undefined;
   readonly cause: InterruptionCause;
   /** Settles when the handler has ended after all. */
   readonly handler: Promise<unknown>;
@@ -59,7 +60,7 @@ export class StuckHandlers {
   }
 
   #report(abandoned: AbandonedHandler): void {
-    const { delivery, args, cause } = abandoned;
+    const { delivery, args, headers, cause } = abandoned;
     const { id, name, queue, activations: attempt } = delivery;
     this.#stuck.add(abandoned);
     this.log.error(
@@ -67,7 +68,16 @@ export class StuckHandlers {
         `${this.afterMs} ms. Pass task.signal to what it waits for, or give queue "${queue}" a process pool, which can ` +
         `end a handler by force.`,
     );
-    const stuck: TaskStuck = { id, name, args, queue, attempt, cause, forMs: this.afterMs };
+    const stuck: TaskStuck = {
+      id,
+      name,
+      args,
+      queue,
+      attempt,
+      cause,
+      forMs: this.afterMs,
+      ...(headers === undefined ? {} : { headers }),
+    };
     void this.hooks.callNow(name, 'stuck', stuck);
   }
 }

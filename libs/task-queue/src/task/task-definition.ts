@@ -55,6 +55,8 @@ export interface TaskStuck {
   readonly cause: InterruptionCause;
   /** For how long it has not. */
   readonly forMs: number;
+  /** Headers that were published with the call; absent where there are none. */
+  readonly headers?: Readonly<Record<string, JsonValue>>;
 }
 
 /** A hook method as the worker calls it. */
