@@ -41,6 +41,7 @@ async function main() {
     const env = { REDIS_URL: redis.url };
     // First without the optional peers: the main entry point and plain health must do without them.
     await run('running the application', ['node', 'out/main.js'], app, env);
+    await run('running a process pool', ['node', 'out/pool.js'], app, env);
     await run('looking at its health', ['node', 'out/health.js'], app, env);
     await install(app, optionalPeersOf(manifest));
     for (const [name, compiler] of Object.entries(compilers)) await compile(app, name, compiler, true);
