@@ -125,7 +125,12 @@ async function install(app, packages) {
  * @param {boolean} [withOptional]
  */
 async function compile(app, name, compiler, withOptional = false) {
-  const files = ['main.ts', 'health.ts', ...(withOptional ? ['terminus.ts', 'microservice.ts'] : [])];
+  const files = [
+    'main.ts',
+    'pool.ts',
+    'health.ts',
+    ...(withOptional ? ['terminus.ts', 'microservice.ts'] : []),
+  ];
   const project = join(app, 'tsconfig.app.json');
   await writeJson(project, { extends: './tsconfig.json', files: files.map((file) => `src/${file}`) });
   await run(`compiling with ${name}`, ['node', compiler, '--project', project, '--pretty', 'false'], app);
