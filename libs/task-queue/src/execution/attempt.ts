@@ -291,7 +291,7 @@ export class Attempt implements HostedAttempt {
 
   #hosted(args: readonly JsonValue[], item: number | undefined): HostedCall {
     const { delivery, envelope } = this;
-    const { headers, maxRetries, retried, each } = envelope;
+    const { headers, maxRetries, retried, each, once } = envelope;
     const soft = this.#soft?.course;
     return {
       id: delivery.id,
@@ -299,7 +299,7 @@ export class Attempt implements HostedAttempt {
       queue: delivery.queue,
       args,
       ...(item === undefined ? {} : { item }),
-      envelope: { headers, maxRetries, retried, each },
+      envelope: { headers, maxRetries, retried, each, once },
       ...(soft === undefined ? {} : { soft }),
       token: delivery.token,
       activations: delivery.activations,
