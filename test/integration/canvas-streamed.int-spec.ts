@@ -3,8 +3,11 @@ import { Injectable } from '@nestjs/common';
 import {
   CallbackWithSuccesses,
   currentTask,
+  CallbackWithOutcomes,
   type DispatchIncompleteError,
   type JsonValue,
+  Outcomes,
+  Retry,
   type Signature,
   Task,
   type TaskFailure,
@@ -61,6 +64,24 @@ class Tasks {
     this.failures.push(failure);
   }
 
+  /** What its header came to, read page by page: with the failures in between, twice over, and after a retry. */
+  @Task()
+  @Retry({ maxRetries: 1, backoff: { type: 'fixed', delay: 0 } })
+  async read(outcomes: Outcomes<number>, label: string): Promise<JsonValue> {
+    const indexes: number[] = [];
+    for await (const { index } of outcomes) indexes.push(index);
+    if (currentTask().retries === 0) throw new Error('once more');
+    let sum = 0;
+    for await (const value of outcomes.values()) sum += value;
+    const failed: number[] = [];
+    for await (const { index, failure } of outcomes.failures()) {
+      if (failure.error.message !== `member ${index}`) throw new Error(failure.error.message);
+      failed.push(index);
+    }
+    const inOrder = indexes.length === outcomes.size && indexes.every((index, at) => index === at);
+    return { label, size: outcomes.size, inOrder, sum, failed: failed.length };
+  }
+
   /** Holds members until the answer is called. */
   close(): () => void {
     let open = (): void => undefined;
@@ -92,7 +113,7 @@ let tasks: TasksOf<Tasks>;
 let service: Tasks;
 
 beforeAll(async () => {
-  app = await startApp([Tasks], { queues: { default: { concurrency: 100 } } });
+  app = await startApp([Tasks], { queues: { default: { concurrency: 100 }, other: {} } });
   workflows = app.workflows;
   tasks = workflows.tasks(Tasks);
   service = app.module.get(Tasks);
@@ -267,6 +288,57 @@ describe('a source', () => {
       /cannot be a part of another canvas/,
     );
     expect(() => workflows.group(new Source(1), { window: 0 })).toThrow(/window: expected a whole number/);
+  });
+});
+
+describe('a body that takes Outcomes', () => {
+  const mixed = (count: number): Member[] =>
+    range(count).map((index) => (index % 7 === 1 ? tasks.odd.s(index | 1) : tasks.member.s(index)));
+
+  it.each([
+    ['a few', 10],
+    ['many', 2_500],
+  ])('reads %s members in order, under every recovery', async (_what, count) => {
+    const seen = { label: 'x', size: count, inOrder: true, sum: (count * (count - 1)) / 2, failed: 0 };
+    const body = tasks.read.s('x');
+    const all = await workflows.chord(new Source(count), body).delay();
+    const list = await workflows
+      .chord(
+        range(count).map((index) => tasks.member.s(index)),
+        body,
+      )
+      .delay();
+    expect([await all.get(), await list.get()]).toEqual([seen, seen]);
+
+    const odd = range(count).filter((index) => index % 2 === 1);
+    const even = { ...seen, sum: seen.sum - odd.reduce((sum, index) => sum + index, 0), failed: odd.length };
+    for (const recovery of [CallbackWithSuccesses, CallbackWithOutcomes]) {
+      const failing = new Source(count, (index) => tasks.odd.s(index));
+      const chord = await workflows.chord(failing, body as never, { recovery }).delay();
+      expect(await chord.get()).toEqual(even);
+    }
+  });
+
+  it('takes a list where it is called by itself, members in several queues', async () => {
+    expect(await (await tasks.read.delay([1, 2, 3], 'own')).get()).toMatchObject({ size: 3, sum: 6 });
+    const elsewhere = range(1_200).map((index) =>
+      index % 3 === 0 ? tasks.member.s(index).set({ queue: 'other' }) : tasks.member.s(index),
+    );
+    const chord = await workflows.chord(elsewhere, tasks.read.s('queues')).delay();
+    expect(await chord.get()).toMatchObject({ size: 1_200, inOrder: true, sum: 719_400, failed: 0 });
+  });
+
+  it('a group gives its outcomes page by page to handles as well', async () => {
+    const group = await workflows.group(mixed(1_300)).delay();
+    const failed: number[] = [];
+    let at = 0;
+    for await (const member of group.outcomes()) {
+      expect(member.index).toBe(at++);
+      if (member.status === 'rejected') failed.push(member.index);
+    }
+    expect(at).toBe(1_300);
+    expect(failed).toEqual(range(1_300).filter((index) => index % 7 === 1));
+    expect((await group.failure())?.failureCount).toBe(failed.length);
   });
 });
 

@@ -23,6 +23,7 @@ export type {
   RetryLettersOptions,
 } from './engine/dead-letter-options.js';
 export { DeadLetters } from './engine/dead-letters.js';
+export { Outcomes } from './chords/outcomes.js';
 export { DuplicateTaskError, InvalidOptionsError, InvalidTaskError } from './errors/configuration.errors.js';
 export {
   ControlFlow,
@@ -91,8 +92,8 @@ export {
   OnStuck,
   OnSuccess,
 } from './nest/decorators/hook.decorators.js';
-export { Arg, type ArgOptions, Ctx } from './nest/decorators/param.decorators.js';
 export { Idempotent } from './nest/decorators/idempotent.decorator.js';
+export { Arg, type ArgOptions, Ctx, HeaderOutcomes } from './nest/decorators/param.decorators.js';
 export { Retry } from './nest/decorators/retry.decorator.js';
 export { Task, Tasks } from './nest/decorators/task.decorator.js';
 export {

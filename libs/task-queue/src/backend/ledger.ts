@@ -63,6 +63,14 @@ export type MemberRecord =
       readonly failure: TaskFailure | undefined;
     };
 
+/** What some members came to that follow each other. */
+export interface MemberPage {
+  readonly from: number;
+  readonly to: number;
+  /** By index, ascending. */
+  readonly members: readonly MemberRecord[];
+}
+
 /** Identifies the activation in whose name something is written. */
 export interface Holder extends JobRef {
   readonly token: string;
@@ -99,6 +107,11 @@ export interface Ledger {
   members(node: string): AsyncIterable<MemberRecord[]>;
   /** Whether an activation still owns its job. What is written in its name asks for itself. */
   holds(holder: Holder): Promise<boolean>;
+  /**
+   * The same in definition order, of members 0 to size - 1: each page covers the indexes from `from` to before `to`.
+   * Members that have not ended, and such as are in no list, are absent.
+   */
+  membersInOrder(node: string, size: number): AsyncIterable<MemberPage>;
   /** @returns false when the activation has been superseded */
   setStage(holder: Holder, stage: Stage): Promise<boolean>;
   /** Replaces a task's stored data. @returns false when the activation has been superseded */

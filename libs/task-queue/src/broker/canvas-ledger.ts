@@ -1,12 +1,21 @@
 import type { LetterEntry } from '../backend/failure-store.js';
 import type { JobRef } from '../backend/job-ref.js';
-import type { ChildRecord, Holder, Ledger, MemberRecord, NodeRecord, Stage } from '../backend/ledger.js';
+import type {
+  ChildRecord,
+  Holder,
+  Ledger,
+  MemberPage,
+  MemberRecord,
+  NodeRecord,
+  Stage,
+} from '../backend/ledger.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import { summaryOf } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { childId, lineOf, memberIndex, parentOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
+import { MemberPages } from './member-pages.js';
 import { idInKey, jobInKey, revocationField, type RedisKeys } from './redis-keys.js';
 import type { RedisClient } from './redis-connections.js';
 import type { ScriptRunner } from './script-runner.js';
@@ -29,10 +38,14 @@ const PROGRESS_EVENTS_KEPT = 10_000;
 
 /** What we keep beside BullMQ's own records, in Redis: stages, failures, decisions, expiry. */
 export class CanvasLedger implements Ledger {
+  readonly #pages: MemberPages;
+
   constructor(
     private readonly keys: RedisKeys,
     private readonly scripts: ScriptRunner,
-  ) {}
+  ) {
+    this.#pages = new MemberPages(keys, scripts);
+  }
 
   async readNode(id: string): Promise<NodeRecord> {
     const sentinel = this.keys.node(childId(id, 'sentinel'));
@@ -145,6 +158,10 @@ export class CanvasLedger implements Ledger {
 
   async holds(holder: Holder): Promise<boolean> {
     return (await this.#ask((client) => client.get(`${this.#job(holder)}:lock`))) === holder.token;
+  }
+
+  membersInOrder(node: string, size: number): AsyncIterable<MemberPage> {
+    return this.#pages.read(node, size, (id) => this.members(id));
   }
 
   async setStage(holder: Holder, stage: Stage): Promise<boolean> {

@@ -58,9 +58,9 @@ export class ChordRecoverer {
           failure: { ...failureRecord(delivery, [], undefined, this.clock.wallMs()), error: next.error },
         };
       case 'errback': {
-        const members = await this.reader.settledOutcomes(delivery.id, node.size);
+        const members = this.reader.settledPages(delivery.id, node.size);
         const error = { name: 'ChordError', code: 'CHORD_FAILED' };
-        return { failure: membersFailedRecord(delivery, error, members, this.clock.wallMs()) };
+        return { failure: await membersFailedRecord(delivery, error, members, this.clock.wallMs()) };
       }
     }
   }

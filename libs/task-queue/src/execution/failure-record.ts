@@ -53,15 +53,26 @@ export function failureRecord(
 }
 
 /** The record of a composite whose members failed. Its cause is the failure with the lowest index. */
-export function membersFailedRecord(
+export async function membersFailedRecord(
   delivery: Delivery,
   error: Pick<SerializedError, 'name' | 'code'>,
-  members: readonly MemberOutcome[],
+  pages: AsyncIterable<readonly MemberOutcome[]>,
   nowMs: number,
-): TaskFailure {
-  const failures: MemberFailure[] = members.flatMap((member) =>
-    member.status === 'rejected' ? [{ index: member.index, failure: member.failure }] : [],
-  );
+): Promise<TaskFailure> {
+  const failures: MemberFailure[] = [];
+  let size = 0;
+  let failed = 0;
+  let revoked = 0;
+  for await (const page of pages) {
+    size += page.length;
+    for (const member of page) {
+      if (member.status === 'fulfilled') continue;
+      failed += 1;
+      if (member.failure.reason === 'revoked') revoked += 1;
+      if (failures.length < FAILURES_IN_RECORD)
+        failures.push({ index: member.index, failure: member.failure });
+    }
+  }
   const first = failures[0];
   const base = failureRecord(delivery, [], undefined, nowMs);
   return {
@@ -69,19 +80,16 @@ export function membersFailedRecord(
     error: {
       ...error,
       message:
-        `${failures.length} of ${members.length} members failed` +
+        `${failed} of ${size} members failed` +
         (first
           ? `; the first is [${first.index}] ${nameOf(first.failure)}: ${first.failure.error.message}`
           : ''),
       ...(first ? { cause: first.failure.error } : {}),
     },
     // A canvas that was revoked as a whole ends as revoked, not as a failure of its members.
-    reason:
-      failures.length > 0 && failures.every(({ failure }) => failure.reason === 'revoked')
-        ? 'revoked'
-        : 'error',
-    failures: failures.slice(0, FAILURES_IN_RECORD).map(withoutMembers),
-    failureCount: failures.length,
+    reason: failed > 0 && failed === revoked ? 'revoked' : 'error',
+    failures: failures.map(withoutMembers),
+    failureCount: failed,
   };
 }
 

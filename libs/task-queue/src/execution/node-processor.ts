@@ -165,9 +165,13 @@ export class NodeProcessor {
         );
       }
       case 'settle-members-failed': {
-        const members = await reader.settledOutcomes(delivery.id, sizeOf(node));
+        const members = reader.settledPages(delivery.id, sizeOf(node));
         const error = { name: 'GroupError', code: 'GROUP_FAILED' };
-        return this.#fail(delivery, node, membersFailedRecord(delivery, error, members, clock.wallMs()));
+        return this.#fail(
+          delivery,
+          node,
+          await membersFailedRecord(delivery, error, members, clock.wallMs()),
+        );
       }
       case 'recover': {
         const next = await recoverer.decide(delivery, node);

@@ -5,6 +5,7 @@ import type { LetterBounds } from '../backend/failure-store.js';
 import { describeExit, type HandlerHost, HandlerLostError } from '../backend/handler-host.js';
 import { isControlFlow, IgnoreResult, ReplaceTask } from '../errors/control-flow.js';
 import { TaskRevokedError, UnknownTaskError, WorkerLostError } from '../errors/task.errors.js';
+import { Outcomes } from '../chords/outcomes.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import { withAttempt } from '../failure/dead-letter.js';
 import { decodeTask, type InputRef, isRepeated, type TaskEnvelope, withRetry } from '../flow/envelope.js';
@@ -156,7 +157,7 @@ export class TaskProcessor {
     let { args } = envelope;
     if (envelope.input !== undefined) {
       try {
-        args = [await this.#input(envelope.input), ...args];
+        args = [await this.#input(envelope.input, definition), ...args];
       } catch {
         return { do: 'give-back' }; // only while stopping: the store did not answer
       }
@@ -217,10 +218,25 @@ export class TaskProcessor {
     return this.deps.admission.turnAway(delivery, envelope, limit);
   }
 
-  #input(input: InputRef): Promise<JsonValue> | JsonValue {
+  #input(input: InputRef, definition?: TaskDefinition): Promise<JsonValue> | JsonValue {
     if (input.from === 'value') return input.value;
+    // No JSON, but what stands in its place for a handler that reads it page by page.
+    if (input.from === 'members' && definition?.takesOutcomes === true)
+      return this.#outcomes(input.node, input.size) as unknown as JsonValue;
     const { ledger, reader, stopping, log } = this.deps;
     return untilStored(() => resolveInput(input, ledger, reader), stopping, log);
+  }
+
+  #outcomes(node: string, size: number): Outcomes {
+    const { reader, stopping, log } = this.deps;
+    return new Outcomes(size, async function* () {
+      const pages = reader.settledPages(node, size);
+      for (;;) {
+        const page = await untilStored(() => pages.next(), stopping, log);
+        if (page.done === true) return;
+        yield page.value;
+      }
+    });
   }
 
   #begin(

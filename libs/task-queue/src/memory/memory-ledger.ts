@@ -1,6 +1,14 @@
 import type { LetterEntry } from '../backend/failure-store.js';
 import type { JobRef } from '../backend/job-ref.js';
-import type { ChildRecord, Holder, Ledger, MemberRecord, NodeRecord, Stage } from '../backend/ledger.js';
+import type {
+  ChildRecord,
+  Holder,
+  Ledger,
+  MemberPage,
+  MemberRecord,
+  NodeRecord,
+  Stage,
+} from '../backend/ledger.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
@@ -85,6 +93,12 @@ export class MemoryLedger implements Ledger {
 
   async holds(holder: Holder): Promise<boolean> {
     return this.#inNameOf(holder, () => true) === true;
+  }
+
+  async *membersInOrder(id: string, size: number): AsyncGenerator<MemberPage> {
+    const members: MemberRecord[] = [];
+    for await (const page of this.members(id)) members.push(...page);
+    yield { from: 0, to: size, members: members.sort((one, other) => one.index - other.index) };
   }
 
   async setStage(holder: Holder, stage: Stage): Promise<boolean> {

@@ -60,6 +60,18 @@ export class GroupResult<R = JsonValue> extends AsyncResult<R[], (R | Error)[]> 
     return members.map((member) => settledOutcome(member) as unknown as Outcome<R>);
   }
 
+  /**
+   * Waits until all members have ended, and gives what each came to, in definition order, with memory for a page of
+   * them: for groups that are too wide for `settled()`.
+   */
+  async *outcomes(options: GetOptions = {}): AsyncGenerator<MemberOutcome<R>, void, undefined> {
+    await this.waitUntilTerminal(options);
+    const node = await this.source.reader.node(this.id);
+    if (node === undefined || node.node === 'task') throw new ResultUnknownError(this.id);
+    for await (const page of this.source.reader.settledPages(this.id, node.size))
+      yield* page as MemberOutcome<R>[];
+  }
+
   /** Members in the order in which they end. */
   async *[Symbol.asyncIterator](): AsyncGenerator<MemberOutcome<R>, void, undefined> {
     const seen = new Set<number>();

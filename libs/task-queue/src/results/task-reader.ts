@@ -58,20 +58,34 @@ export class TaskReader {
    */
   async settledOutcomes(id: string, size: number): Promise<MemberOutcome[]> {
     const members: MemberOutcome[] = [];
-    for (const member of await this.outcomes(id)) members[member.index] = member;
-    const missing = Array.from({ length: size }, (_, index) => index).filter(
-      (index) => members[index] === undefined,
-    );
-    if (missing.length === 0) return members;
-    const { dispatch } = await this.ledger.readNode(id);
-    const isIncomplete = dispatch !== undefined && dispatch.state !== 'sealed';
-    const records = await this.ledger.readFailures(missing.map((index) => childId(id, index)));
-    missing.forEach((index, at) => {
-      const taskId = childId(id, index);
-      const failure = records[at] ?? failureOfMissing(taskId, isIncomplete);
-      members[index] = { status: 'rejected', index, taskId, failure };
-    });
+    for await (const page of this.settledPages(id, size)) for (const member of page) members.push(member);
     return members;
+  }
+
+  /** The same page by page, with memory for one of them. */
+  async *settledPages(id: string, size: number): AsyncGenerator<MemberOutcome[]> {
+    let isIncomplete: boolean | undefined;
+    for await (const { from, to, members } of this.ledger.membersInOrder(id, size)) {
+      const page: MemberOutcome[] = [];
+      for (const record of members) page[record.index - from] = outcomeOf(record);
+      const missing: number[] = [];
+      for (let index = from; index < to; index++) if (page[index - from] === undefined) missing.push(index);
+      if (missing.length > 0) {
+        isIncomplete ??= await this.#isIncomplete(id);
+        const records = await this.ledger.readFailures(missing.map((index) => childId(id, index)));
+        for (const [at, index] of missing.entries()) {
+          const taskId = childId(id, index);
+          const failure = records[at] ?? failureOfMissing(taskId, isIncomplete);
+          page[index - from] = { status: 'rejected', index, taskId, failure };
+        }
+      }
+      yield page;
+    }
+  }
+
+  async #isIncomplete(id: string): Promise<boolean> {
+    const { dispatch } = await this.ledger.readNode(id);
+    return dispatch !== undefined && dispatch.state !== 'sealed';
   }
 
   /** A task that nothing is stored about: not there yet, skipped or removed, as its node says. */

@@ -16,6 +16,8 @@ export interface TaskDefinition {
   readonly policies: readonly RetryPolicy[];
   /** What makes two calls of it the same. */
   readonly idempotent?: TaskKey;
+  /** Whether its first parameter takes the members of a header page by page instead of as a list. */
+  readonly takesOutcomes?: boolean;
   /**
    * Runs the method with its guards, pipes, interceptors and filters. Gives its value or a promise of it; throws or
    * rejects with what it threw.

@@ -1,3 +1,5 @@
+import type { Outcome } from '../chords/built-in-recoveries.js';
+import type { Outcomes } from '../chords/outcomes.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { TaskContext } from '../task/task-context.js';
 import type { ApplyArguments } from './canvas-types.js';
@@ -65,8 +67,23 @@ export type TasksOf<T> = {
 type AnyMethod = (...args: never[]) => unknown;
 
 type MakerOf<Method> = Method extends (...args: infer Parameters) => infer Returned
-  ? TaskMaker<TaskArguments<Parameters>, Awaited<Returned>>
+  ? TaskMaker<GivenArguments<TaskArguments<Parameters>>, Awaited<Returned>>
   : never;
+
+/** The arguments as callers give them: what a task reads page by page is a list, of values or of outcomes. */
+type GivenArguments<Args extends unknown[]> = Args extends [infer First, ...infer Rest]
+  ? IsOutcomes<First> extends true
+    ? [First extends Outcomes<infer T> ? readonly T[] | readonly Outcome<T>[] : never, ...Rest]
+    : Args
+  : Args;
+
+type IsOutcomes<T> = 0 extends 1 & T
+  ? false
+  : [T] extends [never]
+    ? false
+    : [T] extends [Outcomes<unknown>]
+      ? true
+      : false;
 
 /** The parameters of a task method that its callers give. */
 export type TaskArguments<Parameters extends unknown[]> = Parameters extends [...infer Args, infer Last]

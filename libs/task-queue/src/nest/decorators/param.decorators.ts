@@ -17,6 +17,14 @@ export function Ctx(): ParameterDecorator {
   return parameter(TASK_PARAM.CONTEXT, []);
 }
 
+/**
+ * Fills the first parameter with the Outcomes of the header that the task is the body of. Needed only where the build
+ * emits no decorator metadata; elsewhere the type `Outcomes` says the same.
+ */
+export function HeaderOutcomes(): ParameterDecorator {
+  return parameter(TASK_PARAM.OUTCOMES, []);
+}
+
 /** What runs on an argument, as Nest's own parameter decorators take it. */
 export type ArgOptions = ParameterDecoratorOptions;
 

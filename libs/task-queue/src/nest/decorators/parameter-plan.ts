@@ -1,5 +1,6 @@
 import type { PipeTransform, Type } from '@nestjs/common';
 import { InvalidTaskError } from '../../errors/configuration.errors.js';
+import { Outcomes } from '../../chords/outcomes.js';
 import { TaskContext } from '../../task/task-context.js';
 import {
   assignMetadata,
@@ -11,8 +12,8 @@ import {
 import { type DeclaredParameters, declaredParameters } from './declared-parameters.js';
 import { sourceOf } from './source-name.js';
 
-/** What fills a parameter: the next argument, the context, or a decorator made by createParamDecorator. */
-export type ParameterRole = 'argument' | 'context' | 'custom';
+/** What fills a parameter: the next argument, the members of a header page by page, the context, or a decorator made by createParamDecorator. */
+export type ParameterRole = 'argument' | 'outcomes' | 'context' | 'custom';
 
 /** How the parameters of a task method are filled. */
 export type ParameterPlan =
@@ -37,7 +38,11 @@ export type PipeRef = Type<PipeTransform> | PipeTransform;
  * How parameters are stored for Nest. BODY, because a ValidationPipe validates only what it takes for user
  * input; the context's number is that of `@Ctx()` in @nestjs/microservices, so either decorator works.
  */
-export const TASK_PARAM = { ARGUMENT: RouteParamtypes.BODY as number, CONTEXT: 6 } as const;
+export const TASK_PARAM = {
+  ARGUMENT: RouteParamtypes.BODY as number,
+  CONTEXT: 6,
+  OUTCOMES: RouteParamtypes.RAW_BODY as number,
+} as const;
 
 interface ParameterEntry {
   readonly index: number;
@@ -67,8 +72,15 @@ export function planParameters(
   const roles = Array.from({ length: count }, (_, index): ParameterRole => {
     const key = explicit.find(([, entry]) => entry.index === index)?.[0];
     if (key !== undefined) return roleOf(key, index, prototype, method);
+    if (types?.[index] === Outcomes) return 'outcomes';
     return types?.[index] === TaskContext ? 'context' : 'argument';
   });
+  if (roles.lastIndexOf('outcomes') > 0) {
+    throw new InvalidTaskError(
+      `${sourceOf(prototype, method)}: parameter ${roles.lastIndexOf('outcomes') + 1} is of type Outcomes, which only the ` +
+        `first one can be: what a header came to stands in front of the other arguments.`,
+    );
+  }
   // A wrapper declares `...args` on behalf of any method; only the compiler's types tell about the original.
   if (source?.rest && source.original) return planRest(prototype, method, roles, explicit);
   if (types === undefined && explicit.length === 0 && count > 0) return { kind: 'unknown' };
@@ -84,7 +96,10 @@ export function placeArguments(
   context: TaskContext,
 ): unknown[] {
   let next = 0;
-  const placed = plan.roles.map((role) => (role === 'context' ? context : args[next++]));
+  const placed = plan.roles.map((role) => {
+    if (role === 'context') return context;
+    return role === 'outcomes' ? Outcomes.of(args[next++]) : args[next++];
+  });
   if (plan.kind === 'declared') return placed;
   // The rest parameter itself is the last role: it takes whatever is left, which may be nothing.
   return next > args.length ? placed.slice(0, placed.length - 1) : [...placed, ...args.slice(next)];
@@ -160,8 +175,10 @@ function storeForNest(
     }
     const pipes = [...(found?.[1].pipes ?? [])];
     enhanced ||= pipes.length > 0;
+    // Pipes would take an Outcomes for a value to be transformed.
+    if (role === 'outcomes') position++;
     const data = role === 'argument' ? `args[${position++}]` : undefined;
-    const type = role === 'argument' ? TASK_PARAM.ARGUMENT : TASK_PARAM.CONTEXT;
+    const type = TASK_PARAM[role === 'argument' ? 'ARGUMENT' : role === 'outcomes' ? 'OUTCOMES' : 'CONTEXT'];
     const { schema } = found?.[1] ?? {};
     entries = assignMetadata(entries as never, type as never, index, { data, pipes, schema } as never);
   }
@@ -182,6 +199,7 @@ function roleOf(key: string, index: number, prototype: object, method: string): 
   if (key.includes(CUSTOM_ROUTE_ARGS_METADATA)) return 'custom';
   const type = Number(key.split(':')[0]);
   if (type === TASK_PARAM.CONTEXT) return 'context';
+  if (type === TASK_PARAM.OUTCOMES) return 'outcomes';
   if (type === TASK_PARAM.ARGUMENT) return 'argument';
   throw new InvalidTaskError(
     `${sourceOf(prototype, method)}: parameter ${index + 1} has a decorator that reads an HTTP request. ` +

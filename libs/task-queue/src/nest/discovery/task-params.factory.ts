@@ -1,4 +1,5 @@
 import type { ParamsFactory } from '@nestjs/core/helpers/external-context-creator.js';
+import { Outcomes } from '../../chords/outcomes.js';
 import type { JsonValue } from '../../primitives/json.js';
 import type { TaskContext } from '../../task/task-context.js';
 import { argumentPosition, TASK_PARAM } from '../decorators/parameter-plan.js';
@@ -10,6 +11,7 @@ export class TaskParamsFactory implements ParamsFactory {
     data: unknown,
     [args, context]: readonly [readonly JsonValue[], TaskContext],
   ): unknown {
-    return type === TASK_PARAM.CONTEXT ? context : args[argumentPosition(data)];
+    if (type === TASK_PARAM.CONTEXT) return context;
+    return type === TASK_PARAM.OUTCOMES ? Outcomes.of(args[0]) : args[argumentPosition(data)];
   }
 }

@@ -112,6 +112,7 @@ export class TaskExplorer {
           options: metadata.options,
           ...(metadata.idempotent === undefined ? {} : { idempotent: metadata.idempotent }),
           policies: compilePolicies(source, retryOptionsOf(type, method)),
+          takesOutcomes: servedPlan(source, declaration).roles[0] === 'outcomes',
           invoke: this.handlers.createTask(provider, method, servedPlan(source, declaration)),
         }),
       };
