@@ -399,6 +399,22 @@ describe('held by the library', () => {
     expect(probe.argsOf('show', canvas)).toEqual([]);
   });
 
+  it('S1: a worker that is cut off in the middle of a wide step goes on where it was', async () => {
+    const taskId = 'half-added';
+    const queue = (engine.backend as RedisBackend).producers.queue('work', taskId, 'ledger');
+    const addBulk = queue.addBulk.bind(queue);
+    jest
+      .spyOn(queue, 'addBulk')
+      .mockImplementationOnce((jobs) => addBulk(jobs))
+      .mockRejectedValueOnce(new Error('Redis is away'));
+    const members = Array.from({ length: 1_200 }, (_, index) => tasks.echo.s(index));
+    const chain = app.workflows.chain(tasks.echo.s(0), app.workflows.group(members).immutable());
+
+    const handle = await chain.applyAsync([], { taskId });
+    expect(await handle.get({ timeout: '30s' })).toEqual(Array.from({ length: 1_200 }, (_, index) => index));
+    await quiet();
+  });
+
   it('trap 16: publishing after the end of the application is an error', async () => {
     const closed = await startApp([], { role: 'producer', publishTimeout: 300 });
     const { workflows } = closed;

@@ -479,21 +479,27 @@ describe('a producer that stops half-way', () => {
       return state / 2 ** 32;
     };
     const kills: Record<string, number> = {};
-    for (const from of ['stream', 'list'] as const) {
+    // The narrow one is a single transaction: it is there or it is not.
+    const counts = { stream: 4_000, list: 4_000, narrow: 300 };
+    for (const from of ['stream', 'list', 'narrow'] as const) {
+      const count = counts[from];
       const taskId = `killed-${from}`;
       const options = {
         url: redisUrl(),
         prefix: app.prefix,
         from,
         taskId,
-        count: 4_000,
+        count,
         member: tasks.member.taskName,
         body: tasks.size.taskName,
       };
       kills[from] = 0;
       for (let isThere = false; !isThere;) {
         const producer = await WorkerProcess.start('wide-producer', options);
-        const patience = kills[from] < 2 ? delay(random() * 150, 'kill' as const) : producer.ended();
+        const patience =
+          kills[from] < 2
+            ? delay(random() * (from === 'narrow' ? 15 : 150), 'kill' as const)
+            : producer.ended();
         const end = await Promise.race([producer.ended(), patience]);
         if (end === 'kill') {
           kills[from]++;
@@ -504,14 +510,15 @@ describe('a producer that stops half-way', () => {
         isThere = true;
       }
       const canvas = workflows.result(taskId);
-      expect(await canvas.get({ timeout: '60s' })).toBe(4_000);
-      expect(await canvas.dispatch()).toMatchObject({ dispatched: 4_000, state: 'sealed' });
+      expect(await canvas.get({ timeout: '60s' })).toBe(count);
+      if (from !== 'narrow')
+        expect(await canvas.dispatch()).toMatchObject({ dispatched: count, state: 'sealed' });
     }
     await app.quiet();
-    for (const from of ['stream', 'list']) {
+    for (const from of ['stream', 'list', 'narrow'] as const) {
       const id = `killed-${from}`;
       expect({ seed: SEED, from, kills, odd: service.ranOtherThanOnce(id) }).toMatchObject({ odd: [] });
-      expect(service.runsIn(id)).toHaveLength(4_001);
+      expect(service.runsIn(id)).toHaveLength(counts[from] + 1);
     }
     expect(kills['stream']).toBe(2);
   });

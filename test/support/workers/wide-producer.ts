@@ -10,8 +10,8 @@ import { TaskQueueModule, WorkflowService } from 'nestjs-task-queue';
 interface ProducerOptions {
   readonly url: string;
   readonly prefix: string;
-  /** `list`: published with all members known; `stream`: read from a source. */
-  readonly from: 'list' | 'stream';
+  /** `list` and `narrow`: published with all members known; `stream`: read from a source. */
+  readonly from: 'list' | 'stream' | 'narrow';
   readonly taskId: string;
   readonly count: number;
   readonly member: string;
@@ -39,7 +39,7 @@ const memberOf = (index: number) => {
 };
 const end = workflows.signature<number, [unknown]>(body);
 
-if (from === 'list') {
+if (from !== 'stream') {
   process.send?.('ready');
   const header = Array.from({ length: count }, (_, index) => memberOf(index));
   await workflows.chord(header, end).applyAsync([], { taskId });

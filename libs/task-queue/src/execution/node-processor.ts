@@ -7,6 +7,7 @@ import type { TaskFailure } from '../failure/task-failure.js';
 import { advanceNode, type ChildEnd, type NodeStep } from '../flow/advance-node.js';
 import { compileChild, type CompileContext } from '../flow/compile-canvas.js';
 import { decodeNode, type InputRef, type NodeEnvelope, withSize } from '../flow/envelope.js';
+import { MAX_TREE } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -80,6 +81,9 @@ export class NodeProcessor {
       // Members that a producer added in the moment of the revocation.
       if (record.revoked && record.dispatch !== undefined)
         await this.deps.revocation.revokeBelow(delivery.id, { terminate: false });
+      if (record.stage?.state === 'adding' && !record.revoked) {
+        return this.#addAgain(delivery, node, record, record.stage);
+      }
       return this.#wait(delivery);
     }
     if (record.stage === undefined && record.dispatch !== undefined && record.dispatch.state !== 'sealed') {
@@ -133,6 +137,12 @@ export class NodeProcessor {
         return { stage: noted.stage, child: noted.child, end };
       }
     }
+    return this.#before(delivery, node, noted);
+  }
+
+  /** Where the node stood before it added what it has noted. */
+  async #before(delivery: Delivery, node: NodeEnvelope, noted: Stage | undefined): Promise<Position> {
+    const { ledger } = this.deps;
     const stage = noted === undefined ? 0 : noted.stage - 1;
     const first =
       node.firstQueue === undefined ? undefined : { queue: node.firstQueue, id: childId(delivery.id, 0) };
@@ -140,11 +150,30 @@ export class NodeProcessor {
     return { stage, child, end: child === undefined ? undefined : await ledger.readChild(child) };
   }
 
+  /**
+   * An activation that was cut off while it added a child. One that is wide was perhaps opened and not filled: it goes on
+   * where it was. The others are there as a whole.
+   */
+  async #addAgain(
+    delivery: Delivery,
+    node: NodeEnvelope,
+    record: NodeRecord,
+    noted: Stage,
+  ): Promise<Verdict | 'again'> {
+    const at = await this.#before(delivery, node, noted);
+    const { values: succeeded, failures: failed } = record;
+    const step = advanceNode(node, { stage: at.stage, child: endOf(at.end), succeeded, failed });
+    return step.do === 'add' || step.do === 'recover'
+      ? this.#carryOut(delivery, node, at, step, true)
+      : this.#wait(delivery);
+  }
+
   async #carryOut(
     delivery: Delivery,
     node: NodeEnvelope,
     at: Position,
     step: NodeStep,
+    isThere = false,
   ): Promise<Verdict | 'again'> {
     const { reader, clock, recoverer } = this.deps;
     switch (step.do) {
@@ -180,10 +209,10 @@ export class NodeProcessor {
         this.deps.log.warn(
           `chord ${delivery.id} is recovered by ${next.strategy}: ${next.failed} members failed`,
         );
-        return this.#add(delivery, node, at, { child: 'body', canvas: next.body }, next.input);
+        return this.#add(delivery, node, at, { child: 'body', canvas: next.body }, next.input, isThere);
       }
       case 'add':
-        return this.#add(delivery, node, at, step, this.#inputOf(delivery, node, at, step.input));
+        return this.#add(delivery, node, at, step, this.#inputOf(delivery, node, at, step.input), isThere);
     }
   }
 
@@ -193,9 +222,11 @@ export class NodeProcessor {
     at: Position,
     { child, canvas }: Pick<Extract<NodeStep, { do: 'add' }>, 'child' | 'canvas'>,
     input: InputRef | undefined,
+    isThere: boolean,
   ): Promise<Verdict | 'again'> {
     const { ledger, publisher, context } = this.deps;
     const plan = compileChild(canvas, childId(delivery.id, child), context(), input, node.inherit);
+    if (isThere && plan.size <= MAX_TREE) return this.#wait(delivery);
     const stage: Omit<Stage, 'state'> = {
       stage: at.stage + 1,
       child: { queue: plan.job.queue, id: plan.job.id },

@@ -220,8 +220,8 @@ export class TaskProcessor {
 
   #input(input: InputRef, definition?: TaskDefinition): Promise<JsonValue> | JsonValue {
     if (input.from === 'value') return input.value;
-    // No JSON, but what stands in its place for a handler that reads it page by page.
-    if (input.from === 'members' && definition?.takesOutcomes === true)
+    // No JSON, but what stands in its place for a handler that reads it page by page. A child process gets the list.
+    if (input.from === 'members' && definition?.takesOutcomes === true && this.deps.host === undefined)
       return this.#outcomes(input.node, input.size) as unknown as JsonValue;
     const { ledger, reader, stopping, log } = this.deps;
     return untilStored(() => resolveInput(input, ledger, reader), stopping, log);
