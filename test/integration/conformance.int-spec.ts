@@ -6,6 +6,7 @@ import { enhancerCases } from '../conformance/enhancer-cases.js';
 import { idempotencyCases } from '../conformance/idempotency-cases.js';
 import { lockCases } from '../conformance/lock-cases.js';
 import { rateLimitCases } from '../conformance/rate-limit-cases.js';
+import { eventCases } from '../conformance/event-cases.js';
 import { retryCases } from '../conformance/retry-cases.js';
 import { revocationCases } from '../conformance/revocation-cases.js';
 import { taskCases } from '../conformance/task-cases.js';
@@ -27,6 +28,7 @@ const redis: World = {
 
 taskCases(redis);
 enhancerCases(redis);
+eventCases(redis);
 canvasCases(redis);
 retryCases(redis);
 deadLetterCases(redis);

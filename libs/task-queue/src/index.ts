@@ -24,6 +24,7 @@ export type {
 } from './engine/dead-letter-options.js';
 export { DeadLetters } from './engine/dead-letters.js';
 export { Outcomes } from './chords/outcomes.js';
+export { EventStream, type EventsOptions } from './engine/event-stream.js';
 export { DuplicateTaskError, InvalidOptionsError, InvalidTaskError } from './errors/configuration.errors.js';
 export {
   ControlFlow,
@@ -92,11 +93,13 @@ export {
   OnStuck,
   OnSuccess,
 } from './nest/decorators/hook.decorators.js';
+export { type EventMethodDecorator, OnTaskEvent } from './nest/decorators/event.decorator.js';
 export { Idempotent } from './nest/decorators/idempotent.decorator.js';
 export { Arg, type ArgOptions, Ctx, HeaderOutcomes } from './nest/decorators/param.decorators.js';
 export { Retry } from './nest/decorators/retry.decorator.js';
 export { Task, Tasks } from './nest/decorators/task.decorator.js';
 export {
+  type EventRequest,
   type HookRequest,
   TASK_CONTEXT_TYPE,
   type TaskContextType,
@@ -141,11 +144,35 @@ export {
   type TaskLogger,
   type WorkflowPosition,
 } from './task/task-context.js';
+export {
+  type CallbackReleasedEvent,
+  type CanvasFailureEvent,
+  type CanvasPublishedEvent,
+  type CanvasRevokedEvent,
+  type CanvasSealedEvent,
+  type CanvasSuccessEvent,
+  type ChordRecoveredEvent,
+  type ChordReleasedEvent,
+  type ErrbackReleasedEvent,
+  TASK_EVENT_TYPES,
+  type TaskEvent,
+  type TaskEventOf,
+  type TaskEventType,
+  type TaskFailureEvent,
+  type TaskProgressEvent,
+  type TaskPublishedEvent,
+  type TaskReceivedEvent,
+  type TaskRetryEvent,
+  type TaskRevokedEvent,
+  type TaskSkippedEvent,
+  type TaskStartedEvent,
+  type TaskSuccessEvent,
+} from './task/task-event.js';
 export type { RateLimitOptions } from './rate-limit/rate-limit.js';
 export type { InterruptionCause } from './task/interruption.js';
 export type { TaskRetry, TaskStuck, TaskSuccess } from './task/task-definition.js';
 export type { TaskOptions, TasksOptions } from './task/task-options.js';
-export { isTerminal, type TaskState, type TerminalState } from './task/task-state.js';
+export { isTerminal, TASK_STATES, type TaskState, type TerminalState } from './task/task-state.js';
 export type { AnyCanvas, CanvasLike, Follower } from './workflows/canvas-types.js';
 export { Chain } from './workflows/chain.js';
 export { Chord, type ChordOptions } from './workflows/chord.js';

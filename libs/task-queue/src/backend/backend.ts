@@ -2,6 +2,7 @@ import type { ResolvedTaskQueueOptions, ResolvedWorkerOptions } from '../options
 import type { Clock, RandomSource, TimerClock } from '../primitives/clock.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import type { TaskProbe } from '../task/task-registry.js';
+import type { Broadcast } from './broadcast.js';
 import type { Control } from './control.js';
 import type { FailureStore, LetterBounds } from './failure-store.js';
 import type { HostFactory } from './handler-host.js';
@@ -29,6 +30,8 @@ export interface Backend {
   readonly events: TaskEvents;
   readonly control: Control;
   readonly rateLimiter: RateLimiter;
+  /** Carries events to whoever watches from another process. */
+  readonly broadcast: Broadcast;
   readonly inspection: Inspection;
   /** What serves queues, for one run of this application's worker. */
   workers(tuning: ResolvedWorkerOptions): Workers;

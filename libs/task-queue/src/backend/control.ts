@@ -1,8 +1,19 @@
-/** What workers tell each other. */
-export interface ControlMessage {
-  readonly revoke: string;
-  /** End what is running as well. */
-  readonly terminate: boolean;
+/** What workers are told. */
+export type ControlMessage =
+  | {
+      readonly revoke: string;
+      /** End what is running as well. */
+      readonly terminate: boolean;
+    }
+  | Watch
+  | { readonly unwatch: string };
+
+/** Somebody wants to hear of events. Said again and again, as long as it holds. */
+export interface Watch {
+  /** Who. */
+  readonly watch: string;
+  /** Of which types; all where nothing is said. */
+  readonly types?: readonly string[];
 }
 
 /**

@@ -27,7 +27,12 @@ export interface Delivery {
 }
 
 /** What the queue does with a job when its activation is over. */
-export type Verdict =
+export type Verdict = Deed & {
+  /** Called once the queue has stored it; never where that was refused. It must not throw. */
+  readonly onStored?: () => void;
+};
+
+type Deed =
   | { readonly do: 'complete'; readonly value: JsonValue }
   /** Failed for good. The full record has been written before; BullMQ keeps the message. */
   | { readonly do: 'fail'; readonly message: string; readonly stack?: string }

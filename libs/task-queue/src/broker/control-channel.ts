@@ -29,10 +29,13 @@ export class ControlChannel implements Control {
 /** Anybody may publish on a channel of Redis; what is no message of ours is passed over. */
 function parse(text: string): ControlMessage | undefined {
   try {
-    const message = JSON.parse(text) as Partial<ControlMessage> | null;
-    return typeof message?.revoke === 'string'
-      ? { revoke: message.revoke, terminate: message.terminate === true }
-      : undefined;
+    const { revoke, terminate, watch, types, unwatch } = (JSON.parse(text) ?? {}) as Record<string, unknown>;
+    if (typeof revoke === 'string') return { revoke, terminate: terminate === true };
+    if (typeof unwatch === 'string') return { unwatch };
+    if (typeof watch !== 'string') return undefined;
+    return Array.isArray(types)
+      ? { watch, types: types.filter((type) => typeof type === 'string') }
+      : { watch };
   } catch {
     return undefined;
   }

@@ -8,6 +8,7 @@ import { CanvasLedger } from './canvas-ledger.js';
 import { CompletionEvents } from './completion-events.js';
 import { ControlChannel } from './control-channel.js';
 import { FlowPublisher } from './flow-publisher.js';
+import { RedisBroadcast } from './redis-broadcast.js';
 import { RedisHeartbeat } from './heartbeat.js';
 import { RedisJanitor } from './janitor.js';
 import { type BullQueue, Producers } from './producers.js';
@@ -35,6 +36,7 @@ export class RedisBackend implements Backend {
   readonly failures: RedisFailureStore;
   readonly events: CompletionEvents;
   readonly control: ControlChannel;
+  readonly broadcast: RedisBroadcast;
   readonly inspection: RedisInspection;
   readonly rateLimiter: RedisRateLimiter;
   #pool: WorkerPool | undefined;
@@ -63,6 +65,7 @@ export class RedisBackend implements Backend {
     this.events = new CompletionEvents(this.connections, this.keys, (error) => onTrouble(error, 'events'));
     this.control = new ControlChannel(this.connections, this.keys, publishTimeoutMs);
     this.rateLimiter = new RedisRateLimiter(this.keys, new ScriptRunner(ready('publish'), publishTimeoutMs));
+    this.broadcast = new RedisBroadcast(this.connections, this.keys, publishTimeoutMs);
     this.inspection = new RedisInspection(this.connections, this.keys);
   }
 

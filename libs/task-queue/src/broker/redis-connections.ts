@@ -13,9 +13,10 @@ export type RedisClient = Redis | Cluster;
  *   ioredis' defaults a publication whose answer was lost is carried out a second time (holes H19, H20).
  *   `ledger` is apart from `publish` because it uses WATCH, whose state belongs to a connection.
  * - `listen`: a worker's subscription to revocations; a subscribed connection can do nothing else.
+ * - `watch`: the subscription to events, while somebody in this application watches.
  * - `consume`: waits for Redis for as long as it takes; BullMQ demands it of workers.
  */
-export type ConnectionPurpose = 'publish' | 'ledger' | 'listen' | 'consume';
+export type ConnectionPurpose = 'publish' | 'ledger' | 'listen' | 'watch' | 'consume';
 
 /** How a connection fares. */
 export interface Condition {
@@ -134,6 +135,12 @@ export class RedisConnections {
     await bounded(closed, timeoutMs, () => new Error('still open')).catch(() => client.off('close', onClose));
   }
 
+  /** Closes the connection for a purpose; the next who asks gets a new one. */
+  drop(purpose: ConnectionPurpose): void {
+    this.#clients.get(purpose)?.disconnect();
+    this.#clients.delete(purpose);
+  }
+
   /** One listener for all who wait: a burst of calls on a cold connection is no leak of listeners. */
   #nextReady(client: RedisClient): Promise<void> {
     let next = this.#waits.get(client);
@@ -187,7 +194,7 @@ export class RedisConnections {
   }
 
   #open(purpose: ConnectionPurpose): RedisClient {
-    const patient = purpose === 'consume' || purpose === 'listen';
+    const patient = purpose === 'consume' || purpose === 'listen' || purpose === 'watch';
     const template = this.#template;
     const named = isCluster(template) ? template.options.redisOptions : template.options;
     const options: Partial<RedisOptions> = {

@@ -14,6 +14,7 @@ import { CANVAS_QUEUE, placeOf, rootOf, shardOf } from '../flow/ids.js';
  * {tq:0}:_dead:letters        hash: the letters · _dead:about what lists show · _dead:retried as what they ran again
  * {tq:0}:_queues              set: every queue that was ever published to
  * {tq:0}:_control             channel: revocations, for the workers that run what is revoked
+ * {tq:0}:_events              channel: what happens to tasks, while somebody watches
  * {tq:0}:_workers             sorted set: worker applications that are alive, by their last heartbeat
  * {tq:0}:_workers:about       hash: what each of them serves
  * {tq:0}:_lock:<name>         hash: owner, task, activation and token of a lock that is held
@@ -67,6 +68,11 @@ export class RedisKeys {
   /** The channel on which workers hear of revocations; one for all shards. */
   get control(): string {
     return `${this.shardPrefix(0)}:_control`;
+  }
+
+  /** The channel on which whoever watches hears of events; one for all shards. */
+  get events(): string {
+    return `${this.shardPrefix(0)}:_events`;
   }
 
   /** Where workers show that they are alive, and what they serve; one for all shards. */

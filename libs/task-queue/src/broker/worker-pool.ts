@@ -38,6 +38,8 @@ export class WorkerPool implements Workers {
   /** Set when nothing more may begin; resolves when BullMQ has stored what the last job came to. */
   #closing: Promise<unknown> | undefined;
   #active = 0;
+  /** What to call once BullMQ has stored what a job came to. */
+  readonly #onStored = new WeakMap<Job, () => void>();
   #whenIdle: (() => void)[] = [];
 
   constructor(
@@ -67,7 +69,12 @@ export class WorkerPool implements Workers {
       );
       worker.on('error', (error) => this.onError(error, service.queue));
       worker.on('lockRenewalFailed', (ids) => service.onLost(ids));
-      worker.on('failed', (job) => job && this.#detach(job));
+      worker.on('failed', (job) => {
+        if (job === undefined) return;
+        this.#detach(job);
+        this.#onStored.get(job)?.();
+      });
+      worker.on('completed', (job) => this.#onStored.get(job)?.());
       this.#workers.push(worker);
       worker.run().catch((error: unknown) => this.onError(asError(error), service.queue));
     }
@@ -110,6 +117,7 @@ export class WorkerPool implements Workers {
     pulse.begins();
     try {
       const verdict = await this.#verdict(service, new BullmqDelivery(job, token));
+      if (verdict.onStored !== undefined) this.#onStored.set(job, verdict.onStored);
       return verdict.do === 'complete' ? verdict.value : await apply(job, token, verdict);
     } finally {
       pulse.ends();

@@ -2,10 +2,12 @@ import type { Dispatch, Publisher, Standing } from '../backend/publisher.js';
 import type { CanvasData, ChordData, GroupData } from '../canvas/canvas-data.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { DispatchIncompleteError } from '../errors/task.errors.js';
+import type { CanvasAnnouncer } from '../execution/canvas-announcer.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import { serializeError } from '../failure/serialize-error.js';
 import { compileMember, compileNode, type CompileContext } from '../flow/compile-canvas.js';
 import type { FlowPlan } from '../flow/flow-plan.js';
+import { CANVAS_QUEUE } from '../flow/ids.js';
 import { pause } from '../primitives/bounded.js';
 import { MemberSource } from './member-source.js';
 
@@ -33,6 +35,7 @@ export interface DispatcherDeps {
   /** Takes back what was added to a canvas that is revoked. */
   readonly takeBack: (id: string) => Promise<void>;
   readonly log: EngineLog;
+  readonly tell: CanvasAnnouncer;
 }
 
 /** A dispatch that has been opened and goes on by itself. */
@@ -74,7 +77,9 @@ export class Dispatcher {
       new MemberSource(order.members).close();
       throw error;
     }
+    this.deps.tell.published(id, canvas.kind, CANVAS_QUEUE);
     const sealed = this.#run(order, dispatch);
+    sealed.then((size) => this.deps.tell.sealed(id, canvas.kind, size)).catch(() => undefined); // said below
     this.#running.add(sealed);
     sealed
       .catch((error: unknown) => this.deps.log.warn(`The dispatch of ${id} ended: ${String(error)}`))

@@ -10,7 +10,9 @@ import { validateCanvas } from '../canvas/canvas-validate.js';
 import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
 import { recoveryName } from '../chords/built-in-recoveries.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
+import { CanvasAnnouncer } from '../execution/canvas-announcer.js';
 import type { EngineLog } from '../execution/engine-log.js';
+import { EventBus } from '../execution/event-bus.js';
 import { HookRunner } from '../execution/hook-runner.js';
 import { MemberAddition } from '../execution/member-addition.js';
 import { Revocation, type RevokeOptions } from '../execution/revocation.js';
@@ -29,6 +31,7 @@ import { TaskReader } from '../results/task-reader.js';
 import { isTerminal } from '../task/task-state.js';
 import { TaskRegistry } from '../task/task-registry.js';
 import { Dispatcher } from './dispatcher.js';
+import { EventHub } from './event-hub.js';
 import { TaskDirectory } from './task-directory.js';
 import { WorkerRuntime } from './worker-runtime.js';
 
@@ -59,6 +62,10 @@ export class TaskQueueEngine implements ResultSource {
   readonly revocation: Revocation;
   readonly members: MemberAddition;
   readonly worker: WorkerRuntime;
+  /** Where events of this process are made known. */
+  readonly bus: EventBus;
+  readonly tellCanvas: CanvasAnnouncer;
+  readonly hub: EventHub;
 
   #options: ResolvedTaskQueueOptions;
   readonly #dispatcher: Dispatcher;
@@ -94,6 +101,9 @@ export class TaskQueueEngine implements ResultSource {
       () => this.compileContext(),
       log,
     );
+    this.bus = new EventBus(this.registry, this.backend.broadcast, log);
+    this.tellCanvas = new CanvasAnnouncer(this.bus, clock, (task) => this.compileContext().queueOf(task));
+    this.hub = new EventHub(this.backend, this.bus, random);
     this.revocation = new Revocation(
       this.ledger,
       this.reader,
@@ -104,6 +114,7 @@ export class TaskQueueEngine implements ResultSource {
       this.registry,
       (queue) => this.resultExpiresMs(queue),
       clock,
+      this.tellCanvas,
     );
     this.members = new MemberAddition({
       ledger: this.ledger,
@@ -120,6 +131,7 @@ export class TaskQueueEngine implements ResultSource {
       isRevoked: (id) => this.ledger.isRevoked(id),
       takeBack: (id) => this.#takeBack(id),
       log,
+      tell: this.tellCanvas,
     });
     this.worker = new WorkerRuntime(this, onTrouble);
   }
@@ -166,7 +178,8 @@ export class TaskQueueEngine implements ResultSource {
     }
     const plan = compileCanvas(canvas, id, this.compileContext());
     this.#probe?.published(id, canvas);
-    await (mayExist ? this.publisher.publishOnce(plan) : this.publisher.publish(plan));
+    const publication = await (mayExist ? this.publisher.publishOnce(plan) : this.publisher.publish(plan));
+    if (publication === 'published') this.tellCanvas.published(id, plan.job.name, plan.job.queue);
     // A revocation has not seen what was added after it.
     if (plan.size > MAX_TREE && (await this.ledger.isRevoked(id))) await this.#takeBack(id);
   }
@@ -262,6 +275,8 @@ export class TaskQueueEngine implements ResultSource {
     await this.worker.stop();
     await this.#dispatcher.stop();
     await this.locks.close();
+    await this.bus.close();
+    this.hub.close();
     await this.backend.close();
   }
 }

@@ -11,6 +11,9 @@ import type { ChordRecovery } from '../chords/chord-recovery.js';
 import { Admission } from '../execution/admission.js';
 import { ChordRecoverer } from '../execution/chord-recoverer.js';
 import type { EngineLog } from '../execution/engine-log.js';
+import type { CanvasAnnouncer } from '../execution/canvas-announcer.js';
+import type { EventBus } from '../execution/event-bus.js';
+import { TaskAnnouncer } from '../execution/task-announcer.js';
 import type { HookRunner } from '../execution/hook-runner.js';
 import type { MemberAddition } from '../execution/member-addition.js';
 import { NodeProcessor } from '../execution/node-processor.js';
@@ -50,6 +53,8 @@ export interface WorkerParts {
   readonly revocation: Revocation;
   readonly members: MemberAddition;
   readonly control: Control;
+  readonly bus: EventBus;
+  readonly tellCanvas: CanvasAnnouncer;
   readonly log: EngineLog;
   readonly clock: TimerClock;
   readonly random: RandomSource;
@@ -176,8 +181,8 @@ export class WorkerRuntime {
     this.#janitor = this.#startJanitor();
     this.#heartbeat = this.#startHeartbeat();
     this.engine.control.listen(
-      (message) => this.#revoke(message),
-      (error) => this.onTrouble(error, 'subscription to revocations'),
+      (message) => this.#hear(message),
+      (error) => this.onTrouble(error, 'subscription to control messages'),
     );
     for (const listener of this.#onServing.splice(0)) listener();
   }
@@ -264,6 +269,7 @@ export class WorkerRuntime {
       random,
       log,
       hooks,
+      bus,
     } = this.engine;
     const stopping = this.#stopping.signal;
     const context = () => this.engine.compileContext();
@@ -289,25 +295,28 @@ export class WorkerRuntime {
       clock,
       random,
       log,
+      tell: new TaskAnnouncer(bus, clock),
       stopping,
       host,
     });
   }
 
   #nodeProcessor(): NodeProcessor {
-    const { ledger, reader, publisher, clock, log, strategies, options, revocation } = this.engine;
+    const { ledger, reader, publisher, clock, log, strategies, options, revocation, tellCanvas } =
+      this.engine;
     const context = () => this.engine.compileContext();
     return new NodeProcessor({
       ledger,
       reader,
       publisher,
-      callbacks: new CallbackRelease(publisher, context),
+      callbacks: new CallbackRelease(publisher, context, tellCanvas),
       recoverer: new ChordRecoverer(ledger, reader, strategies, clock),
       revocation,
       context,
       resultExpiresMs: options.defaults.resultExpiresMs,
       clock,
       log,
+      tell: tellCanvas,
     });
   }
 
@@ -368,8 +377,14 @@ export class WorkerRuntime {
     );
   }
 
+  #hear(message: ControlMessage): void {
+    if ('revoke' in message) this.#revoke(message);
+    else if ('watch' in message) this.engine.bus.watch(message);
+    else this.engine.bus.unwatch(message.unwatch);
+  }
+
   /** What runs here and is revoked. Without `terminate` it may finish; it will not be tried again. */
-  #revoke({ revoke, terminate }: ControlMessage): void {
+  #revoke({ revoke, terminate }: Extract<ControlMessage, { revoke: string }>): void {
     if (!terminate) return;
     for (const attempt of this.running.all()) {
       const { id } = attempt.delivery;

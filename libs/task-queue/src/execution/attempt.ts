@@ -15,6 +15,7 @@ import { ItemRun } from './item-run.js';
 import type { MemberAddition } from './member-addition.js';
 import { checkReplacement } from './replacement.js';
 import { requestRetry, retryStateOf } from './retries-of.js';
+import type { TaskAnnouncer } from './task-announcer.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
 import type { Lock, LockOptions } from '../task/lock.js';
 import { causeOf, type Interruption, reasonOf } from '../task/interruption.js';
@@ -36,6 +37,8 @@ export interface AttemptServices {
   readonly makeLocks: MakeLocks;
   readonly limits: CanvasLimits;
   readonly log: EngineLog;
+  /** Absent where the worker tells of what its child says. */
+  readonly tell?: TaskAnnouncer;
   readonly clock: TimerClock;
   /** Where handlers run, when not here. */
   readonly host?: HandlerHost | undefined;
@@ -70,6 +73,8 @@ export class Attempt implements HostedAttempt {
   #seat: Seat | undefined;
   #ended: Error | undefined;
   #handler: Promise<unknown> | undefined;
+  /** When its handler was called, by the wall clock. */
+  readonly startedMs: number;
 
   constructor(
     readonly delivery: Delivery,
@@ -77,7 +82,9 @@ export class Attempt implements HostedAttempt {
     private readonly envelope: TaskEnvelope,
     private readonly args: readonly JsonValue[],
     private readonly services: AttemptServices,
-  ) {}
+  ) {
+    this.startedMs = services.clock.wallMs();
+  }
 
   /**
    * Runs the handler within its limits. What it returns may be a value or a promise; what it throws may be thrown
@@ -279,7 +286,11 @@ export class Attempt implements HostedAttempt {
     if (offence) throw new UnserializableArgumentError(this.delivery.name, offence.path, offence.found);
     if (this.#closed) return this.#refused();
     return this.services.storeProgress(this.delivery, meta).then(
-      (heard) => (heard ? undefined : this.#refused()),
+      (heard) => {
+        if (!heard) return this.#refused();
+        this.services.tell?.progress(this.delivery, this.envelope.headers, meta);
+        return undefined;
+      },
       (error: unknown) =>
         this.services.log.warn(`${this.#label()}: progress could not be stored: ${String(error)}`),
     );

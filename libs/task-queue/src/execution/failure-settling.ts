@@ -13,6 +13,7 @@ import type { TaskRegistry } from '../task/task-registry.js';
 import type { EngineLog } from './engine-log.js';
 import { type CallMade, failureRecord } from './failure-record.js';
 import type { HookRunner } from './hook-runner.js';
+import type { TaskAnnouncer } from './task-announcer.js';
 import { untilStored } from './until-stored.js';
 
 /** What the settling of failures needs. */
@@ -23,6 +24,7 @@ export interface FailureSettlingDeps {
   readonly resultExpiresMs: (queue: string) => number;
   readonly clock: TimerClock;
   readonly log: EngineLog;
+  readonly tell: TaskAnnouncer;
   /** Aborts when the worker is shut down. */
   readonly stopping: AbortSignal;
   readonly letters: LetterBounds;
@@ -89,7 +91,7 @@ export class FailureSettling {
     if (failure.reason === 'revoked') log.warn(`${delivery.name} ${delivery.id} was revoked`);
     else if (isExpected) log.warn(`${delivery.name} ${delivery.id} failed as expected: ${headline(failure)}`);
     else log.error(`${delivery.name} ${delivery.id} failed: ${headline(failure)}`, failure.error.stack);
-    return { do: 'fail', ...shown(failure) };
+    return this.deps.tell.failure({ do: 'fail', ...shown(failure) }, delivery, failure);
   }
 
   async release(publish: () => Promise<unknown>): Promise<void> {

@@ -18,6 +18,7 @@ import {
   failureOfRevoked,
   incompleteError,
 } from '../results/task-snapshot.js';
+import type { CanvasAnnouncer } from './canvas-announcer.js';
 import type { Revocation } from './revocation.js';
 import type { EngineLog } from './engine-log.js';
 import { failureRecord, membersFailedRecord } from './failure-record.js';
@@ -36,6 +37,7 @@ export interface NodeProcessorDeps {
   readonly resultExpiresMs: number;
   readonly clock: Clock;
   readonly log: EngineLog;
+  readonly tell: CanvasAnnouncer;
 }
 
 /** Values up to this size travel with the next step; larger ones are read from the node when it runs. */
@@ -76,7 +78,8 @@ export class NodeProcessor {
   async #activate(delivery: Delivery, published: NodeEnvelope): Promise<Verdict | 'again'> {
     const record = await this.deps.ledger.readNode(delivery.id);
     const node = withSize(published, record.size);
-    if (record.failure !== undefined) return this.#fail(delivery, node, record.failure);
+    if (record.failure !== undefined)
+      return this.#fail(delivery, node, record.stage?.stage ?? 0, record.failure);
     if (record.pending > 0) {
       // Members that a producer added in the moment of the revocation.
       if (record.revoked && record.dispatch !== undefined)
@@ -87,7 +90,7 @@ export class NodeProcessor {
       return this.#wait(delivery);
     }
     if (record.stage === undefined && record.dispatch !== undefined && record.dispatch.state !== 'sealed') {
-      return this.#fail(delivery, node, this.#incomplete(delivery, published, record, record.dispatch));
+      return this.#fail(delivery, node, 0, this.#incomplete(delivery, published, record, record.dispatch));
     }
     const at = await this.#whereAt(delivery, node, record);
     const step = advanceNode(node, {
@@ -105,6 +108,7 @@ export class NodeProcessor {
       return this.#fail(
         delivery,
         node,
+        at.stage,
         failureOfRevoked(delivery.id, delivery.name, CANVAS_QUEUE, this.deps.clock.wallMs()),
       );
     }
@@ -183,6 +187,7 @@ export class NodeProcessor {
           : this.#fail(
               delivery,
               node,
+              at.stage,
               await this.#childFailure(delivery, childId(delivery.id, step.child), at.end),
             );
       case 'settle-list': {
@@ -199,17 +204,20 @@ export class NodeProcessor {
         return this.#fail(
           delivery,
           node,
-          await membersFailedRecord(delivery, error, members, clock.wallMs()),
+            at.stage,
+            await membersFailedRecord(delivery, error, members, clock.wallMs()),
         );
       }
       case 'recover': {
         const next = await recoverer.decide(delivery, node);
         if (next === 'superseded') return { do: 'leave' };
-        if ('failure' in next) return this.#fail(delivery, node, next.failure);
+        if ('failure' in next) return this.#fail(delivery, node, at.stage, next.failure);
         this.deps.log.warn(
           `chord ${delivery.id} is recovered by ${next.strategy}: ${next.failed} members failed`,
         );
-        return this.#add(delivery, node, at, { child: 'body', canvas: next.body }, next.input, isThere);
+        const recovered = { strategy: next.strategy, failed: next.failed, size: sizeOf(node) };
+        const body = { child: 'body' as const, canvas: next.body, recovered };
+        return this.#add(delivery, node, at, body, next.input, isThere);
       }
       case 'add':
         return this.#add(delivery, node, at, step, this.#inputOf(delivery, node, at, step.input), isThere);
@@ -220,7 +228,7 @@ export class NodeProcessor {
     delivery: Delivery,
     node: NodeEnvelope,
     at: Position,
-    { child, canvas }: Pick<Extract<NodeStep, { do: 'add' }>, 'child' | 'canvas'>,
+    { child, canvas, recovered }: Addition,
     input: InputRef | undefined,
     isThere: boolean,
   ): Promise<Verdict | 'again'> {
@@ -235,6 +243,7 @@ export class NodeProcessor {
     if (!(await ledger.setStage(delivery, { ...stage, state: 'adding' }))) return { do: 'leave' };
     if ((await publisher.publishUnder(delivery, plan)) === 'superseded') return { do: 'leave' };
     if (!(await ledger.setStage(delivery, { ...stage, state: 'added' }))) return { do: 'leave' };
+    if (child === 'body') this.deps.tell.bodyReleased(delivery, recovered);
     // A revocation that came while the child was added has not seen it.
     if (await ledger.isRevoked(delivery.id))
       await this.deps.revocation.revokeBelow(delivery.id, { terminate: false });
@@ -250,10 +259,11 @@ export class NodeProcessor {
       if (!(await this.deps.ledger.settleValue(delivery, value))) return { do: 'leave' };
       await this.deps.callbacks.links(node, delivery.id, value);
     }
-    return (await this.#startExpiry(delivery)) ? { do: 'complete', value } : { do: 'leave' };
+    if (!(await this.#startExpiry(delivery))) return { do: 'leave' };
+    return this.deps.tell.success({ do: 'complete', value }, delivery);
   }
 
-  async #fail(delivery: Delivery, node: NodeEnvelope, failure: TaskFailure): Promise<Verdict> {
+  async #fail(delivery: Delivery, node: NodeEnvelope, stage: number, failure: TaskFailure): Promise<Verdict> {
     const { ledger, callbacks, log } = this.deps;
     const settled = await ledger.settleFailure(delivery, failure);
     if (settled === undefined) return { do: 'leave' };
@@ -264,7 +274,7 @@ export class NodeProcessor {
       if (settled.reason === 'revoked') log.warn(line);
       else log.error(line);
     }
-    return { do: 'fail', ...shown(settled) };
+    return this.deps.tell.failure({ do: 'fail', ...shown(settled) }, delivery, node, stage, settled);
   }
 
   async #startExpiry(delivery: Delivery): Promise<boolean> {
@@ -308,6 +318,12 @@ export class NodeProcessor {
     return { do: 'give-back', delayMs: TRY_AGAIN_MS };
   }
 }
+
+/** A child to be added. */
+type Addition = Pick<Extract<NodeStep, { do: 'add' }>, 'child' | 'canvas'> & {
+  /** How a chord came to its body although members failed. */
+  readonly recovered?: { readonly strategy: string; readonly failed: number; readonly size: number };
+};
 
 /** Where a node stands: its stage, and what became of that stage's one child. */
 interface Position {

@@ -1,4 +1,5 @@
 import type { Publisher } from '../backend/publisher.js';
+import type { CanvasAnnouncer } from './canvas-announcer.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
@@ -14,23 +15,29 @@ export class CallbackRelease {
   constructor(
     private readonly publisher: Publisher,
     private readonly context: () => CompileContext,
+    private readonly tell: CanvasAnnouncer,
   ) {}
 
   async links(node: NodeEnvelope, id: string, value: JsonValue): Promise<void> {
+    const released: string[] = [];
     for (const [index, link] of (node.links ?? []).entries()) {
-      await this.#publish(link, releasedId(id, 'link', index), { from: 'value', value });
+      released.push(await this.#publish(link, releasedId(id, 'link', index), { from: 'value', value }));
     }
+    this.tell.callbacksReleased('callback.released', id, node.node, released);
   }
 
   async errbacks(node: NodeEnvelope, id: string, failure: TaskFailure): Promise<void> {
     const input = errbackInput(node, id, failure);
+    const released: string[] = [];
     for (const [index, errback] of (node.errbacks ?? []).entries()) {
-      await this.#publish(errback, releasedId(id, 'errback', index), input);
+      released.push(await this.#publish(errback, releasedId(id, 'errback', index), input));
     }
+    this.tell.callbacksReleased('errback.released', id, node.node, released);
   }
 
-  async #publish(canvas: CanvasData, id: string, input: InputRef): Promise<void> {
+  async #publish(canvas: CanvasData, id: string, input: InputRef): Promise<string> {
     await this.publisher.publishOnce(compileCanvas(canvas, id, this.context(), input));
+    return id;
   }
 }
 

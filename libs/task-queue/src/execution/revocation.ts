@@ -10,6 +10,7 @@ import type { TaskReader } from '../results/task-reader.js';
 import { failureOfRevoked } from '../results/task-snapshot.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { isTerminal } from '../task/task-state.js';
+import type { CanvasAnnouncer } from './canvas-announcer.js';
 import type { HookRunner } from './hook-runner.js';
 
 /** How to revoke. */
@@ -39,6 +40,7 @@ export class Revocation {
     private readonly registry: TaskRegistry,
     private readonly resultExpiresMs: (queue: string) => number,
     private readonly clock: Clock,
+    private readonly tell: CanvasAnnouncer,
   ) {}
 
   /**
@@ -91,8 +93,9 @@ export class Revocation {
     const failure = failureOfRevoked(id, name, queue, this.clock.wallMs(), headers);
     await this.ledger.writeFailure(id, failure, this.#ttl(id, queue));
     // It runs, or has ended in this moment: what it comes to is what counts.
-    if (!(await this.jobs.withdraw({ queue, id }))) await this.ledger.dropFailure(id);
-    else if (this.#mayHaveHooks(name)) await this.hooks.publish({ id, name, queue }, 'revoked', { failure });
+    if (!(await this.jobs.withdraw({ queue, id }))) return this.ledger.dropFailure(id);
+    this.tell.withdrawn(id, name, queue, failure);
+    if (this.#mayHaveHooks(name)) await this.hooks.publish({ id, name, queue }, 'revoked', { failure });
   }
 
   /** Whether a task has hooks is known only where it is served. */

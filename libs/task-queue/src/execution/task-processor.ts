@@ -33,6 +33,7 @@ import type { MemberAddition } from './member-addition.js';
 import type { ReplacedEnd, Replacement } from './replacement.js';
 import { isAgain, refusalOf } from './refusal.js';
 import { resolveInput } from './resolve-input.js';
+import type { TaskAnnouncer } from './task-announcer.js';
 import { retryStateOf, withArgs } from './retries-of.js';
 import type { RunningAttempts } from './running-attempts.js';
 import { problemOfResult } from './result-check.js';
@@ -66,6 +67,7 @@ export interface TaskProcessorDeps {
   readonly clock: TimerClock;
   readonly random: RandomSource;
   readonly log: EngineLog;
+  readonly tell: TaskAnnouncer;
   /** Aborts when the worker is shut down. */
   readonly stopping: AbortSignal;
   /** Where handlers run, when not here. */
@@ -104,7 +106,7 @@ export class TaskProcessor {
   readonly #keyed: KeyedExecution;
 
   constructor(private readonly deps: TaskProcessorDeps) {
-    const { ledger, locks, members, log, clock, limits, host, stuck } = deps;
+    const { ledger, locks, members, log, clock, limits, tell, host, stuck } = deps;
     const storeProgress = (holder: Holder, meta: JsonValue) => ledger.setProgress(holder, meta);
     const makeLocks: MakeLocks = (delivery, signal, onLost) =>
       new AttemptLocks(locks, ledger, delivery, signal, onLost);
@@ -115,6 +117,7 @@ export class TaskProcessor {
       log,
       clock,
       limits,
+      tell,
       host,
       onAbandoned: (handler) => stuck.watch(handler),
     };
@@ -131,6 +134,8 @@ export class TaskProcessor {
     } catch (error) {
       return this.#failures.settle(delivery, { args: [] }, error);
     }
+    const { tell } = this.deps;
+    tell.begins('received', delivery, envelope.headers);
     const definition = this.deps.registry.get(delivery.name);
     if (definition === undefined) {
       const unknown = new UnknownTaskError(delivery.name, delivery.queue);
@@ -175,6 +180,7 @@ export class TaskProcessor {
       if (turned !== undefined) return turned;
     }
     const attempt = this.#begin(delivery, definition, envelope, args);
+    tell.begins('started', delivery, envelope.headers);
     let outcome: Outcome;
     try {
       const returned = await attempt.run(this.#limits(envelope, definition), this.deps.trackCurrentTask);
@@ -186,7 +192,7 @@ export class TaskProcessor {
       this.deps.running.delete(attempt);
       if (attempt.locks !== undefined) await attempt.locks.release();
     }
-    return this.#settle(delivery, definition, envelope, args, outcome, attempt.items);
+    return this.#settle(delivery, definition, envelope, args, outcome, attempt);
   }
 
   /** What an attempt before this one left behind, whose worker died when the task was about to fail. */
@@ -306,7 +312,7 @@ export class TaskProcessor {
     envelope: TaskEnvelope,
     args: readonly JsonValue[],
     outcome: Outcome,
-    items: ItemRun | undefined,
+    { items, startedMs }: Attempt,
   ): Verdict | Promise<Verdict> {
     const reached = items === undefined ? envelope : { ...envelope, done: items.values };
     const failing: FailedCall = {
@@ -319,7 +325,7 @@ export class TaskProcessor {
     };
     switch (outcome.kind) {
       case 'succeeded':
-        return this.#settleSuccess(delivery, definition, envelope, args, outcome.value);
+        return this.#settleSuccess(delivery, definition, envelope, args, outcome.value, startedMs);
       case 'retry':
         return this.#settleRetry(
           delivery,
@@ -355,12 +361,13 @@ export class TaskProcessor {
     envelope: TaskEnvelope,
     args: readonly JsonValue[],
     value: JsonValue,
+    startedMs?: number,
   ): Verdict | Promise<Verdict> {
     const ignored = (envelope.ignoreResult ?? definition.options.ignoreResult) && !isAwaited(delivery.id);
     const kept = ignored ? null : value;
-    if (!this.#keyed.concerns(delivery)) return this.#complete(delivery, envelope, args, kept);
+    if (!this.#keyed.concerns(delivery)) return this.#complete(delivery, envelope, args, kept, startedMs);
     return this.#keyed.finish(delivery, kept).then(
-      (standing) => this.#complete(delivery, envelope, args, standing),
+      (standing) => this.#complete(delivery, envelope, args, standing, startedMs),
       () => ({ do: 'give-back' }),
     );
   }
@@ -370,8 +377,9 @@ export class TaskProcessor {
     { headers }: TaskEnvelope,
     args: readonly JsonValue[],
     value: JsonValue,
+    startedMs?: number,
   ): Verdict | Promise<Verdict> {
-    const verdict: Verdict = { do: 'complete', value };
+    const verdict = this.deps.tell.success({ do: 'complete', value }, delivery, headers, startedMs);
     if (this.deps.registry.hooksOf(delivery.name, 'success').length === 0) return verdict;
     const called = headers === undefined ? { args } : { args, headers };
     return this.#failures
@@ -455,7 +463,8 @@ export class TaskProcessor {
       `${delivery.name} ${delivery.id} will be tried again in ${decision.delayMs} ms: ${headline(failure)}`,
     );
     await this.deps.hooks.callNow(delivery.name, 'retry', { failure, delayMs: decision.delayMs });
-    return { do: 'retry', delayMs: decision.delayMs, ...shown(failure) };
+    const { delayMs } = decision;
+    return this.deps.tell.retry({ do: 'retry', delayMs, ...shown(failure) }, delivery, failure, delayMs);
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Backend, Heartbeat, Janitor, JanitorDuty } from '../backend/backend.js';
+import type { Broadcast } from '../backend/broadcast.js';
 import type { Control, ControlMessage } from '../backend/control.js';
 import type { WorkerDescription } from '../backend/inspection.js';
 import type { TaskEvents, Wake } from '../backend/task-events.js';
@@ -19,6 +20,8 @@ export interface Namespace {
   readonly locks: MemoryLocks;
   readonly idempotencyKeys: MemoryKeyStore;
   readonly listeners: Set<(message: ControlMessage) => void>;
+  /** Those who watch events. */
+  readonly watchers: Set<(text: string) => void>;
   /** What somebody waits for who has published. */
   readonly published: (id: string) => Promise<void>;
   /** Whether it waits for the canvas to run now. */
@@ -41,11 +44,12 @@ export class MemoryBackend implements Backend {
   readonly failures: MemoryFailureStore;
   readonly events: MemoryEvents;
   readonly control: Control;
+  readonly broadcast: Broadcast;
   readonly inspection: MemoryInspection;
   readonly rateLimiter: MemoryRateLimiter;
 
   constructor(private readonly namespace: Namespace) {
-    const { store, locks, listeners, published, eager, living } = namespace;
+    const { store, locks, listeners, watchers, published, eager, living } = namespace;
     this.locks = locks;
     this.idempotencyKeys = namespace.idempotencyKeys;
     this.inspection = new MemoryInspection(store, living);
@@ -58,6 +62,16 @@ export class MemoryBackend implements Backend {
     this.control = {
       send: async (message: ControlMessage) => listeners.forEach((listener) => listener(message)),
       listen: (onMessage) => void listeners.add(onMessage),
+    };
+    this.broadcast = {
+      send: (text) => {
+        for (const watcher of watchers) watcher(text);
+        return true;
+      },
+      listen: async (onText) => {
+        watchers.add(onText);
+        return () => void watchers.delete(onText);
+      },
     };
   }
 

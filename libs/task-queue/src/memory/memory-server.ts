@@ -163,6 +163,7 @@ export class MemoryServer {
       locks: new MemoryLocks(this.clock),
       idempotencyKeys: new MemoryKeyStore(),
       listeners: new Set(),
+      watchers: new Set(),
       living: new Set(),
       published: async (id) => (this.isInside ? undefined : this.driver.published(store, id)),
       eager: () => !this.isInside && this.driver.runsAtOnce,

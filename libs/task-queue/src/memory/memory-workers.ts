@@ -98,7 +98,9 @@ export class MemoryWorkers implements Workers {
       return { do: 'give-back', delayMs: DEFECT_MS };
     });
     // Somebody else owns the job by now, or it waits for its children already.
-    if (job.token === token && this.store.job(job) === job) this.#apply(job, verdict);
+    if (job.token !== token || this.store.job(job) !== job) return;
+    this.#apply(job, verdict);
+    verdict.onStored?.();
   }
 
   #apply(job: MemoryJob, verdict: Verdict): void {

@@ -42,6 +42,8 @@ export class TaskQueueLifecycle implements OnModuleInit, BeforeApplicationShutdo
 
   async beforeApplicationShutdown(): Promise<void> {
     await this.engine.worker.stop();
+    await this.engine.bus.close();
+    this.engine.hub.close();
     await this.engine.events.close();
   }
 

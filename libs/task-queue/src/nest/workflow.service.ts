@@ -8,6 +8,7 @@ import type { ChordRecoveryType } from '../chords/chord-recovery.js';
 import type { ErrbackOnly } from '../chords/built-in-recoveries.js';
 import { DeadLetters } from '../engine/dead-letters.js';
 import type { TaskDirectory } from '../engine/task-directory.js';
+import { type EventsOptions, type EventStream, readEventsOptions } from '../engine/event-stream.js';
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
 import { InvalidTaskError } from '../errors/configuration.errors.js';
 import { didYouMean } from '../options/did-you-mean.js';
@@ -17,6 +18,7 @@ import type { JsonValue } from '../primitives/json.js';
 import { AsyncResult } from '../results/async-result.js';
 import { GroupResult } from '../results/group-result.js';
 import { type Lock, type LockOptions, workUnder } from '../task/lock.js';
+import type { TaskEventOf, TaskEventType } from '../task/task-event.js';
 import type { AnyCanvas, Follower, MissingOfAll, ResultOf } from '../workflows/canvas-types.js';
 import { type ChainOf, type ChainSteps, createChain } from '../workflows/chain.js';
 import {
@@ -201,6 +203,25 @@ export class WorkflowService {
   async queues(): Promise<readonly BullQueue[]> {
     const { backend } = this.engine;
     return backend instanceof RedisBackend ? backend.queues(this.engine.queueNames()) : [];
+  }
+
+  /**
+   * What happens to tasks from now on, in every process of this prefix: for dashboards and logs. At most once: what is
+   * made while nobody watches, or while Redis is away, is not seen; what must not be missed is read from handles, or
+   * done by hooks and callbacks. Workers send only while somebody watches, and only the types that are asked for; one
+   * that has just started begins within 5 s. The stream ends with the application.
+   *
+   * ```ts
+   * for await (const event of await workflows.events({ types: ['failure', 'retry'] })) console.log(event.name);
+   * ```
+   *
+   * @throws InvalidOptionsError for an option that cannot be read
+   * @throws BrokerUnavailableError when Redis does not answer within the publish timeout
+   */
+  async events<Type extends TaskEventType = TaskEventType>(
+    options?: EventsOptions<Type>,
+  ): Promise<EventStream<TaskEventOf<Type>>> {
+    return (await this.engine.hub.open(readEventsOptions(options))) as EventStream<TaskEventOf<Type>>;
   }
 
   /** The handle on a task or canvas, from its id alone. */

@@ -1,6 +1,7 @@
 import { DuplicateTaskError } from '../errors/configuration.errors.js';
 import { type ErrorClass, isErrorClass } from '../retry/retry-policy.js';
 import type { HookDefinition, HookKind, LetterHandler, TaskDefinition } from './task-definition.js';
+import type { TaskEventHandler, TaskEventType } from './task-event.js';
 
 /** Steps between an application and its tasks. For tests. */
 export interface TaskProbe {
@@ -13,6 +14,7 @@ export class TaskRegistry {
   readonly #tasks = new Map<string, TaskDefinition>();
   readonly #hooks = new Map<string, HookDefinition[]>();
   readonly #letterHandlers: LetterHandler[] = [];
+  readonly #eventHandlers = new Map<TaskEventType, TaskEventHandler[]>();
 
   constructor(private readonly probe?: TaskProbe) {}
 
@@ -60,10 +62,21 @@ export class TaskRegistry {
     return undefined;
   }
 
+  addEventHandler(handler: TaskEventHandler): void {
+    for (const type of handler.types) {
+      this.#eventHandlers.set(type, [...(this.#eventHandlers.get(type) ?? []), handler]);
+    }
+  }
+
+  eventHandlersOf(type: TaskEventType): readonly TaskEventHandler[] {
+    return this.#eventHandlers.get(type) ?? NO_EVENT_HANDLERS;
+  }
+
   all(): TaskDefinition[] {
     return [...this.#tasks.values()];
   }
 }
 
 const NO_HOOKS: readonly HookDefinition[] = [];
+const NO_EVENT_HANDLERS: readonly TaskEventHandler[] = [];
 const hookKey = (task: string, kind: HookKind): string => `${kind}:${task}`;

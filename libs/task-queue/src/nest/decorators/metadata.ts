@@ -5,6 +5,7 @@ import { DEFAULT_QUEUE } from '../../options/resolve-options.js';
 import type { RetryOptions } from '../../retry/retry-policy.js';
 import type { TaskKey } from '../../task/idempotency.js';
 import type { HookKind } from '../../task/task-definition.js';
+import type { TaskEventType } from '../../task/task-event.js';
 import type { ResolvedTaskOptions } from '../../task/task-options.js';
 import type { ParameterPlan } from './parameter-plan.js';
 
@@ -18,6 +19,7 @@ const RETRY = 'nestjs-task-queue:retry';
 const IDEMPOTENT = 'nestjs-task-queue:idempotent';
 const HOOKS = 'nestjs-task-queue:hooks';
 const LETTERS = 'nestjs-task-queue:dead-letters';
+const EVENTS = 'nestjs-task-queue:events';
 /** On the class: what its tasks have in common. */
 const COMMON = 'nestjs-task-queue:common';
 /** On the class: whether there is anything to find, so that the scan can pass over all other providers. */
@@ -91,6 +93,17 @@ export function letterHandlerOf(type: TaskClass, method: string): readonly strin
   return Reflect.getMetadata(LETTERS, type.prototype as object, method) as readonly string[] | undefined;
 }
 
+/** A method that hears of events. */
+export function declareEventHandler(
+  prototype: object,
+  method: string,
+  types: readonly TaskEventType[],
+): void {
+  const below = (Reflect.getOwnMetadata(EVENTS, prototype, method) ?? []) as TaskEventType[];
+  Reflect.defineMetadata(EVENTS, [...new Set([...types, ...below])], prototype, method);
+  Reflect.defineMetadata(MARKER, true, prototype.constructor);
+}
+
 /** What the tasks of a class, and of those that extend it, have in common. */
 export function declareCommon(type: object, common: TaskPlace): void {
   const inherited = commonOf(type);
@@ -146,6 +159,11 @@ function nearest<T>(what: string, type: TaskClass, method: string): T | undefine
 /** What the hook decorators on a method say, top to bottom. */
 export function hookDeclarationsOf(type: TaskClass, method: string): readonly HookDeclaration[] {
   return (Reflect.getMetadata(HOOKS, type.prototype as object, method) ?? []) as HookDeclaration[];
+}
+
+/** The types of events that a method hears of; none for every other method. */
+export function eventTypesOf(type: TaskClass, method: string): readonly TaskEventType[] {
+  return (Reflect.getMetadata(EVENTS, type.prototype as object, method) ?? []) as TaskEventType[];
 }
 
 /** What a class's task is called, and where it goes, after its declaration is put together with the class. */

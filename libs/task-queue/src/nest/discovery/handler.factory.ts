@@ -4,6 +4,7 @@ import { InvalidTaskError } from '../../errors/configuration.errors.js';
 import type { JsonValue } from '../../primitives/json.js';
 import type { TaskContext } from '../../task/task-context.js';
 import type { HookDefinition, HookKind, TaskDefinition } from '../../task/task-definition.js';
+import type { TaskEventHandler } from '../../task/task-event.js';
 import { ROUTE_ARGS_METADATA } from '../decorators/nest-internals.js';
 import { type ParameterPlan, placeArguments } from '../decorators/parameter-plan.js';
 import { hasGlobalEnhancers, hasScopedGlobalEnhancers, localEnhancers } from './enhancers.js';
@@ -11,7 +12,7 @@ import { withRefusalNamed } from './refused-arguments.js';
 import { applicationConfigOf, resultOf, taskContextCreator } from './task-context-creator.js';
 import { TaskParamsFactory } from './task-params.factory.js';
 import type { TaskProvider } from './task-provider.js';
-import { type HookRequest, TASK_CONTEXT_TYPE, type TaskRequest } from './task-request.js';
+import { type EventRequest, type HookRequest, TASK_CONTEXT_TYPE, type TaskRequest } from './task-request.js';
 
 /** Parameters that are known; the others were refused. */
 type ServedPlan = Exclude<ParameterPlan, { kind: 'unknown' }>;
@@ -61,6 +62,14 @@ export class HandlerFactory {
       const request: HookRequest = { hook: kind, payload, headers: headersOf(payload) ?? {} };
       const instance = provider.scoped ? (await provider.resolve(request)).instance : provider.instance;
       await resultOf(instance[method]?.(payload));
+    };
+  }
+
+  createEventHandler(provider: TaskProvider, method: string): TaskEventHandler['invoke'] {
+    return async (event) => {
+      const request: EventRequest = { event, headers: event.headers ?? {} };
+      const instance = provider.scoped ? (await provider.resolve(request)).instance : provider.instance;
+      await resultOf(instance[method]?.(event));
     };
   }
 

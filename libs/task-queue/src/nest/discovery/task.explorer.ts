@@ -4,6 +4,7 @@ import { DuplicateTaskError, InvalidTaskError } from '../../errors/configuration
 import { DEFAULT_CONNECTION } from '../../options/resolve-options.js';
 import type { TaskRegistry } from '../../task/task-registry.js';
 import {
+  eventTypesOf,
   hasDeclarations,
   hookDeclarationsOf,
   letterHandlerOf,
@@ -56,7 +57,10 @@ export class TaskExplorer {
     for (const task of own.values()) registry.add(task.define());
     // Hooks come second: they may name tasks of any class.
     const hosts = [...providers, ...this.#declaring(this.discovery.getControllers())];
-    for (const provider of hosts) this.#addHooks(provider, tasks, own, registry);
+    for (const provider of hosts) {
+      this.#addHooks(provider, tasks, own, registry);
+      this.#addEventHandlers(provider, registry);
+    }
     for (const provider of providers) this.#addLetterHandlers(provider, tasks, own, registry);
   }
 
@@ -158,6 +162,17 @@ export class TaskExplorer {
       const source = `${type.name}.${method}`;
       const handled = named.length === 0 ? undefined : hookedTasks(source, type, named, tasks);
       registry.addLetterHandler({ task, queue, tasks: handled });
+    }
+  }
+
+  /** They hear of every registration of the application. */
+  #addEventHandlers(provider: TaskProvider, registry: TaskRegistry): void {
+    const { type } = provider;
+    for (const method of this.#methodsOf(type)) {
+      const types = eventTypesOf(type, method);
+      if (types.length === 0) continue;
+      const invoke = this.handlers.createEventHandler(provider, method);
+      registry.addEventHandler({ types, source: `${type.name}.${method}`, invoke });
     }
   }
 
