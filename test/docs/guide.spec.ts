@@ -106,6 +106,7 @@ function optionPaths(): string[] {
       'ChordDefaults',
       'DeadLetterOptions',
       'PayloadLimits',
+      'LoggingOptions',
       'WorkerTuning',
     ].find((name) => name === type);
     return inside === undefined
@@ -146,7 +147,7 @@ describe('docs/getting-started.md', () => {
     expect(firstColumn(rows).sort()).toEqual(optionPaths().sort());
   });
 
-  const elsewhere = ['connection', 'queues', 'queues.<name>.resultExpires', 'queues.<name>.pool'];
+  const elsewhere = ['connection', 'queues', 'queues.<name>.resultExpires', 'queues.<name>.pool', 'redact'];
   it.each(rows.filter(([option]) => !elsewhere.includes(codeIn(option))))(
     'gives the default of %s',
     (option, _meaning, _unit, cell = '') => {
@@ -162,6 +163,7 @@ describe('docs/getting-started.md', () => {
     const cells = new Map(rows.map(([option, , , cell]) => [codeIn(option), codeIn(cell)]));
     expect(cells.get('connection')).toBe('REDIS_URL');
     expect(cells.get('queues')).toBe('{ default: {} }');
+    expect(cells.get('redact')).toBe('REDACTED_KEYS'); // test/unit/testing/logs.spec.ts
     expect(cells.get('queues.<name>.resultExpires')).toBe('defaults.resultExpires');
   });
 

@@ -77,6 +77,7 @@ export {
   WorkerLostError,
 } from './errors/task.errors.js';
 export type { DeadLetter, DeadLetterSummary, FailedAttempt } from './failure/dead-letter.js';
+export { REDACTED_KEYS, type RedactOption } from './failure/redaction.js';
 export type {
   FailedRequest,
   FailureReason,
@@ -113,6 +114,7 @@ export type {
   ChordDefaults,
   DeadLetterOptions,
   ErrorClass,
+  LoggingOptions,
   PayloadLimits,
   QueueOptions,
   TaskDefaults,

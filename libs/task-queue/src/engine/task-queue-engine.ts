@@ -11,6 +11,7 @@ import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-reco
 import { recoveryName } from '../chords/built-in-recoveries.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import { CanvasAnnouncer } from '../execution/canvas-announcer.js';
+import { Discretion } from '../execution/discretion.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import { EventBus } from '../execution/event-bus.js';
 import { HookRunner } from '../execution/hook-runner.js';
@@ -64,6 +65,7 @@ export class TaskQueueEngine implements ResultSource {
   readonly worker: WorkerRuntime;
   /** Where events of this process are made known. */
   readonly bus: EventBus;
+  readonly discretion: Discretion;
   readonly tellCanvas: CanvasAnnouncer;
   readonly hub: EventHub;
 
@@ -101,6 +103,7 @@ export class TaskQueueEngine implements ResultSource {
       () => this.compileContext(),
       log,
     );
+    this.discretion = new Discretion(options.redact, options.logging.args);
     this.bus = new EventBus(this.registry, this.backend.broadcast, log);
     this.tellCanvas = new CanvasAnnouncer(this.bus, clock, (task) => this.compileContext().queueOf(task));
     this.hub = new EventHub(this.backend, this.bus, random);

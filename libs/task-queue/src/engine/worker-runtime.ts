@@ -12,6 +12,7 @@ import { Admission } from '../execution/admission.js';
 import { ChordRecoverer } from '../execution/chord-recoverer.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import type { CanvasAnnouncer } from '../execution/canvas-announcer.js';
+import { type Discretion, fieldsOf } from '../execution/discretion.js';
 import type { EventBus } from '../execution/event-bus.js';
 import { TaskAnnouncer } from '../execution/task-announcer.js';
 import type { HookRunner } from '../execution/hook-runner.js';
@@ -54,6 +55,7 @@ export interface WorkerParts {
   readonly members: MemberAddition;
   readonly control: Control;
   readonly bus: EventBus;
+  readonly discretion: Discretion;
   readonly tellCanvas: CanvasAnnouncer;
   readonly log: EngineLog;
   readonly clock: TimerClock;
@@ -249,6 +251,7 @@ export class WorkerRuntime {
       this.engine.log.warn(
         `${attempt.delivery.name} ${attempt.delivery.id} did not end when it was told to; it is given back and ` +
           `will be run again while this handler may still be running`,
+        fieldsOf(attempt.delivery),
       );
       attempt.abandon(new Error('the worker was stopped'));
     }
@@ -270,6 +273,7 @@ export class WorkerRuntime {
       log,
       hooks,
       bus,
+      discretion,
     } = this.engine;
     const stopping = this.#stopping.signal;
     const context = () => this.engine.compileContext();
@@ -295,7 +299,8 @@ export class WorkerRuntime {
       clock,
       random,
       log,
-      tell: new TaskAnnouncer(bus, clock),
+      tell: new TaskAnnouncer(bus, clock, discretion),
+      discretion,
       stopping,
       host,
     });
@@ -317,6 +322,7 @@ export class WorkerRuntime {
       clock,
       log,
       tell: tellCanvas,
+      discretion: this.engine.discretion,
     });
   }
 
@@ -374,6 +380,7 @@ export class WorkerRuntime {
     this.engine.log.error(
       `${delivery.name} ${delivery.id}: a defect of nestjs-task-queue; the task is given back: ${String(error)}`,
       error instanceof Error ? error.stack : undefined,
+      fieldsOf(delivery),
     );
   }
 
@@ -397,10 +404,11 @@ export class WorkerRuntime {
 
   #lost(ids: readonly string[]): void {
     for (const id of ids) {
+      const attempt = this.running.get(id);
       this.engine.log.warn(
         `Task ${id} lost its lock: another worker may run it; this attempt is not heard any more`,
+        attempt ? fieldsOf(attempt.delivery) : { taskId: id },
       );
-      const attempt = this.running.get(id);
       attempt?.interrupt({ by: 'lost-lock' });
       attempt?.abandon(new Error('the lock was lost'), 'some');
     }

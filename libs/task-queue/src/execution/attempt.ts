@@ -1,5 +1,6 @@
 import type { CanvasLimits } from '../canvas/canvas-size.js';
-import type { EngineLog } from './engine-log.js';
+import { type Discretion, fieldsOf } from './discretion.js';
+import type { EngineLog, LogFields } from './engine-log.js';
 import type { Holder } from '../backend/ledger.js';
 import type { Delivery } from '../backend/delivery.js';
 import { LockLostError } from '../errors/lock.errors.js';
@@ -37,6 +38,8 @@ export interface AttemptServices {
   readonly makeLocks: MakeLocks;
   readonly limits: CanvasLimits;
   readonly log: EngineLog;
+  /** Absent in a child, whose lines carry no arguments. */
+  readonly discretion?: Discretion;
   /** Absent where the worker tells of what its child says. */
   readonly tell?: TaskAnnouncer;
   readonly clock: TimerClock;
@@ -292,12 +295,18 @@ export class Attempt implements HostedAttempt {
         return undefined;
       },
       (error: unknown) =>
-        this.services.log.warn(`${this.#label()}: progress could not be stored: ${String(error)}`),
+        this.services.log.warn(
+          `${this.#label()}: progress could not be stored: ${String(error)}`,
+          this.#fields(),
+        ),
     );
   }
 
   async #refused(): Promise<void> {
-    this.services.log.warn(`${this.#label()}: progress of an attempt that is over was refused`);
+    this.services.log.warn(
+      `${this.#label()}: progress of an attempt that is over was refused`,
+      this.#fields(),
+    );
   }
 
   #hosted(args: readonly JsonValue[], item: number | undefined): HostedCall {
@@ -320,12 +329,18 @@ export class Attempt implements HostedAttempt {
 
   #logger(): TaskLogger {
     const label = this.#label();
+    const { log } = this.services;
     return {
-      log: (message) => this.services.log.log(`${label}: ${message}`),
-      warn: (message) => this.services.log.warn(`${label}: ${message}`),
-      error: (message, stack) => this.services.log.error(`${label}: ${message}`, stack),
-      debug: (message) => this.services.log.debug(`${label}: ${message}`),
+      log: (message, more) => log.log(`${label}: ${message}`, { ...this.#fields(), ...more }),
+      warn: (message, more) => log.warn(`${label}: ${message}`, { ...this.#fields(), ...more }),
+      error: (message, stack, more) =>
+        log.error(`${label}: ${message}`, stack, { ...this.#fields(), ...more }),
+      debug: (message, more) => log.debug(`${label}: ${message}`, { ...this.#fields(), ...more }),
     };
+  }
+
+  #fields(): LogFields {
+    return this.services.discretion?.fields(this.delivery, this.args) ?? fieldsOf(this.delivery);
   }
 
   async #lock(name: string, options: LockOptions | undefined): Promise<Lock> {

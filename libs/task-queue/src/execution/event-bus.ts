@@ -103,6 +103,7 @@ export class EventBus {
           `Event handler ${handler.source} threw at ${event.type} of ${event.name} ${event.id}; nothing else ` +
             `changes: ${String(error)}`,
           error instanceof Error ? error.stack : undefined,
+          { taskId: event.id, task: event.name, queue: event.queue, workflowId: event.workflowId },
         ),
       )
       .finally(() => this.#calls.delete(call));

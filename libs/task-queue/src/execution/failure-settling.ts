@@ -10,6 +10,7 @@ import type { JsonValue } from '../primitives/json.js';
 import { matchesAny } from '../retry/retry-policy.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
+import { type Discretion, fieldsOf } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
 import { type CallMade, failureRecord } from './failure-record.js';
 import type { HookRunner } from './hook-runner.js';
@@ -25,6 +26,7 @@ export interface FailureSettlingDeps {
   readonly clock: TimerClock;
   readonly log: EngineLog;
   readonly tell: TaskAnnouncer;
+  readonly discretion: Discretion;
   /** Aborts when the worker is shut down. */
   readonly stopping: AbortSignal;
   readonly letters: LetterBounds;
@@ -53,8 +55,8 @@ export class FailureSettling {
   constructor(private readonly deps: FailureSettlingDeps) {}
 
   async settle(delivery: Delivery, call: FailedCall, error: unknown): Promise<Verdict> {
-    const { clock, letters } = this.deps;
-    const failure = failureRecord(delivery, call.args, error, clock.wallMs(), call);
+    const { clock, letters, discretion } = this.deps;
+    const failure = discretion.failure(failureRecord(delivery, call.args, error, clock.wallMs(), call));
     const isExpected = matchesAny(error, call.definition?.options.expected ?? []);
     if (isExpected || ASKED_FOR.has(failure.reason) || letters.maxCount === 0) {
       return this.store(delivery, failure, { isExpected });
@@ -88,9 +90,11 @@ export class FailureSettling {
     if (letter && registry.letterHandlersOf(delivery.name).length > 0) {
       await this.release(() => hooks.publish(delivery, 'dead-letter', {}));
     }
-    if (failure.reason === 'revoked') log.warn(`${delivery.name} ${delivery.id} was revoked`);
-    else if (isExpected) log.warn(`${delivery.name} ${delivery.id} failed as expected: ${headline(failure)}`);
-    else log.error(`${delivery.name} ${delivery.id} failed: ${headline(failure)}`, failure.error.stack);
+    const label = `${delivery.name} ${delivery.id}`;
+    const about = this.deps.discretion.fields(delivery, failure.request.args);
+    if (failure.reason === 'revoked') log.warn(`${label} was revoked`, about);
+    else if (isExpected) log.warn(`${label} failed as expected: ${headline(failure)}`, about);
+    else log.error(`${label} failed: ${headline(failure)}`, failure.error.stack, about);
     return this.deps.tell.failure({ do: 'fail', ...shown(failure) }, delivery, failure);
   }
 
@@ -118,7 +122,10 @@ export class FailureSettling {
 
 /** Somebody else owns the task by now: nothing that this attempt says is heard. */
 export function superseded(delivery: Delivery, log: EngineLog): Verdict {
-  log.warn(`${delivery.name} ${delivery.id}: a superseded attempt ended; its outcome is not heard`);
+  log.warn(
+    `${delivery.name} ${delivery.id}: a superseded attempt ended; its outcome is not heard`,
+    fieldsOf(delivery),
+  );
   return { do: 'leave' };
 }
 

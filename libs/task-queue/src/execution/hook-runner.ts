@@ -103,6 +103,7 @@ export class HookRunner {
         this.log.error(
           `Hook ${hook.source} threw; the outcome of ${task} stays as it is: ${String(error)}`,
           error instanceof Error ? error.stack : undefined,
+          { task, hook: hook.source, ...('request' in payload ? { taskId: payload.request.id } : {}) },
         );
       }
     }

@@ -19,6 +19,7 @@ import {
   incompleteError,
 } from '../results/task-snapshot.js';
 import type { CanvasAnnouncer } from './canvas-announcer.js';
+import { type Discretion, fieldsOf } from './discretion.js';
 import type { Revocation } from './revocation.js';
 import type { EngineLog } from './engine-log.js';
 import { failureRecord, membersFailedRecord } from './failure-record.js';
@@ -38,6 +39,7 @@ export interface NodeProcessorDeps {
   readonly clock: Clock;
   readonly log: EngineLog;
   readonly tell: CanvasAnnouncer;
+  readonly discretion: Discretion;
 }
 
 /** Values up to this size travel with the next step; larger ones are read from the node when it runs. */
@@ -211,9 +213,12 @@ export class NodeProcessor {
       case 'recover': {
         const next = await recoverer.decide(delivery, node);
         if (next === 'superseded') return { do: 'leave' };
-        if ('failure' in next) return this.#fail(delivery, node, at.stage, next.failure);
+        if ('failure' in next) {
+          return this.#fail(delivery, node, at.stage, this.deps.discretion.failure(next.failure));
+        }
         this.deps.log.warn(
           `chord ${delivery.id} is recovered by ${next.strategy}: ${next.failed} members failed`,
+          fieldsOf(delivery),
         );
         const recovered = { strategy: next.strategy, failed: next.failed, size: sizeOf(node) };
         const body = { child: 'body' as const, canvas: next.body, recovered };
@@ -271,8 +276,8 @@ export class NodeProcessor {
     if (!(await this.#startExpiry(delivery))) return { do: 'leave' };
     if (parentOf(delivery.id) === undefined) {
       const line = `${delivery.name} ${delivery.id} failed: ${settled.error.name}: ${settled.error.message}`;
-      if (settled.reason === 'revoked') log.warn(line);
-      else log.error(line);
+      if (settled.reason === 'revoked') log.warn(line, fieldsOf(delivery));
+      else log.error(line, undefined, fieldsOf(delivery));
     }
     return this.deps.tell.failure({ do: 'fail', ...shown(settled) }, delivery, node, stage, settled);
   }
@@ -314,7 +319,10 @@ export class NodeProcessor {
     if (error instanceof Error && (error as { code?: unknown }).code === 'UNDECODABLE_PAYLOAD') {
       return { do: 'fail', ...shown(failureRecord(delivery, [], error, clock.wallMs())) };
     }
-    log.warn(`${delivery.name} ${delivery.id} could not go on and is taken up again: ${message}`);
+    log.warn(
+      `${delivery.name} ${delivery.id} could not go on and is taken up again: ${message}`,
+      fieldsOf(delivery),
+    );
     return { do: 'give-back', delayMs: TRY_AGAIN_MS };
   }
 }

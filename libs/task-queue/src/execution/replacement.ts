@@ -15,6 +15,7 @@ import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
 import { failureFromReason, failureOfMissing, failureOfRevoked } from '../results/task-snapshot.js';
 import type { CompleteCanvas } from '../task/task-context.js';
+import { fieldsOf } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
 import { innerCanvas } from './inner-canvas.js';
 import type { Revocation } from './revocation.js';
@@ -123,6 +124,7 @@ export class Replacement {
     } catch (error) {
       this.deps.log.warn(
         `${delivery.name} ${delivery.id} could not be replaced and is taken up again: ${String(error)}`,
+        fieldsOf(delivery),
       );
       return { end: 'none', verdict: { do: 'give-back', delayMs: TRY_AGAIN_MS } };
     }

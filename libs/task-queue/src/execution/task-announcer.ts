@@ -4,6 +4,7 @@ import { positionOf, rootOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { TaskEvent } from '../task/task-event.js';
+import type { Discretion } from './discretion.js';
 import type { EventBus } from './event-bus.js';
 
 type Headers = Readonly<Record<string, JsonValue>> | undefined;
@@ -13,6 +14,7 @@ export class TaskAnnouncer {
   constructor(
     private readonly bus: EventBus,
     private readonly clock: Clock,
+    private readonly discretion: Discretion,
   ) {}
 
   /** Begins, of an attempt. */
@@ -22,7 +24,11 @@ export class TaskAnnouncer {
 
   progress(delivery: Delivery, headers: Headers, progress: JsonValue): void {
     if (!this.bus.wants('progress')) return;
-    this.bus.emit({ type: 'progress', ...this.#about(delivery, headers), progress });
+    this.bus.emit({
+      type: 'progress',
+      ...this.#about(delivery, headers),
+      progress: this.discretion.redact('progress', progress),
+    });
   }
 
   /** The verdict, which tells of itself once it has been stored. */
@@ -73,7 +79,7 @@ export class TaskAnnouncer {
       at: new Date(this.clock.wallMs()).toISOString(),
       attempt: activations,
       retries: attemptsMade,
-      ...(headers === undefined ? {} : { headers }),
+      ...(headers === undefined ? {} : { headers: this.discretion.redact('headers', headers) }),
     };
   }
 }

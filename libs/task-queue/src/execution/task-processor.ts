@@ -23,6 +23,7 @@ import type { TaskRegistry } from '../task/task-registry.js';
 import { type Admission, limitOf } from './admission.js';
 import { Attempt, type AttemptServices, type Limits, type MakeLocks } from './attempt.js';
 import { AttemptLocks } from './attempt-locks.js';
+import { type Discretion, fieldsOf } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
 import { type CallMade, failureRecord } from './failure-record.js';
 import { type FailedCall, FailureSettling, headline, shown, superseded } from './failure-settling.js';
@@ -68,6 +69,7 @@ export interface TaskProcessorDeps {
   readonly random: RandomSource;
   readonly log: EngineLog;
   readonly tell: TaskAnnouncer;
+  readonly discretion: Discretion;
   /** Aborts when the worker is shut down. */
   readonly stopping: AbortSignal;
   /** Where handlers run, when not here. */
@@ -106,7 +108,7 @@ export class TaskProcessor {
   readonly #keyed: KeyedExecution;
 
   constructor(private readonly deps: TaskProcessorDeps) {
-    const { ledger, locks, members, log, clock, limits, tell, host, stuck } = deps;
+    const { ledger, locks, members, log, clock, limits, tell, discretion, host, stuck } = deps;
     const storeProgress = (holder: Holder, meta: JsonValue) => ledger.setProgress(holder, meta);
     const makeLocks: MakeLocks = (delivery, signal, onLost) =>
       new AttemptLocks(locks, ledger, delivery, signal, onLost);
@@ -118,6 +120,7 @@ export class TaskProcessor {
       clock,
       limits,
       tell,
+      discretion,
       host,
       onAbandoned: (handler) => stuck.watch(handler),
     };
@@ -298,7 +301,11 @@ export class TaskProcessor {
       decision = decideRetry(error, retryStateOf(definition, envelope, attempt.delivery), clock, random);
     } catch (broken) {
       // A backoff of the user's own that throws, a countdown that cannot be read: trying again would not mend it.
-      this.deps.log.error(`${definition.name}: the retry could not be decided: ${String(broken)}`);
+      this.deps.log.error(
+        `${definition.name}: the retry could not be decided: ${String(broken)}`,
+        undefined,
+        fieldsOf(attempt.delivery),
+      );
       return { kind: 'failed', error: isControlFlow(error) ? broken : error };
     }
     return decision.kind === 'retry'
@@ -434,8 +441,8 @@ export class TaskProcessor {
     call: FailedCall,
     { decision, error }: Extract<Outcome, { kind: 'retry' }>,
   ): Promise<Verdict> {
-    const { clock, ledger, log, stopping } = this.deps;
-    const failure = failureRecord(delivery, call.args, error, clock.wallMs(), call);
+    const { clock, ledger, log, stopping, discretion } = this.deps;
+    const failure = discretion.failure(failureRecord(delivery, call.args, error, clock.wallMs(), call));
     const retried = withRetry(envelope.retried, decision.policy, delivery.attemptsMade);
     const attempts = withAttempt(envelope.attempts, failure, this.deps.worker);
     try {
@@ -461,6 +468,7 @@ export class TaskProcessor {
     }
     log.warn(
       `${delivery.name} ${delivery.id} will be tried again in ${decision.delayMs} ms: ${headline(failure)}`,
+      discretion.fields(delivery, call.args),
     );
     await this.deps.hooks.callNow(delivery.name, 'retry', { failure, delayMs: decision.delayMs });
     const { delayMs } = decision;
@@ -497,7 +505,10 @@ export class TaskProcessor {
     } catch {
       return { do: 'give-back' };
     }
-    log.warn(`${delivery.name} ${delivery.id} lost its process, which ${how}; it is run again`);
+    log.warn(
+      `${delivery.name} ${delivery.id} lost its process, which ${how}; it is run again`,
+      fieldsOf(delivery),
+    );
     return { do: 'give-back' };
   }
 }

@@ -17,6 +17,7 @@ import type {
   TaskQueueOptionsFactory,
 } from '../options/task-queue-options.js';
 import { processPools } from './process-pools.js';
+import { NestLog } from './nest-log.js';
 import { HandlerFactory } from './discovery/handler.factory.js';
 import { RecoveryExplorer } from './discovery/recovery.explorer.js';
 import { Registrations } from './discovery/registrations.js';
@@ -125,8 +126,10 @@ function rootModule(name: string, { inject, useFactory }: OptionsSource): Dynami
       {
         provide: engineToken,
         inject: [PLATFORM, ...inject],
-        useFactory: (platform: Platform, given: TaskQueueModuleOptions) =>
-          new TaskQueueEngine(useFactory(given), new Logger(logger), platform),
+        useFactory: (platform: Platform, given: TaskQueueModuleOptions) => {
+          const options = useFactory(given);
+          return new TaskQueueEngine(options, new NestLog(new Logger(logger), options.logging), platform);
+        },
       },
       {
         provide: workflowsToken,

@@ -32,6 +32,8 @@ describe('resolveOptions', () => {
       chord: { recovery: ErrbackOnly },
       deadLetters: { maxAgeMs: 2_592_000_000, maxCount: 10_000 },
       publishTimeoutMs: 5_000,
+      redact: expect.any(Function) as () => unknown,
+      logging: { form: 'params', messageKey: 'msg', args: false },
       limits: { argumentBytes: 4_194_304, resultBytes: 4_194_304, canvasBytes: 4_194_304 },
       errors: [],
       worker: {
@@ -88,7 +90,7 @@ describe('resolveOptions', () => {
   });
 
   it.each([
-    [{ conection: connection }, 'Option conection: expected one of the options name, connection, role, prefix, shards, queues, defaults, chord, deadLetters, publishTimeout, limits, errors, worker (did you mean "connection"?), got "conection".'], // prettier-ignore
+    [{ conection: connection }, 'Option conection: expected one of the options name, connection, role, prefix, shards, queues, defaults, chord, deadLetters, publishTimeout, limits, errors, worker, redact, logging (did you mean "connection"?), got "conection".'], // prettier-ignore
     [{ worker: { locksDuration: '1s' } }, 'Option worker.locksDuration: expected one of the options lockDuration, stalledInterval, drainTimeout, maxTimesLost, canvasConcurrency, currentTask, stuckAfter, blockedAfter, pool (did you mean "lockDuration"?), got "locksDuration".'], // prettier-ignore
     [{ queues: { reports: { concurency: 2 } } }, 'Option queues.reports.concurency: expected one of the options concurrency, resultExpires, pool (did you mean "concurrency"?), got "concurency".'], // prettier-ignore
     [{ queues: { reports: { concurrency: 0 } } }, 'Option queues.reports.concurrency: expected a whole number of 1 or more, got 0.'], // prettier-ignore

@@ -1,5 +1,6 @@
 import { ErrbackOnly } from '../chords/built-in-recoveries.js';
 import { ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
+import { compileRedaction, type Redaction, type RedactOption } from '../failure/redaction.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import type { Duration } from '../primitives/duration.js';
 import { deepFreeze, frozenMap } from './freeze.js';
@@ -18,6 +19,8 @@ import { type ResolvedConnection, resolveConnection } from './resolve-connection
 import { resolvePool } from './resolve-pool.js';
 import type {
   ErrorClass,
+  LoggingOptions,
+  ResolvedLogging,
   PayloadLimits,
   QueueOptions,
   TaskQueueModuleOptions,
@@ -70,6 +73,8 @@ export interface ResolvedTaskQueueOptions {
   /** Bytes of JSON; Infinity is no limit. */
   readonly limits: Required<PayloadLimits>;
   readonly errors: readonly ErrorClass[];
+  readonly redact: Redaction;
+  readonly logging: ResolvedLogging;
   readonly worker: ResolvedWorkerOptions;
 }
 
@@ -115,6 +120,8 @@ const MODULE_KEYS = [
   'limits',
   'errors',
   'worker',
+  'redact',
+  'logging',
 ];
 const WORKER_KEYS = [
   'lockDuration',
@@ -155,6 +162,8 @@ export function resolveOptions(
     deadLetters: resolveLetters(given.deadLetters),
     publishTimeoutMs: readDuration('publishTimeout', given.publishTimeout ?? DEFAULTS.publishTimeout),
     limits: resolveLimits(given.limits),
+    redact: readRedact(given.redact),
+    logging: resolveLogging(given.logging),
     errors: readErrors(given.errors ?? []),
     worker,
   });
@@ -325,6 +334,27 @@ function resolveLetters(
     maxCount: readInteger('deadLetters.maxCount', maxCount ?? DEFAULTS.letterCount, 0),
   };
 }
+
+function readRedact(redact: unknown): Redaction {
+  const isList = Array.isArray(redact) && redact.every((entry) => typeof entry === 'string' && entry !== '');
+  if (redact === undefined || redact === false || typeof redact === 'function' || isList) {
+    return compileRedaction(redact as RedactOption | undefined);
+  }
+  throw new InvalidOptionsError('redact', 'names of keys and paths, a function, or false', redact);
+}
+
+function resolveLogging(given: LoggingOptions | undefined): ResolvedLogging {
+  const { form = 'params', messageKey = 'msg', args = false } = readObject('logging', given, LOGGING_KEYS);
+  if (!LOG_FORMS.includes(form))
+    throw new InvalidOptionsError('logging.form', "'params', 'object' or 'text'", form);
+  if (typeof messageKey !== 'string' || messageKey === '') {
+    throw new InvalidOptionsError('logging.messageKey', 'the name of a key', messageKey);
+  }
+  return { form, messageKey, args: readBoolean('logging.args', args) };
+}
+
+const LOGGING_KEYS = ['form', 'messageKey', 'args'];
+const LOG_FORMS: readonly string[] = ['params', 'object', 'text'];
 
 function readErrors(errors: unknown): readonly ErrorClass[] {
   const classes = Array.isArray(errors) ? (errors as unknown[]) : undefined;

@@ -1,3 +1,4 @@
+import type { RedactOption } from '../failure/redaction.js';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import type { ChordRecoveryType } from '../chords/chord-recovery.js';
 import type { Duration } from '../primitives/duration.js';
@@ -102,6 +103,27 @@ export interface PayloadLimits {
    */
   readonly canvasBytes?: number;
 }
+
+/** What lines about tasks carry beside their text. */
+export interface LoggingOptions {
+  /**
+   * How a line says what it is about (`taskId`, `task`, `queue`, `attempt`, `retries`, `workflowId`, `position`):
+   *
+   * - `params`: an object after the text, as Nest's own logger takes it, as JSON too;
+   * - `object`: one object with the text in it, as loggers such as pino take it;
+   * - `text`: not at all; the text has the task's name and id.
+   *
+   * @defaultValue 'params'
+   */
+  readonly form?: 'params' | 'object' | 'text';
+  /** The key of the text, in the form `object`. @defaultValue 'msg' */
+  readonly messageKey?: string;
+  /** Whether lines of a task that is run carry its arguments, as far as `redact` leaves them. @defaultValue false */
+  readonly args?: boolean;
+}
+
+/** The same after it was read. */
+export type ResolvedLogging = Required<LoggingOptions>;
 
 /** How this application runs tasks. Ignored by a producer. */
 export interface WorkerTuning {
@@ -256,6 +278,17 @@ export interface TaskQueueModuleOptions {
   readonly errors?: readonly ErrorClass[];
   /** How this application runs tasks. */
   readonly worker?: WorkerTuning;
+  /**
+   * What is hidden before it is stored in the record of a failure, told in an event or logged: names of keys and paths
+   * such as `args[0].card.number`, a function, or `false` for nothing. A list of your own takes the place of the usual
+   * one; `REDACTED_KEYS` is to be spread into it. Arguments stay whole where tasks need them: in their jobs, and in dead
+   * letters.
+   *
+   * @defaultValue REDACTED_KEYS: password, secret, token, authorization, cookie, apiKey and their like
+   */
+  readonly redact?: RedactOption;
+  /** What the lines of the library and of `task.logger` carry. */
+  readonly logging?: LoggingOptions;
 }
 
 /** A class of errors. */

@@ -8,12 +8,15 @@ import { type Lock, type LockOptions, workUnder } from './lock.js';
 import { pause } from '../primitives/bounded.js';
 import { causeOf, type Interruption, type InterruptionCause, reasonOf } from './interruption.js';
 
-/** A logger whose lines carry the task's name, id and attempt. */
+/**
+ * Nest's Logger for one attempt: its lines carry the task's name, id and attempt, as text and as fields. Fields of one's own
+ * go with them.
+ */
 export interface TaskLogger {
-  log(message: string): void;
-  warn(message: string): void;
-  error(message: string, stack?: string): void;
-  debug(message: string): void;
+  log(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, stack?: string, fields?: Readonly<Record<string, unknown>>): void;
+  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 
 /** Where a running task stands in its canvas. */
