@@ -45,7 +45,7 @@ assertType<Equal<typeof all, Promise<EventStream<TaskEvent>>>>();
 const some = workflows.events({ types: ['retry', 'failure'] });
 assertType<Equal<typeof some, Promise<EventStream<TaskRetryEvent | TaskFailureEvent>>>>();
 // @ts-expect-error no event has this type
-workflows.events({ types: ['failed'] });
+void workflows.events({ types: ['failed'] });
 
 export class Handlers {
   @OnTaskEvent()

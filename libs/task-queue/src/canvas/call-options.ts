@@ -234,7 +234,8 @@ function readWait(value: Duration, path: string): number {
 }
 
 function readTime(value: Date | number | string, path: string): number {
-  const time = typeof value === 'number' ? value : new Date(value).getTime();
+  const isTime = typeof value === 'number' || typeof value === 'string' || (value as unknown) instanceof Date;
+  const time = typeof value === 'number' ? value : isTime ? new Date(value).getTime() : NaN;
   if (Number.isFinite(time)) return Math.round(time);
   throw new InvalidCanvasError(
     path,

@@ -3,6 +3,7 @@ import {
   InvalidCanvasError,
   UnserializableArgumentError,
 } from '../errors/publish.errors.js';
+import { TaskQueueError } from '../errors/task-queue.error.js';
 import { findNonJson } from '../primitives/json.js';
 import { heaviestPath, jsonBound, jsonBytes } from '../primitives/json-size.js';
 import { checkCallOptions } from './call-options.js';
@@ -24,12 +25,18 @@ import { NO_BODY } from './chord.js';
  * @throws InvalidIdError when a chosen task id cannot be used
  */
 export function validateCanvas(data: unknown, limits: CanvasLimits = UNLIMITED): asserts data is CanvasData {
-  visitCanvas(data as CanvasData, (node, path) => {
-    checkShape(node, path, limits);
-    checkCallbacks(node, path);
-    if (node.options !== undefined) checkOptions(node, path);
-  });
-  checkCanvasSize(data as CanvasData, limits.canvasBytes);
+  try {
+    visitCanvas(data as CanvasData, (node, path) => {
+      checkShape(node, path, limits);
+      checkCallbacks(node, path);
+      if (node.options !== undefined) checkOptions(node, path);
+    });
+    checkCanvasSize(data as CanvasData, limits.canvasBytes);
+  } catch (error) {
+    if (error instanceof TaskQueueError) throw error;
+    // A getter or a proxy of the caller's threw.
+    throw new InvalidCanvasError('root', 'it holds something that cannot be read');
+  }
 }
 
 function checkShape(node: unknown, path: CanvasPath, { argumentBytes }: CanvasLimits): void {

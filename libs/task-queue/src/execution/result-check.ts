@@ -4,7 +4,7 @@ import { heaviestPath, jsonBound, jsonBytes } from '../primitives/json-size.js';
 
 /** Why what a task returned cannot be stored; undefined when it can. */
 export function problemOfResult(task: string, returned: unknown, limit: number): Error | undefined {
-  const bound = jsonBound(returned);
+  const bound = readableBound(returned);
   if (bound >= 0 && bound <= limit) return undefined;
   const offence = bound < 0 ? findNonJson(returned, 'result') : undefined;
   if (offence) {
@@ -16,4 +16,13 @@ export function problemOfResult(task: string, returned: unknown, limit: number):
   return bytes > limit
     ? new ResultTooLargeError(task, heaviestPath(returned, 'result'), bytes, limit)
     : undefined;
+}
+
+/** A getter or a proxy that throws is looked at more closely, as all that is in doubt. */
+function readableBound(value: unknown): number {
+  try {
+    return jsonBound(value);
+  } catch {
+    return -1;
+  }
 }

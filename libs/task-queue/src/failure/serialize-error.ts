@@ -25,7 +25,7 @@ export function serializeError(thrown: unknown, depth = 0): SerializedError {
   return {
     name: clip(name, 200),
     message: clip(message, LIMITS.message),
-    ...(typeof code === 'string' || typeof code === 'number' ? { code: String(code) } : {}),
+    ...(typeof code === 'string' || typeof code === 'number' ? { code: clip(String(code), 200) } : {}),
     ...(stack === undefined ? {} : { stack: clip(stack, LIMITS.stack) }),
     ...(cause === undefined || cause === null || depth >= LIMITS.causes
       ? {}

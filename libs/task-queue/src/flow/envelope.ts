@@ -215,7 +215,7 @@ export type Envelope = TaskEnvelope | NodeEnvelope | SentinelEnvelope | HookEnve
 export function decodeTask(data: unknown): TaskEnvelope | HookEnvelope {
   const fields = asRecord(data);
   if (fields !== undefined && fields['v'] === 1) {
-    if (Array.isArray(fields['args']) && !('hook' in fields) && isInput(fields['input'])) {
+    if (Array.isArray(fields['args']) && !('hook' in fields) && isInput(fields['input']) && isCall(fields)) {
       return fields as unknown as TaskEnvelope;
     }
     if (typeof fields['hook'] === 'string' && typeof fields['taskId'] === 'string')
@@ -227,12 +227,42 @@ export function decodeTask(data: unknown): TaskEnvelope | HookEnvelope {
   );
 }
 
+/** Whether what stands beside the arguments can be used as it is. */
+function isCall({
+  headers,
+  expires,
+  softTimeLimitMs,
+  timeLimitMs,
+  maxRetries,
+  each,
+  done,
+  retried,
+  replaced,
+  attempts,
+  lost,
+  parked,
+}: Record<string, unknown>): boolean {
+  const isRecord = (value: unknown): boolean => value === undefined || asRecord(value) !== undefined;
+  const isNumber = (value: unknown): boolean => value === undefined || Number.isFinite(value);
+  const by = asRecord(asRecord(replaced)?.['by']);
+  return (
+    isRecord(headers) &&
+    isRecord(parked) &&
+    (attempts === undefined ||
+      (Array.isArray(attempts) && attempts.every((one) => asRecord(one) !== undefined))) &&
+    [expires, softTimeLimitMs, timeLimitMs, maxRetries, lost].every(isNumber) &&
+    (each === undefined || each === 'map' || each === 'starmap') &&
+    (done === undefined || Array.isArray(done)) &&
+    (retried === undefined || asRecord(asRecord(retried)?.['made']) !== undefined) &&
+    (replaced === undefined || (typeof by?.['queue'] === 'string' && typeof by['id'] === 'string'))
+  );
+}
+
 /** Whether it can be resolved: one that cannot would be asked for again and again, as if Redis were away. */
 function isInput(input: unknown): boolean {
   if (input === undefined) return true;
   const fields = asRecord(input);
-  const members = (node: unknown): boolean =>
-    typeof node === 'string' && Number.isSafeInteger(fields?.['size']);
+  const members = (node: unknown): boolean => typeof node === 'string' && isSize(fields?.['size']);
   switch (fields?.['from']) {
     case 'value':
       return 'value' in fields;
@@ -247,8 +277,6 @@ function isInput(input: unknown): boolean {
   }
 }
 
-const NODES = new Set(['task', 'chain', 'group', 'chord', 'sentinel']);
-
 /**
  * Reads the data of a job in the canvas queue.
  *
@@ -256,12 +284,38 @@ const NODES = new Set(['task', 'chain', 'group', 'chord', 'sentinel']);
  */
 export function decodeNode(data: unknown): NodeEnvelope | SentinelEnvelope {
   const fields = asRecord(data);
-  if (fields !== undefined && fields['v'] === 1 && NODES.has(String(fields['node']))) {
+  if (fields !== undefined && fields['v'] === 1 && isNode(fields)) {
     return fields as unknown as NodeEnvelope | SentinelEnvelope;
   }
   throw new UndecodablePayloadError(
     `The job's data is not a canvas node of version 1: got ${preview(data)}.`,
   );
+}
+
+/** As far as a forged one could do harm: what is to be published later is checked when it is compiled. */
+function isNode({ node, size, rest, body, recovery, links, errbacks }: Record<string, unknown>): boolean {
+  const isList = (list: unknown): boolean => list === undefined || Array.isArray(list);
+  if (!isList(links) || !isList(errbacks)) return false;
+  switch (node) {
+    case 'task':
+    case 'sentinel':
+      return true;
+    case 'chain':
+      return isSize(size) && Array.isArray(rest);
+    case 'group':
+      return isSize(size);
+    case 'chord':
+      return isSize(size) && asRecord(body) !== undefined && typeof recovery === 'string';
+    default:
+      return false;
+  }
+}
+
+/** More members than anybody can publish; a forged size must not make a worker look for as many. */
+const MAX_SIZE = 10_000_000;
+
+function isSize(size: unknown): boolean {
+  return Number.isSafeInteger(size) && (size as number) >= 0 && (size as number) <= MAX_SIZE;
 }
 
 function asRecord(data: unknown): Record<string, unknown> | undefined {

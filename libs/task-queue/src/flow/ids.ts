@@ -131,7 +131,7 @@ export function shardOf(id: string, shards: number): number {
   const tilde = id.indexOf('~');
   if (tilde > 0) {
     const shard = Number.parseInt(id.slice(0, tilde), 36);
-    if (shard < shards) return shard;
+    if (shard >= 0 && shard < shards) return shard;
   }
   const first = id.indexOf('.');
   return placeOf(first < 0 ? id : id.slice(0, first), shards);

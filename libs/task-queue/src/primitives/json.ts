@@ -20,7 +20,15 @@ const MAX_DEPTH = 512;
  * class instances, except that Date gets a remedy of its own.
  */
 export function findNonJson(value: unknown, path: string): JsonOffence | undefined {
-  return visit(value, path, new Set(), 0);
+  try {
+    return visit(value, path, new Set(), 0);
+  } catch (error) {
+    // A getter or a proxy of the caller's threw; what it throws may itself be anything.
+    return {
+      path,
+      found: `something that cannot be read${error instanceof RangeError ? ' (too deep)' : ''}`,
+    };
+  }
 }
 
 function visit(value: unknown, path: string, above: Set<object>, depth: number): JsonOffence | undefined {
