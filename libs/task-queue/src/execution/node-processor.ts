@@ -206,8 +206,8 @@ export class NodeProcessor {
         return this.#fail(
           delivery,
           node,
-            at.stage,
-            await membersFailedRecord(delivery, error, members, clock.wallMs()),
+          at.stage,
+          await membersFailedRecord(delivery, error, members, clock.wallMs()),
         );
       }
       case 'recover': {

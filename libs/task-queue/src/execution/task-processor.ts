@@ -28,7 +28,6 @@ import type { EngineLog } from './engine-log.js';
 import { type CallMade, failureRecord } from './failure-record.js';
 import { type FailedCall, FailureSettling, headline, shown, superseded } from './failure-settling.js';
 import type { HookRunner } from './hook-runner.js';
-import type { ItemRun } from './item-run.js';
 import { type Entry, KeyedExecution } from './keyed-execution.js';
 import type { MemberAddition } from './member-addition.js';
 import type { ReplacedEnd, Replacement } from './replacement.js';
