@@ -1,3 +1,4 @@
+import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 import { type Fluent, until, useStage, type World } from './world.js';
 
 /** What a revocation does, wherever it meets a task. */
@@ -33,6 +34,8 @@ export function revocationCases(world: World): void {
       expect(await handle.failure()).toMatchObject({ reason: 'revoked' });
       await stage().app.quiet();
       expect(stage().diary.entries).toEqual([]);
+      await handle.forget();
+      expect(await handle.state()).toBe('UNKNOWN');
     });
 
     it('of what runs: it may finish', async () => {
@@ -76,6 +79,39 @@ export function revocationCases(world: World): void {
       await stage().app.quiet();
       expect(await handle.state()).toBe('REVOKED');
       expect(stage().diary.entries).toEqual(['held gate']);
+    });
+
+    it('of a canvas with terminate ends its tasks, not the callbacks that it has released', async () => {
+      const { workflows } = stage();
+      const members = [call('echo', 'door').link(call('progress')), call('progress', 'never')];
+      const handle = await stage().publish(workflows.group(members as never));
+      await until(() => stage().diary.count('in progress') === 2, 'a member and a callback run');
+      await handle.revoke({ terminate: true });
+      await handle.get({ propagate: false });
+      stage().diary.open('door');
+      expect(await workflows.result(`${handle.id}.0.link.0`).get()).toBe('done');
+      expect(await handle.state()).toBe('REVOKED');
+    });
+
+    it('that comes while an attempt ends takes nothing from its record', async () => {
+      const handle = await stage().publish(call('revokesItself').linkError(errback('E')));
+      await handle.get({ propagate: false });
+      await stage().app.quiet();
+      expect(await stage().workflows.result(`${handle.id}.0`).failure()).toMatchObject({
+        reason: 'error',
+        error: { name: 'RangeError', message: 'too late' },
+      });
+      expect(stage().diary.entries).toEqual(['E']);
+    });
+
+    it('takes nothing out of its queue that has ended', async () => {
+      const { backend } = stage().app.get(TaskQueueEngine);
+      for (const task of ['fail', 'echo']) {
+        const handle = await stage().run(call(task));
+        const before = await handle.describe();
+        expect(await backend.jobs.withdraw({ queue: 'default', id: handle.id })).toBe(false);
+        expect(await handle.describe()).toEqual(before);
+      }
     });
 
     it('of what is over, or never was', async () => {

@@ -227,6 +227,14 @@ export class ConformanceTasks {
     return currentTask().replace(this.workflows.signature('echo', ['x'.repeat(length)]) as never);
   }
 
+  /** Is revoked while it runs, and fails before the revocation has come to its end. */
+  @Task({ name: 'revokesItself' })
+  async revokesItself(): Promise<never> {
+    void this.workflows.result(currentTask().id).revoke();
+    await pause(2);
+    throw new RangeError('too late');
+  }
+
   @Task({ name: 'slow' })
   async slow(ms: number, value: JsonValue): Promise<JsonValue> {
     await pause(ms);

@@ -32,6 +32,7 @@ import { RECORD_LETTER, WITHDRAW_LETTER } from './scripts/letters.js';
 import { READ_CHILD, READ_NODE } from './scripts/reads.js';
 import type { Script } from './scripts/script.js';
 import { parseDispatch } from './scripts/task-reply.js';
+import { TAKE_BACK, WRITE_OVER } from './scripts/withdrawal-records.js';
 
 const SCAN_COUNT = 1_000;
 const PROGRESS_EVENTS_KEPT = 10_000;
@@ -91,7 +92,11 @@ export class CanvasLedger implements Ledger {
   }
 
   async markRevoked(id: string, ttlMs: number | undefined): Promise<void> {
-    await this.#writeRecord(id, revocationField(id), '1', ttlMs);
+    const key = this.keys.record(id);
+    await this.#ask(async (client) => {
+      await client.hset(key, revocationField(id), '1');
+      if (ttlMs !== undefined) await client.pexpire(key, ttlMs);
+    });
   }
 
   async isRevoked(id: string): Promise<boolean> {
@@ -101,20 +106,18 @@ export class CanvasLedger implements Ledger {
     return marks.some((mark) => mark !== null);
   }
 
-  async writeFailure(id: string, failure: TaskFailure, ttlMs: number | undefined): Promise<void> {
-    await this.#writeRecord(id, `f:${id}`, JSON.stringify(failure), ttlMs);
+  async writeFailure(
+    id: string,
+    failure: TaskFailure,
+    ttlMs: number | undefined,
+  ): Promise<TaskFailure | undefined> {
+    const args = [`f:${id}`, JSON.stringify(failure), ttlMs ?? ''];
+    return parse<TaskFailure>((await this.#run(WRITE_OVER, [this.keys.record(id)], args)) as string | null);
   }
 
-  async #writeRecord(id: string, field: string, value: string, ttlMs: number | undefined): Promise<void> {
-    const key = this.keys.record(id);
-    await this.#ask(async (client) => {
-      await client.hset(key, field, value);
-      if (ttlMs !== undefined) await client.pexpire(key, ttlMs);
-    });
-  }
-
-  async dropFailure(id: string): Promise<void> {
-    await this.#ask((client) => client.hdel(this.keys.record(id), `f:${id}`));
+  async dropFailure(id: string, failure: TaskFailure, before: TaskFailure | undefined): Promise<void> {
+    const args = [`f:${id}`, JSON.stringify(failure), before === undefined ? '' : JSON.stringify(before)];
+    await this.#run(TAKE_BACK, [this.keys.record(id)], args);
   }
 
   async *pendingChildren(node: string): AsyncGenerator<JobRef[]> {

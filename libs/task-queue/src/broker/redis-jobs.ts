@@ -48,7 +48,9 @@ export class RedisJobs implements JobStore {
     return { name: job.name, ...foundIn((job.data ?? {}) as Partial<TaskEnvelope>) };
   }
 
+  /** BullMQ refuses to remove what runs, but would remove what has ended, and with it what it came to. */
   async withdraw({ queue, id }: JobRef): Promise<boolean> {
+    if ((await (await this.client()).hget(this.keys.job(queue, id), 'finishedOn')) !== null) return false;
     return (await this.producers.queue(queue, id).remove(id)) > 0;
   }
 
@@ -68,7 +70,8 @@ export class RedisJobs implements JobStore {
   }
 
   async removeTask({ queue, id }: JobRef): Promise<void> {
-    await this.producers.queue(queue, id).remove(id);
+    // One that was revoked while it waited is in no queue any more; its record is all there is.
+    if (queue !== '') await this.producers.queue(queue, id).remove(id);
     if (rootOf(id) === id) await (await this.client()).del(this.keys.record(id));
   }
 

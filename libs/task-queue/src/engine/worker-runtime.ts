@@ -21,12 +21,13 @@ import { NodeProcessor } from '../execution/node-processor.js';
 import { CallbackRelease } from '../execution/publish-callbacks.js';
 import { Replacement } from '../execution/replacement.js';
 import type { Revocation } from '../execution/revocation.js';
+import { RecentRevocations } from '../execution/recent-revocations.js';
 import { RunningAttempts } from '../execution/running-attempts.js';
 import { BlockWatch } from '../execution/block-watch.js';
 import { StuckHandlers } from '../execution/stuck-handlers.js';
 import { TaskProcessor } from '../execution/task-processor.js';
 import type { CompileContext } from '../flow/compile-canvas.js';
-import { CANVAS_QUEUE, newCanvasId } from '../flow/ids.js';
+import { CANVAS_QUEUE, lineOf, newCanvasId } from '../flow/ids.js';
 import { DEFAULT_QUEUE, optionsOfQueue, type ResolvedTaskQueueOptions } from '../options/resolve-options.js';
 import { TaskRevokedError } from '../errors/task.errors.js';
 import type { KeyedCalls } from '../idempotency/keyed-calls.js';
@@ -88,6 +89,7 @@ export class WorkerRuntime {
   readonly running = new RunningAttempts();
   readonly #stuck: StuckHandlers;
   readonly #blocks: BlockWatch;
+  readonly #revoked: RecentRevocations;
   readonly #stopping = new AbortController();
   #pool: Workers | undefined;
   readonly #hosts = new Map<string, HandlerHost>();
@@ -105,6 +107,7 @@ export class WorkerRuntime {
     const { options, hooks, clock, log } = engine;
     this.#stuck = new StuckHandlers(hooks, options.worker.stuckAfterMs, clock, log);
     this.#blocks = new BlockWatch(this.running, options.worker.blockedAfterMs, log);
+    this.#revoked = new RecentRevocations(clock);
   }
 
   get state(): WorkerState {
@@ -289,6 +292,7 @@ export class WorkerRuntime {
       admission: new Admission({ limiter: this.engine.backend.rateLimiter, ledger, log, stopping }),
       running: this.running,
       stuck: this.#stuck,
+      revoked: this.#revoked,
       trackCurrentTask: options.worker.currentTask,
       defaults: { softMs: options.defaults.softTimeLimitMs, hardMs: options.defaults.timeLimitMs },
       maxTimesLost: options.worker.maxTimesLost,
@@ -390,12 +394,16 @@ export class WorkerRuntime {
     else this.engine.bus.unwatch(message.unwatch);
   }
 
-  /** What runs here and is revoked. Without `terminate` it may finish; it will not be tried again. */
+  /**
+   * What runs here and is revoked. Without `terminate` it may finish; it will not be tried again. What it has released,
+   * such as its errbacks, is no part of it.
+   */
   #revoke({ revoke, terminate }: Extract<ControlMessage, { revoke: string }>): void {
+    this.#revoked.add(revoke);
     if (!terminate) return;
     for (const attempt of this.running.all()) {
       const { id } = attempt.delivery;
-      if (id !== revoke && !id.startsWith(`${revoke}.`)) continue;
+      if (!lineOf(id).includes(revoke)) continue;
       const error = new TaskRevokedError(`Task ${id} was revoked while it ran.`);
       attempt.interrupt({ by: 'revoked', error });
       attempt.abandon(error, 'some');

@@ -91,9 +91,9 @@ export class Revocation {
     // Its end is the end of the canvas in its place; its worker sees to one that is on its way.
     if (replacedBy !== undefined) return this.revokeAdded(replacedBy.id, options);
     const failure = failureOfRevoked(id, name, queue, this.clock.wallMs(), headers);
-    await this.ledger.writeFailure(id, failure, this.#ttl(id, queue));
-    // It runs, or has ended in this moment: what it comes to is what counts.
-    if (!(await this.jobs.withdraw({ queue, id }))) return this.ledger.dropFailure(id);
+    const before = await this.ledger.writeFailure(id, failure, this.#ttl(id, queue));
+    // It runs, or has ended in this moment: what it comes to is what counts, and its own record of it.
+    if (!(await this.jobs.withdraw({ queue, id }))) return this.ledger.dropFailure(id, failure, before);
     this.tell.withdrawn(id, name, queue, failure);
     if (this.#mayHaveHooks(name)) await this.hooks.publish({ id, name, queue }, 'revoked', { failure });
   }

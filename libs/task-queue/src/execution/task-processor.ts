@@ -30,6 +30,7 @@ import { type FailedCall, FailureSettling, headline, shown, superseded } from '.
 import type { HookRunner } from './hook-runner.js';
 import { type Entry, KeyedExecution } from './keyed-execution.js';
 import type { MemberAddition } from './member-addition.js';
+import type { RecentRevocations } from './recent-revocations.js';
 import type { ReplacedEnd, Replacement } from './replacement.js';
 import { isAgain, refusalOf } from './refusal.js';
 import { resolveInput } from './resolve-input.js';
@@ -53,6 +54,7 @@ export interface TaskProcessorDeps {
   readonly admission: Admission;
   readonly running: RunningAttempts;
   readonly stuck: StuckHandlers;
+  readonly revoked: RecentRevocations;
   readonly defaults: Limits;
   /** Whether `currentTask()` works. */
   readonly trackCurrentTask: boolean;
@@ -181,6 +183,10 @@ export class TaskProcessor {
       const turned = await this.#turnAway(delivery, definition, envelope, args);
       if (turned !== undefined) return turned;
     }
+    if (this.deps.revoked.covers(delivery.id) && (await this.#isRevoked(delivery.id))) {
+      const revoked = new TaskRevokedError(`Task ${delivery.id} was revoked.`);
+      return this.#failures.settle(delivery, { ...notCalled(envelope), args, definition }, revoked);
+    }
     const attempt = this.#begin(delivery, definition, envelope, args);
     tell.begins('started', delivery, envelope.headers);
     let outcome: Outcome;
@@ -224,6 +230,11 @@ export class TaskProcessor {
       return this.#failures.settle(delivery, call, error);
     }
     return this.deps.admission.turnAway(delivery, envelope, limit);
+  }
+
+  /** An id may have been used again since it was revoked; a store that does not answer now decides nothing. */
+  #isRevoked(id: string): Promise<boolean> {
+    return this.deps.ledger.isRevoked(id).catch(() => false);
   }
 
   #input(input: InputRef, definition?: TaskDefinition): Promise<JsonValue> | JsonValue {

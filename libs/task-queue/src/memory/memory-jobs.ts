@@ -7,7 +7,7 @@ import type { TaskFailure } from '../failure/task-failure.js';
 import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
-import { dispatchOf, keyOf, type MemoryJob } from './memory-job.js';
+import { dispatchOf, isOver, keyOf, type MemoryJob } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
 
 /** The jobs in memory, looked at from outside, and taken away. */
@@ -28,7 +28,8 @@ export class MemoryJobs implements JobStore {
   }
 
   async withdraw(ref: JobRef): Promise<boolean> {
-    return this.store.withdraw(ref);
+    const job = this.store.job(ref);
+    return job !== undefined && !isOver(job) && this.store.withdraw(ref);
   }
 
   async removeCanvas(id: string): Promise<void> {
