@@ -5,15 +5,19 @@ import type { Ref } from './reference/canvas-model.js';
 import { generate, generateWide } from './reference/generate.js';
 import { render } from './reference/render.js';
 import { shrink } from './reference/shrink.js';
+import { aftermathOf, type Revocation, revocationOf, Revoker, targetOf } from './revocations.js';
 
 const AT_ONCE = 60;
 const ROADS: readonly Road[] = ['data', 'fluent', 'json'];
 
-/** A random canvas, and the road by which it is published. */
+/** A random canvas, the road by which it is published, and what happens to it on its way. */
 export interface Case {
   readonly seed: number;
   readonly canvas: Ref;
   readonly road: Road;
+  /** Publishes it twice under one id. */
+  readonly isTwice?: boolean;
+  readonly revocation?: Revocation;
 }
 
 /** The canvas of a seed: now and then one of up to 2,000 members, or deeper than others. */
@@ -31,67 +35,119 @@ const WIDE_EVERY = 250;
 export function randomCases(firstSeed: number, count: number): Case[] {
   return Array.from({ length: count }, (_, at): Case => {
     const seed = firstSeed + at;
-    return { seed, canvas: canvasOf(seed), road: ROADS[seed % ROADS.length] as Road };
+    const revocation = seed % 5 === 3 ? { revocation: revocationOf(seed) } : {};
+    const isTwice = seed % 10 === 7 ? { isTwice: true } : {};
+    return {
+      seed,
+      canvas: canvasOf(seed),
+      road: ROADS[seed % ROADS.length] as Road,
+      ...isTwice,
+      ...revocation,
+    };
   });
-}
-
-type Runner = CanvasRunner<CanvasApp>;
-
-/** @returns the id of each canvas that came to an end, by seed */
-export async function runAll(runner: Runner, all: readonly Case[]): Promise<Map<Case, string>> {
-  const ids = new Map<Case, string>();
-  await inTurns(all, AT_ONCE, async (one) => {
-    const id = await runner.run(one.canvas, one.road).catch((error: unknown) => `no end: ${String(error)}`);
-    ids.set(one, id);
-  });
-  return ids;
 }
 
 /** A canvas that went wrong, and what it came to. */
 export interface Disagreement {
   readonly one: Case;
   readonly seen: unknown;
+  readonly expected: unknown;
 }
 
-/** The canvases that came to something else than the semantics say. */
-export async function disagreements(runner: Runner, ids: ReadonlyMap<Case, string>): Promise<Disagreement[]> {
-  const wrong: Disagreement[] = [];
-  await inTurns([...ids], AT_ONCE, async ([one, id]) => {
-    const seen = id.startsWith('no end') ? id : await runner.seen(id);
-    if (!isDeepStrictEqual(seen, CanvasRunner.expected(one.canvas))) wrong.push({ one, seen });
-  });
-  return wrong;
-}
+/** Runs random canvases in one application, and compares them with what the semantics say. */
+export class RandomCanvases<App extends CanvasApp = CanvasApp> {
+  readonly #revoker: Revoker;
+  #runs = 0;
 
-/** The seeds, and the first of them shrunk to the smallest canvas that still goes wrong. */
-export async function explain(runner: Runner, wrong: readonly Disagreement[]): Promise<string> {
-  const [first] = [...wrong].sort((a, b) => render(a.one.canvas).length - render(b.one.canvas).length);
-  if (first === undefined) return '';
-  const { road, seed } = first.one;
-  let last = first.seen;
-  const { canvas } = await shrink(first.one.canvas, async (smaller) => {
-    const [found] = await disagreements(runner, await runOne(runner, { seed, canvas: smaller, road }));
-    if (found) last = found.seen;
-    return found !== undefined;
-  });
-  return [
-    `${wrong.length} canvases differ; seeds ${wrong.map(({ one }) => one.seed).join(', ')}`,
-    `seed ${seed} (${road}): ${render(first.one.canvas)}`,
-    `shrunk: ${render(canvas)}`,
-    `expected: ${JSON.stringify(CanvasRunner.expected(canvas), undefined, 1)}`,
-    `seen: ${JSON.stringify(last, undefined, 1)}`,
-  ].join('\n');
-}
+  /**
+   * @param hearsAtOnce whether workers hear of a revocation before it resolves, so that nothing may begin after it; where
+   *   they hear of it by Redis, what has left its queue by then may
+   */
+  constructor(
+    readonly runner: CanvasRunner<App>,
+    private readonly hearsAtOnce: boolean,
+  ) {
+    this.#revoker = new Revoker(runner.app.workflows, runner.log);
+  }
 
-async function runOne(runner: Runner, { canvas, road, ...rest }: Case): Promise<Map<Case, string>> {
-  const id = await runner.publish(canvas, road);
-  // Without Redis nothing runs unless somebody waits for quiet.
-  const [end] = await Promise.all([
-    runner.ended(id, 5_000).then(
-      () => id,
-      (error: unknown) => `no end: ${String(error)}`,
-    ),
-    runner.app.quiet().catch(() => undefined),
-  ]);
-  return new Map([[{ canvas, road, ...rest }, end]]);
+  /** @returns the id of each canvas that came to an end */
+  async runAll(all: readonly Case[]): Promise<Map<Case, string>> {
+    const ids = new Map<Case, string>();
+    await inTurns(all, AT_ONCE, async (one) => void ids.set(one, await this.#run(one)));
+    return ids;
+  }
+
+  /** The canvases that came to something else than the semantics say. To be asked when nothing waits or runs. */
+  async disagreements(ids: ReadonlyMap<Case, string>): Promise<Disagreement[]> {
+    const wrong: Disagreement[] = [];
+    await inTurns([...ids], AT_ONCE, async ([one, id]) => {
+      const found = await this.#compare(one, id);
+      if (found !== undefined) wrong.push(found);
+    });
+    return wrong;
+  }
+
+  /** The seeds, and the first of them shrunk to the smallest canvas that still goes wrong. */
+  async explain(wrong: readonly Disagreement[]): Promise<string> {
+    const [first] = [...wrong].sort((a, b) => render(a.one.canvas).length - render(b.one.canvas).length);
+    if (first === undefined) return '';
+    const { canvas: _canvas, ...how } = first.one;
+    let last = first;
+    // What depends on the moment of a revocation may go well once.
+    const tries = how.revocation === undefined ? 1 : 3;
+    const { canvas } = await shrink(first.one.canvas, async (smaller) => {
+      for (let turn = 0; turn < tries; turn += 1) {
+        const found = await this.#runOne({ ...how, canvas: smaller });
+        if (found === undefined) continue;
+        last = found;
+        return true;
+      }
+      return false;
+    });
+    return [
+      `${wrong.length} canvases differ; seeds ${wrong.map(({ one }) => one.seed).join(', ')}`,
+      `seed ${how.seed} (${JSON.stringify(how)}): ${render(first.one.canvas)}`,
+      `shrunk: ${render(canvas)}`,
+      ...(how.revocation === undefined ? [] : [`revoked: "${targetOf(canvas, how.revocation)}"`]),
+      `expected: ${JSON.stringify(last.expected, undefined, 1)}`,
+      `seen: ${JSON.stringify(last.seen, undefined, 1)}`,
+    ].join('\n');
+  }
+
+  /** @returns the canvas's id, or why it came to no end */
+  async #run(one: Case, timeout?: number): Promise<string> {
+    const id = `case-${one.seed}-${(this.#runs += 1)}`;
+    const { canvas, road, isTwice = false, revocation } = one;
+    if (revocation !== undefined) this.#revoker.expect(id, canvas, revocation);
+    try {
+      await Promise.all(Array.from({ length: isTwice ? 2 : 1 }, () => this.runner.publish(canvas, road, id)));
+      await this.#revoker.published(id);
+      await this.runner.ended(id, timeout);
+      return id;
+    } catch (error) {
+      return `no end: ${String(error)}`;
+    }
+  }
+
+  async #runOne(one: Case): Promise<Disagreement | undefined> {
+    // Without Redis nothing runs unless somebody waits for quiet.
+    const run = this.#run(one, 5_000);
+    let isOver = false;
+    void run.finally(() => (isOver = true));
+    do await this.runner.app.quiet().catch(() => undefined);
+    while (!isOver);
+    await this.runner.app.quiet().catch(() => undefined);
+    return this.#compare(one, await run);
+  }
+
+  async #compare(one: Case, id: string): Promise<Disagreement | undefined> {
+    if (id.startsWith('no end')) return { one, seen: id, expected: 'an end' };
+    const { workflows } = this.runner.app;
+    const after =
+      one.revocation && (await aftermathOf(workflows, this.runner.log, id, one.canvas, one.revocation));
+    const late = this.hearsAtOnce ? this.runner.log.of(id).late : [];
+    const seen = { ...(await this.runner.seen(id)), problems: [...(after?.problems ?? []), ...late] };
+    const expected = { ...CanvasRunner.expected(one.canvas, after?.witness), problems: [] };
+    return isDeepStrictEqual(seen, expected) ? undefined : { one, seen, expected };
+  }
 }

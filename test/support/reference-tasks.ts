@@ -41,6 +41,25 @@ export class CanvasLog {
   readonly stamps: Record<string, Headers> = {};
   readonly hooks: Record<string, string> = {};
   readonly callbacks: RecordedCallback[] = [];
+  /** Revocations that could not be asked for. */
+  readonly problems: string[] = [];
+  /** Calls that began after what they belong to had been revoked. */
+  readonly late: string[] = [];
+  #cutOff: string | undefined;
+
+  /** A revocation of this place has come through. */
+  cutOff(place: string): void {
+    this.#cutOff = place;
+  }
+
+  ran(place: string, { name, headers, item = 0 }: TaskContext): void {
+    const key = `${place} ${name}`;
+    this.runs[key] = (this.runs[key] ?? 0) + 1;
+    if (Object.keys(headers).length > 0) this.stamps[key] = headers;
+    // Items that follow belong to an attempt that had begun.
+    const isCutOff = this.#cutOff !== undefined && `${place}.`.startsWith(`${this.#cutOff}.`);
+    if (isCutOff && item === 0) this.late.push(`${key} began after it had been revoked`);
+  }
 }
 
 /** How often handlers ran, which hooks and callbacks did, by the canvas that it happened for. */
@@ -56,13 +75,10 @@ export class RunLog {
     return log;
   }
 
-  ran({ id, name, headers }: TaskContext): void {
+  ran(task: TaskContext): void {
+    const canvas = canvasOf(task.id);
     // What callbacks do on their way is their own affair.
-    if (CALLBACK.test(id)) return;
-    const log = this.of(canvasOf(id));
-    const key = keyOf(id, name);
-    log.runs[key] = (log.runs[key] ?? 0) + 1;
-    if (Object.keys(headers).length > 0) log.stamps[key] = headers;
+    if (!CALLBACK.test(task.id)) this.of(canvas).ran(task.id.slice(canvas.length), task);
   }
 
   hook(kind: HookKind, id: string, name: string): void {
@@ -141,9 +157,9 @@ export class ReferenceTasks {
 
   /** Asks for its retries itself. */
   @Task({ name: 'again' })
-  again(...args: JsonValue[]): unknown {
+  async again(...args: JsonValue[]): Promise<unknown> {
     try {
-      return this.#run(args);
+      return await this.#run(args);
     } catch (error) {
       return currentTask().retry({ countdown: 0, error, maxRetries: MAX_RETRIES.again ?? 0 });
     }

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { CanvasRunner } from '../../support/reference-runner.js';
 import { type MemoryApp, startMemoryApp } from '../../support/memory-app.js';
-import { disagreements, explain, randomCases, runAll } from '../../support/random-canvases.js';
+import { RandomCanvases, randomCases } from '../../support/random-canvases.js';
 import { ALL_SHAPES, shapesOf } from '../../support/reference/shapes.js';
 
 /** Without Redis many more canvases can be compared with the written semantics: CANVAS_CASES says how many. */
@@ -25,14 +25,15 @@ describe.each([
       await startMemoryApp(CanvasRunner.providers, { mode, clock, maxSteps: 1_000_000, patience: '15ms' }),
     );
 
+    const canvases = new RandomCanvases(runner, true);
     let isOver = false;
-    const published = runAll(runner, some).finally(() => (isOver = true));
+    const published = canvases.runAll(some).finally(() => (isOver = true));
     for (; mode === 'stepwise' && !isOver; await turn()) await runner.app.quiet();
     const ids = await published;
     await runner.app.quiet();
 
-    const wrong = await disagreements(runner, ids);
-    if (wrong.length > 0) throw new Error(await explain(runner, wrong));
+    const wrong = await canvases.disagreements(ids);
+    if (wrong.length > 0) throw new Error(await canvases.explain(wrong));
     expect(runner.app.queue.waiting()).toEqual([]);
   });
 });
