@@ -64,7 +64,10 @@ function weightOf(canvas: Ref): number {
     if (node.kind === 'task') weight += weightOfTask(node);
     if (node.kind === 'chunks')
       weight +=
-        20 * membersOfChunks(node).length + weightOfList(node.argLists) + (node.asGroup === true ? 1 : 0);
+        20 * membersOfChunks(node).length +
+        weightOfList(node.argLists) +
+        (node.name === 'ident' ? 0 : 1) +
+        (node.asGroup === true ? 1 : 0);
     if (node.kind === 'chord' && node.recovery !== 'errback-only') weight += 3;
   }
   return weight;
@@ -153,6 +156,7 @@ function* cutsOfTask(ref: TaskRef): Generator<Ref, void, undefined> {
   if (each !== undefined) {
     // Items that are stored are the one argument.
     const [items] = ref.args;
+    yield { ...plain, args: [] };
     if (Array.isArray(items)) for (const fewer of sublistsOf(items)) yield { ...ref, args: [fewer] };
     else yield { ...plain, ...(immutable && { immutable }) };
     yield { ...ref, name: 'ident' };

@@ -1,12 +1,16 @@
 import {
   chain,
   chord,
+  chunks,
+  each,
   group,
   immutableTask,
   nodesOf,
+  swap,
   task,
   withErrback,
   withLink,
+  withStamp,
   type Ref,
 } from '../../support/reference/canvas-model.js';
 import { generate } from '../../support/reference/generate.js';
@@ -82,6 +86,23 @@ describe('shrink', () => {
     const recordsAnErrback = (ref: Ref): Promise<boolean> =>
       Promise.resolve(interpret(ref).observations.some(({ kind }) => kind === 'errback'));
     expect(render((await shrink(canvas, recordsAnErrback)).canvas)).toBe('fail().linkError(E)');
+  });
+
+  it('cuts maps, chunks, replacements and stamps down', async () => {
+    const mapped = withStamp(each('map', 'double', [1, [2], { key: 3 }]), { a: 'S1', b: 'S2' });
+    const canvas = chain(
+      swap(group(withLink(swap(mapped), 'L1+'), chunks('list', [[1], [2], [3]], 2))),
+      mapped,
+    );
+    const shrinkTo = async (holds: (node: Ref) => boolean): Promise<string> => {
+      const anyHolds = (ref: Ref): Promise<boolean> => Promise.resolve([...nodesOf(ref)].some(holds));
+      return render((await shrink(canvas, anyHolds, { maxTries: 2_000 })).canvas);
+    };
+    expect(await shrinkTo((node) => node.kind === 'chunks' && node.argLists.length > 1)).toBe(
+      'ident.chunks([[2],[3]], 2)',
+    );
+    expect(await shrinkTo((node) => node.kind === 'task' && node.by !== undefined)).toBe('swap(ident())');
+    expect(await shrinkTo((node) => node.kind === 'task' && node.each !== undefined)).toBe('ident.map([])');
   });
 
   it('replaces a node by a part of it', async () => {
