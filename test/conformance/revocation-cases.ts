@@ -1,4 +1,3 @@
-import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 import { type Fluent, until, useStage, type World } from './world.js';
 
 /** What a revocation does, wherever it meets a task. */
@@ -102,16 +101,6 @@ export function revocationCases(world: World): void {
         error: { name: 'RangeError', message: 'too late' },
       });
       expect(stage().diary.entries).toEqual(['E']);
-    });
-
-    it('takes nothing out of its queue that has ended', async () => {
-      const { backend } = stage().app.get(TaskQueueEngine);
-      for (const task of ['fail', 'echo']) {
-        const handle = await stage().run(call(task));
-        const before = await handle.describe();
-        expect(await backend.jobs.withdraw({ queue: 'default', id: handle.id })).toBe(false);
-        expect(await handle.describe()).toEqual(before);
-      }
     });
 
     it('of what is over, or never was', async () => {

@@ -10,6 +10,7 @@ import {
   TaskRevokedError,
   WorkflowService,
 } from 'nestjs-task-queue';
+import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 
 const REDIS_URL = process.env.TEST_REDIS_URL ?? process.env.REDIS_URL ?? '';
 
@@ -203,6 +204,15 @@ describe('revocation', () => {
     expect(await result.get()).toBe(5);
     expect(await revoke(result.id)).toBe(false);
     expect(await result.get()).toBe(5);
+  });
+
+  it('takes nothing out of its queue that has ended in the meantime', async () => {
+    const result = await tasks().value.delay(6);
+    await result.get();
+    const before = await result.describe();
+    const { jobs } = app.get(TaskQueueEngine).backend;
+    expect(await jobs.withdraw({ queue: 'default', id: result.id })).toBe(false);
+    expect(await result.describe()).toEqual(before);
   });
 
   it('refuses an id that nothing has', async () => {
