@@ -62,7 +62,7 @@ function contextOf(name: string): TaskContext {
     queue: 'default',
     attempt: 1,
     retries: 0,
-    maxRetries: 0,
+    maxRetries: () => 0,
     headers: {},
     workflow: { id: 'bench', position: '' },
     signal: () => new AbortController().signal,

@@ -7,6 +7,7 @@ import {
   OnFailure,
   OnRetry,
   Retry,
+  RetryPresets,
   RetryTask,
   Task,
   TaskContext,
@@ -83,6 +84,26 @@ class AskingTasks {
       if (how === 'caught') return 'for manual review';
       throw error;
     }
+  }
+
+  @Task({ name: 'impatient' })
+  @Retry({ maxRetries: Infinity, maxElapsed: 120, backoff: { type: 'fixed', delay: 40 } })
+  impatient(task: TaskContext): never {
+    this.diary.write(`begins ${task.retries}`);
+    throw new Temporary('still not');
+  }
+
+  /** As two of the presets say, only sooner. */
+  @Task({ name: 'fetches' })
+  @Retry({ ...RetryPresets.network, backoff: { type: 'fixed', delay: 1 } })
+  @Retry(RetryPresets.notFound)
+  @Retry({ maxRetries: 1, backoff: { type: 'fixed', delay: 1 } })
+  fetches(code: string | number): never {
+    this.diary.write('fetches');
+    const failed = new Error('fetch failed', {
+      cause: Object.assign(new Error('x'), { code, status: code }),
+    });
+    throw failed;
   }
 
   @Task({ name: 'itemwise' })
@@ -219,6 +240,23 @@ export function retryCases(world: World): void {
       const waited = Number(/retry in (\d+)/.exec(entries()[0] ?? '')?.[1]);
       expect(waited).toBeGreaterThan(0);
       expect(waited).toBeLessThanOrEqual(60);
+    });
+
+    it('no attempt begins after the time that its policy allows for all of them', async () => {
+      const handle = await run('impatient');
+      await expect(handle.get()).rejects.toMatchObject({ name: 'Temporary' });
+      const begun = entries().filter((entry) => entry.startsWith('begins')).length;
+      expect(begun).toBeGreaterThanOrEqual(1);
+      expect(begun).toBeLessThanOrEqual(4);
+    });
+
+    it.each([
+      ['ECONNRESET', 7],
+      [404, 1],
+      ['anything else', 2],
+    ])('presets stand beside a policy of one’s own: %s', async (code, runs) => {
+      await run('fetches', code);
+      expect(stage().diary.count('fetches')).toBe(runs);
     });
 
     it.each([

@@ -136,7 +136,9 @@ export {
 export { GroupResult } from './results/group-result.js';
 export type { DispatchProgress, MemberCounts, Recovered } from './results/task-snapshot.js';
 export type { BackoffOptions, CustomBackoff } from './retry/backoff.js';
-export type { ErrorMatcher, RetryOptions } from './retry/retry-policy.js';
+export { ErrorKinds } from './retry/error-kinds.js';
+export type { ErrorMatcher, ErrorTest, RetryOptions } from './retry/retry-policy.js';
+export { RetryPresets } from './retry/retry-presets.js';
 export type { IdempotencyOptions, IdempotentOptions } from './task/idempotency.js';
 export type { Lock, LockOptions } from './task/lock.js';
 export {

@@ -16,6 +16,8 @@ export interface Delivery {
    * away before it began is none.
    */
   readonly activations: number;
+  /** When this activation began, in epoch milliseconds. */
+  readonly startedAtMs: number;
   /** How often a worker died, or lost its lock, while it ran this job. */
   readonly timesLost: number;
   /**

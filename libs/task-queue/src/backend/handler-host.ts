@@ -64,6 +64,8 @@ export interface HostedCall {
   readonly token: string;
   readonly activations: number;
   readonly attemptsMade: number;
+  /** When the attempt began, in epoch milliseconds. */
+  readonly startedAtMs: number;
   /** The soft limit, and how much of it has gone by. The hard one is held here. */
   readonly soft?: { readonly limitMs: number; readonly elapsedMs: number };
 }

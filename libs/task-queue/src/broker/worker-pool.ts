@@ -206,6 +206,9 @@ class BullmqDelivery implements Delivery {
   get activations(): number {
     return this.job.attemptsStarted - timesParked(this.job.data);
   }
+  get startedAtMs(): number {
+    return this.job.processedOn ?? Date.now();
+  }
   get timesLost(): number {
     return this.job.stalledCounter;
   }

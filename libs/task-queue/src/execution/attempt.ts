@@ -22,7 +22,7 @@ import type { Lock, LockOptions } from '../task/lock.js';
 import { causeOf, type Interruption, reasonOf } from '../task/interruption.js';
 import { type CompleteCanvas, TaskContext, type TaskLogger, taskStorage } from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
-import { areRetriesSpent, MANUAL_MAX_RETRIES, type RetryState, wouldRetry } from '../retry/retry-decision.js';
+import { areRetriesSpent, manualRetries, type RetryState, wouldRetry } from '../retry/retry-decision.js';
 import { CannotAddMemberError, UnserializableArgumentError } from '../errors/publish.errors.js';
 
 /** The limits that hold for one attempt: call over task over module. */
@@ -255,7 +255,7 @@ export class Attempt implements HostedAttempt {
       queue: delivery.queue,
       attempt: delivery.activations,
       retries: delivery.attemptsMade,
-      maxRetries: envelope.maxRetries ?? definition.policies[0]?.maxRetries ?? MANUAL_MAX_RETRIES,
+      maxRetries: () => manualRetries({}, this.#retries).maximum,
       headers: envelope.headers ?? NO_HEADERS,
       workflow: { id: rootOf(delivery.id), position: positionOf(delivery.id) },
       signal: () => this.#signal,
@@ -266,8 +266,8 @@ export class Attempt implements HostedAttempt {
       replacement: (canvas) => checkReplacement(delivery.id, item, canvas, services.limits),
       addMember: (canvas) => this.#addMember(`${item ?? ''}:${added++}`, canvas),
       retry: (request) => requestRetry(request, this.#retries, services.clock.wallMs(), envelope.each),
-      retriesSpent: () => areRetriesSpent(this.#retries),
-      willRetry: (thrown) => wouldRetry(thrown, this.#retries),
+      retriesSpent: () => areRetriesSpent(this.#retries, services.clock.wallMs()),
+      willRetry: (thrown) => wouldRetry(thrown, this.#retries, services.clock.wallMs()),
       interruption: () => this.#whyEnd(),
       extendTimeLimit: (ms) => this.extendTimeLimit(ms),
     });
@@ -324,6 +324,7 @@ export class Attempt implements HostedAttempt {
       token: delivery.token,
       activations: delivery.activations,
       attemptsMade: delivery.attemptsMade,
+      startedAtMs: delivery.startedAtMs,
     };
   }
 

@@ -3,7 +3,7 @@ import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { type RetryRequest, RetryTask } from '../errors/control-flow.js';
 import { retriesMade, type TaskEnvelope } from '../flow/envelope.js';
 import type { JsonValue } from '../primitives/json.js';
-import { manualRetries, retriesUsedUp, type RetryState } from '../retry/retry-decision.js';
+import { manualRetries, mayAsk, retriesUsedUp, type RetryState } from '../retry/retry-decision.js';
 import { readRetryRequest } from '../retry/retry-request.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 
@@ -17,6 +17,7 @@ export function retryStateOf(
   return {
     policies,
     made: retriesMade(envelope.retried, delivery.attemptsMade),
+    sinceMs: envelope.retried?.sinceMs ?? delivery.startedAtMs,
     ...(maxRetries === undefined ? {} : { maxRetries }),
     ...(expected === undefined ? {} : { expected }),
   };
@@ -34,12 +35,12 @@ export function requestRetry(
   nowMs: number,
   each: TaskEnvelope['each'],
 ): never {
-  const { args } = readRetryRequest(request, nowMs);
+  const { args, delayMs = 0 } = readRetryRequest(request, nowMs);
   if (each === 'map' && args !== undefined && args.length !== 1) {
     throw new InvalidOptionsError('retry.args', 'one argument, the item of the map', args);
   }
-  const { made, maximum } = manualRetries(request, state);
-  if (made >= maximum) throw retriesUsedUp({ made, maximum }, request.error);
+  if (!mayAsk(request, state, nowMs + delayMs))
+    throw retriesUsedUp(manualRetries(request, state), request.error);
   throw new RetryTask(request);
 }
 

@@ -453,7 +453,7 @@ export class TaskProcessor {
   ): Promise<Verdict> {
     const { clock, ledger, log, stopping, discretion } = this.deps;
     const failure = discretion.failure(failureRecord(delivery, call.args, error, clock.wallMs(), call));
-    const retried = withRetry(envelope.retried, decision.policy, delivery.attemptsMade);
+    const retried = withRetry(envelope.retried, decision.policy, delivery.attemptsMade, delivery.startedAtMs);
     const attempts = withAttempt(envelope.attempts, failure, this.deps.worker);
     try {
       if (await untilStored(() => ledger.isRevoked(delivery.id), stopping, log)) {

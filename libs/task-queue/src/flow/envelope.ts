@@ -90,6 +90,8 @@ export interface RetryCount {
   readonly last: string;
   /** How many attempts have ended in an error when the last one counts. */
   readonly attempts: number;
+  /** When the first attempt began, in epoch milliseconds. */
+  readonly sinceMs?: number;
 }
 
 /** A task was turned away before it began, and came back later; that is no attempt. */
@@ -127,10 +129,20 @@ export function isRepeated({ retried }: TaskEnvelope, activations: number): bool
 }
 
 /** The count with one more retry, under this policy. */
-export function withRetry(count: RetryCount | undefined, policy: number, attemptsMade: number): RetryCount {
+export function withRetry(
+  count: RetryCount | undefined,
+  policy: number,
+  attemptsMade: number,
+  startedAtMs: number,
+): RetryCount {
   const made = retriesMade(count, attemptsMade);
   const last = String(policy);
-  return { made: { ...made, [last]: (made[last] ?? 0) + 1 }, last, attempts: attemptsMade + 1 };
+  return {
+    made: { ...made, [last]: (made[last] ?? 0) + 1 },
+    last,
+    attempts: attemptsMade + 1,
+    sinceMs: count?.sinceMs ?? startedAtMs,
+  };
 }
 
 /** A composite: what its job needs to know to lead its children to one value. */

@@ -127,6 +127,7 @@ class MemoryDelivery implements Delivery {
   readonly data: unknown;
   readonly attemptsMade: number;
   readonly activations: number;
+  readonly startedAtMs: number;
   readonly timesLost: number;
 
   constructor(
@@ -140,6 +141,7 @@ class MemoryDelivery implements Delivery {
     this.data = JSON.parse(job.data) as unknown;
     this.attemptsMade = job.attemptsMade;
     this.activations = job.activations - timesParked(this.data);
+    this.startedAtMs = job.processedOn ?? 0;
     this.timesLost = job.timesLost;
   }
 

@@ -148,7 +148,8 @@ export class ChildRuntime {
 }
 
 /** What the attempt needs to know of its delivery, which its worker has. */
-function deliveryOf({ id, name, queue, token, activations, attemptsMade }: HostedCall): Delivery {
+function deliveryOf(call: HostedCall): Delivery {
+  const { id, name, queue, token, activations, attemptsMade, startedAtMs } = call;
   return {
     id,
     name,
@@ -157,6 +158,7 @@ function deliveryOf({ id, name, queue, token, activations, attemptsMade }: Hoste
     token,
     attemptsMade,
     activations,
+    startedAtMs,
     timesLost: 0,
     waitForChildren: () => Promise.resolve(false),
   };

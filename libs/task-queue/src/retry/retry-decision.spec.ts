@@ -15,8 +15,15 @@ import {
   UpstreamFailedError,
   WorkerLostError,
 } from '../errors/task.errors.js';
-import { decideRetry, type RetryDecision, type RetryState } from './retry-decision.js';
+import {
+  areRetriesSpent,
+  decideRetry,
+  type RetryDecision,
+  type RetryState,
+  wouldRetry,
+} from './retry-decision.js';
 import { compileRetryPolicy, type RetryOptions } from './retry-policy.js';
+import { RetryPresets } from './retry-presets.js';
 
 class Overloaded extends Error {}
 class Unreachable extends Overloaded {}
@@ -26,7 +33,7 @@ const NOW = Date.parse('2026-01-01T00:00:00Z');
 const decide = (thrown: unknown, policies: RetryOptions[], state: Partial<RetryState> = {}): RetryDecision =>
   decideRetry(
     thrown,
-    { policies: policies.map(compileRetryPolicy), made: {}, ...state },
+    { policies: policies.map(compileRetryPolicy), made: {}, sinceMs: NOW, ...state },
     { wallMs: () => NOW },
     () => 1,
   );
@@ -242,6 +249,100 @@ describe('task.retry()', () => {
     const decision = decide(new RetryTask(), [], { made: { '-1': 3 } });
     expect(decision.error).toBeInstanceOf(MaxRetriesExceededError);
     expect(decide(new RetryTask({ maxRetries: 0 }), []).error).toBeInstanceOf(MaxRetriesExceededError);
+  });
+});
+
+describe('the time over all attempts', () => {
+  const bounded: RetryOptions = { ...plain, maxElapsed: 1_000, maxRetries: Infinity };
+
+  it.each([
+    ['is left', 990, true],
+    ['would be over when the next attempt begins', 991, false],
+  ])('%s', (_what, elapsed, isRetried) => {
+    const state = { sinceMs: NOW - elapsed };
+    expect(decide(boom, [bounded], state)).toEqual(isRetried ? retried(10, 0) : failed());
+    expect(decide(new RetryTask({ error: boom }), [bounded], state).kind).toBe(isRetried ? 'retry' : 'fail');
+  });
+
+  it('of one policy binds no other', () => {
+    const error = new Overloaded();
+    const policies = [bounded, { for: [Overloaded], ...plain }].toReversed();
+    expect(decide(error, policies, { sinceMs: 0 })).toEqual(retried(10, 0, error));
+    expect(decide(boom, policies, { sinceMs: 0 })).toEqual(failed());
+  });
+
+  it('a request after it is told why', () => {
+    const { error } = decide(new RetryTask({ countdown: 2_000 }), [bounded]);
+    expect(error).toBeInstanceOf(MaxRetriesExceededError);
+    expect((error as Error).message).toBe(
+      'The task asked for retry 1 after the time that its policy allows.',
+    );
+  });
+});
+
+describe('what a task may know beforehand', () => {
+  const state = (policies: RetryOptions[], more: Partial<RetryState> = {}): RetryState => ({
+    policies: policies.map(compileRetryPolicy),
+    made: {},
+    sinceMs: NOW,
+    ...more,
+  });
+
+  it.each<[what: string, thrown: unknown, state: RetryState, follows: boolean]>([
+    ['an error of a policy', boom, state([plain]), true],
+    ['an error of none', boom, state([{ for: [Overloaded] }]), false],
+    ['one that the task expects', boom, state([plain], { expected: [Error] }), false],
+    ['one that is final by nature', new NonRetryableError('x'), state([plain]), false],
+    ['one after the time', boom, state([{ maxElapsed: 5 }], { sinceMs: NOW - 6 }), false],
+    ['a request', new RetryTask(), state([]), true],
+    ['a request too many', new RetryTask(), state([], { made: { '-1': 3 } }), false],
+    [
+      'a request with a maximum of its own',
+      new RetryTask({ maxRetries: 4 }),
+      state([], { made: { '-1': 3 } }),
+      true,
+    ],
+    ['a request after the time', new RetryTask({ countdown: 9 }), state([{ maxElapsed: 5 }]), false],
+    ['a rejection', new RejectTask('x'), state([plain]), false],
+  ])('%s', (_what, thrown, given, follows) => {
+    expect(wouldRetry(thrown, given, NOW)).toBe(follows);
+  });
+
+  it.each<[what: string, state: RetryState, areSpent: boolean]>([
+    ['without a policy, at first', state([]), false],
+    ['without a policy, after three', state([], { made: { '-1': 3 } }), true],
+    ['of the call', state([plain], { made: { '0': 1 }, maxRetries: 1 }), true],
+    [
+      'of one of two policies',
+      state([{ for: [Overloaded], maxRetries: 1 }, plain], { made: { '0': 1 } }),
+      false,
+    ],
+    ['of both', state([{ for: [Overloaded], maxRetries: 1 }, plain], { made: { '0': 1, '1': 3 } }), true],
+    ['by time', state([{ maxElapsed: 5 }], { sinceMs: NOW - 6 }), true],
+    ['of a policy that forbids, and another', state([RetryPresets.notFound, plain]), false],
+  ])('all retries are spent: %s', (_what, given, areSpent) => {
+    expect(areRetriesSpent(given, NOW)).toBe(areSpent);
+  });
+});
+
+describe('a policy for requests alone', () => {
+  it('is theirs, wherever it stands and whatever they name', () => {
+    const policies = [
+      { for: [Overloaded], ...plain },
+      { for: [], maxRetries: 1, backoff: fixed(7) },
+    ];
+    expect(decide(new RetryTask(), policies)).toMatchObject({ delayMs: 7, policy: 1 });
+    expect(decide(new RetryTask({ error: boom }), policies)).toMatchObject({ delayMs: 7, policy: 1 });
+    expect(decide(new RetryTask({ error: new Overloaded() }), policies)).toMatchObject({ policy: 0 });
+    expect(decide(boom, policies)).toEqual(failed());
+  });
+
+  it('is not one that only forbids', () => {
+    expect(decide(new RetryTask(), [RetryPresets.invalidData, plain])).toMatchObject({
+      delayMs: 10,
+      policy: 1,
+    });
+    expect(decide(new RetryTask(), [RetryPresets.invalidData])).toMatchObject({ delayMs: 1_000, policy: -1 });
   });
 });
 

@@ -31,12 +31,14 @@ export interface RetryState {
   readonly made: Readonly<Record<string, number>>;
   /** A maximum given with the call; it replaces the maximum of every policy. */
   readonly maxRetries?: number;
+  /** When the first attempt began, in epoch milliseconds. */
+  readonly sinceMs: number;
   /** Errors that are an ordinary outcome of the task: final at once. */
   readonly expected?: readonly ErrorMatcher[];
 }
 
 /** Retries of a task that asks for them without having a `@Retry` (Celery's default of max_retries). */
-export const MANUAL_MAX_RETRIES = 3;
+const MANUAL_MAX_RETRIES = 3;
 /** Delay of a manual retry that names none and has no policy: exponential from a second, without jitter. */
 const manualDelayMs = (retries: number): number => Math.min(600_000, 1_000 * 2 ** retries);
 
@@ -61,8 +63,8 @@ const FINAL_CODES = new Set([
  * spent so far.
  *
  * Order: a request of the task itself (`task.retry()`, `RejectTask`) → errors that are final by nature →
- * what the task expects, and `never` lists of all policies → the first policy whose `for` matches. An error that no policy matches
- * fails the task.
+ * what the task expects, and `never` lists of all policies → the first policy whose `for` matches. An error that
+ * no policy matches fails the task.
  */
 export function decideRetry(
   thrown: unknown,
@@ -77,25 +79,38 @@ export function decideRetry(
   const chosen = choosePolicy(thrown, state);
   if (chosen === undefined) return fail(thrown instanceof MaxRetriesExceededError ? givenBy(thrown) : thrown);
   const { policy, index, made } = chosen;
+  const delay = delayOf(policy, made, thrown, clock, random);
+  if (!isTimeLeft(policy, state, clock.wallMs() + delay.delayMs)) return fail(thrown);
   return {
     kind: 'retry',
-    ...delayOf(policy, made, thrown, clock, random),
+    ...delay,
     error: thrown,
     policy: index,
   };
 }
 
 /** Whether something thrown would be followed by another attempt, without deciding when. */
-export function wouldRetry(thrown: unknown, state: RetryState): boolean {
-  if (!(thrown instanceof RetryTask)) return choosePolicy(thrown, state) !== undefined;
-  const { made, maximum } = manualRetries(thrown.options, state);
-  return made < maximum;
+export function wouldRetry(thrown: unknown, state: RetryState, nowMs: number): boolean {
+  if (thrown instanceof RetryTask) {
+    const { delayMs = 0 } = readRetryRequest(thrown.options, nowMs);
+    return mayAsk(thrown.options, state, nowMs + delayMs);
+  }
+  const chosen = choosePolicy(thrown, state);
+  return chosen !== undefined && isTimeLeft(chosen.policy, state, nowMs);
+}
+
+/** Whether a request of the task is granted that would have an attempt begin at this time. */
+export function mayAsk(request: RetryRequest, state: RetryState, atMs: number): boolean {
+  const { made, maximum, index } = manualRetries(request, state);
+  const policy = state.policies[index];
+  return made < maximum && (policy === undefined || isTimeLeft(policy, state, atMs));
 }
 
 /** Whether every retry is spent, whatever the attempt may throw; a request with a maximum of its own may get another. */
-export function areRetriesSpent(state: RetryState): boolean {
-  const { made, maximum } = manualRetries({}, state);
-  return made >= maximum && state.policies.every((policy, index) => !isLeft(policy, index, state));
+export function areRetriesSpent(state: RetryState, nowMs: number): boolean {
+  const mayRun = (policy: RetryPolicy, index: number): boolean =>
+    isLeft(policy, index, state) && isTimeLeft(policy, state, nowMs);
+  return !mayAsk({}, state, nowMs) && !state.policies.some(mayRun);
 }
 
 /** How many retries there were, and how many a request of the task may bring them to. */
@@ -103,12 +118,20 @@ export function manualRetries(
   request: RetryRequest,
   state: RetryState,
 ): { readonly made: number; readonly maximum: number; readonly index: number } {
+  const { policies } = state;
   const { error } = request;
-  const matching = state.policies.findIndex((policy) => error === undefined || policy.matches(error));
-  const index = matching < 0 ? state.policies.findIndex(({ manualOnly }) => manualOnly) : matching;
+  const matching =
+    error === undefined ? firstThatRetries(policies) : policies.findIndex((policy) => policy.matches(error));
+  const index = matching < 0 ? policies.findIndex(({ manualOnly }) => manualOnly) : matching;
   const made = Object.values(state.made).reduce((sum, count) => sum + count, 0);
   const ofPolicy = state.policies[index]?.maxRetries ?? MANUAL_MAX_RETRIES;
   return { made, maximum: request.maxRetries ?? state.maxRetries ?? ofPolicy, index };
+}
+
+/** The policy of a request that says nothing: one for requests, else the first that is not only there to forbid. */
+function firstThatRetries(policies: readonly RetryPolicy[]): number {
+  const ofRequests = policies.findIndex(({ manualOnly }) => manualOnly);
+  return ofRequests < 0 ? policies.findIndex(({ forbids }) => !forbids) : ofRequests;
 }
 
 /** What a task that asked once too often says. */
@@ -116,8 +139,9 @@ export function retriesUsedUp(
   { made, maximum }: Pick<ReturnType<typeof manualRetries>, 'made' | 'maximum'>,
   error?: unknown,
 ): MaxRetriesExceededError {
+  const why = made < maximum ? 'after the time that its policy allows' : `, but has ${maximum}`;
   return new MaxRetriesExceededError(
-    `The task asked for retry ${made + 1}, but has ${maximum}.`,
+    `The task asked for retry ${made + 1}${made < maximum ? ' ' : ''}${why}.`,
     error === undefined ? undefined : { cause: error },
   );
 }
@@ -145,6 +169,10 @@ function isLeft(policy: RetryPolicy, index: number, state: RetryState): boolean 
   return madeUnder(index, state) < (state.maxRetries ?? policy.maxRetries);
 }
 
+function isTimeLeft({ maxElapsedMs }: RetryPolicy, { sinceMs }: RetryState, atMs: number): boolean {
+  return atMs - sinceMs <= maxElapsedMs;
+}
+
 function madeUnder(index: number, { made }: RetryState): number {
   return made[String(index)] ?? 0;
 }
@@ -158,14 +186,17 @@ function decideManual(
   const { error } = request.options;
   const { delayMs, args } = readRetryRequest(request.options, clock.wallMs());
   const { made, maximum, index } = manualRetries(request.options, state);
-  // Celery B132: the error that was given is what the task fails with; without one, this.
-  if (made >= maximum) return fail(error ?? retriesUsedUp({ made, maximum }));
   const policy = state.policies[index];
   const backoff = (): RetryDelay =>
     policy === undefined ? { delayMs: manualDelayMs(made) } : delayOf(policy, made, error, clock, random);
+  const delay = delayMs === undefined && made < maximum ? backoff() : { delayMs: delayMs ?? 0 };
+  // Celery B132: the error that was given is what the task fails with; without one, this.
+  if (!mayAsk(request.options, state, clock.wallMs() + delay.delayMs)) {
+    return fail(error ?? retriesUsedUp({ made, maximum }));
+  }
   return {
     kind: 'retry',
-    ...(delayMs === undefined ? backoff() : { delayMs }),
+    ...delay,
     error: error ?? request,
     policy: index,
     ...(args === undefined ? {} : { args }),

@@ -1,8 +1,19 @@
 import type { Backoff, BackoffOptions } from './backoff.js';
 import { compileBackoff } from './backoff.js';
+import { type Duration, toMilliseconds } from '../primitives/duration.js';
 
-/** An error class, or its name: errors cross process borders as data, where only the name is left. */
-export type ErrorMatcher = ErrorClass | string;
+/** A test for errors that no class tells apart, such as HTTP responses by their status. */
+export interface ErrorTest {
+  /** What it tests for, in words. */
+  readonly what?: string;
+  readonly matches: (error: unknown) => boolean;
+}
+
+/**
+ * An error class, or its name: errors cross process borders as data, where only the name is left. Or a test; `ErrorKinds`
+ * has some.
+ */
+export type ErrorMatcher = ErrorClass | string | ErrorTest;
 
 /** A class of errors. */
 export type ErrorClass = abstract new (...args: never[]) => Error;
@@ -21,6 +32,11 @@ export interface RetryOptions {
    * 4 runs. `Infinity` never gives up. @defaultValue 3
    */
   readonly maxRetries?: number;
+  /**
+   * How long after the start of the first attempt another one may begin, over all attempts and the waits between them.
+   * `maxRetries` holds as well. @defaultValue no limit
+   */
+  readonly maxElapsed?: Duration;
   /** @defaultValue exponential from 1 s to 10 min, with full jitter */
   readonly backoff?: BackoffOptions;
   /**
@@ -36,11 +52,14 @@ export interface RetryPolicy {
   readonly explicit: boolean;
   /** Whether it holds for requests of the task alone. */
   readonly manualOnly: boolean;
+  /** Whether it is only there to rule errors out, and says nothing of requests that name none. */
+  readonly forbids: boolean;
   readonly matches: (error: unknown) => boolean;
   readonly never: (error: unknown) => boolean;
   /** The classes that it lists, for whoever makes errors of them again that come from another process. */
   readonly classes: readonly ErrorClass[];
   readonly maxRetries: number;
+  readonly maxElapsedMs: number;
   readonly backoff: Backoff;
   readonly honourRetryAfter: boolean;
 }
@@ -63,10 +82,12 @@ export function compileRetryPolicy(options: RetryOptions = {}): RetryPolicy {
   return {
     explicit: matchers !== undefined,
     manualOnly: matchers?.length === 0,
+    forbids: maxRetries === 0 && options.never !== undefined,
     matches: matchers === undefined ? () => true : (error) => matchesAny(error, matchers),
     never: (error) => matchesAny(error, options.never ?? []),
     classes: [...(matchers ?? []), ...(options.never ?? [])].filter(isErrorClass),
     maxRetries,
+    maxElapsedMs: options.maxElapsed === undefined ? Infinity : toMilliseconds(options.maxElapsed),
     backoff: compileBackoff(options.backoff ?? { type: 'exponential' }),
     honourRetryAfter: options.honourRetryAfter ?? true,
   };
@@ -78,25 +99,31 @@ export function matchersProblem(
   matchers: unknown,
 ): { readonly path: string; readonly expected: string; readonly found: unknown } | undefined {
   if (!Array.isArray(matchers)) return { path, expected: 'a list of error classes', found: matchers };
-  const wrong = matchers.findIndex((matcher) => typeof matcher !== 'function' && typeof matcher !== 'string');
+  const wrong = matchers.findIndex((matcher) => !isMatcher(matcher));
   if (wrong < 0) return undefined;
   return {
     path: `${path}[${wrong}]`,
-    expected: 'an error class or its name',
+    expected: 'an error class, its name or a test',
     found: matchers[wrong] as unknown,
   };
 }
 
-/** Whether a matcher is a class, rather than the name of one. */
+/** Whether a matcher is a class, rather than the name of one or a test. */
 export function isErrorClass(matcher: ErrorMatcher): matcher is ErrorClass {
-  return typeof matcher !== 'string';
+  return typeof matcher === 'function';
+}
+
+function isMatcher(matcher: unknown): matcher is ErrorMatcher {
+  if (typeof matcher === 'function' || typeof matcher === 'string') return true;
+  return typeof (matcher as Partial<ErrorTest> | null | undefined)?.matches === 'function';
 }
 
 /** Whether an error is of one of the classes; a name also matches the names of base classes. */
 export function matchesAny(error: unknown, matchers: readonly ErrorMatcher[]): boolean {
-  return matchers.some((matcher) =>
-    typeof matcher === 'string' ? namesOf(error).includes(matcher) : error instanceof matcher,
-  );
+  return matchers.some((matcher) => {
+    if (typeof matcher === 'string') return namesOf(error).includes(matcher);
+    return typeof matcher === 'function' ? error instanceof matcher : matcher.matches(error);
+  });
 }
 
 function namesOf(error: unknown): string[] {

@@ -44,7 +44,7 @@ export interface TaskContextInit {
   readonly queue: string;
   readonly attempt: number;
   readonly retries: number;
-  readonly maxRetries: number;
+  readonly maxRetries: () => number;
   readonly headers: Readonly<Record<string, JsonValue>>;
   readonly workflow: WorkflowPosition;
   readonly signal: () => AbortSignal;
@@ -113,7 +113,7 @@ export class TaskContext {
    * as in Celery. Whether an error that is thrown is retried is up to the policy that is for it: see `willRetry`.
    */
   get maxRetries(): number {
-    return this.#init.maxRetries;
+    return this.#init.maxRetries();
   }
   /**
    * Whether the retries are spent, those of every `@Retry` and those that `task.retry()` may ask for: whatever ends this

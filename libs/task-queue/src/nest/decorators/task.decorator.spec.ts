@@ -38,7 +38,7 @@ describe('@Task', () => {
     [{ ignoreResult: 'no' }, 'Option ignoreResult: expected true or false, got "no".'],
     [{ priority: 0 }, 'Option priority: expected a whole number from 1 to 2097152, got 0.'],
     [{ expected: Error }, 'Option expected: expected a list of error classes, got function Error.'],
-    [{ expected: [Error, 5] }, 'Option expected[1]: expected an error class or its name, got 5.'],
+    [{ expected: [Error, 5] }, 'Option expected[1]: expected an error class, its name or a test, got 5.'],
     ['report', 'Option options: expected an object, got "a string".'],
   ])('refuses %j, naming class and method', (options, problem) => {
     const refusal = declare(options);

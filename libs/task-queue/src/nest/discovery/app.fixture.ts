@@ -18,7 +18,7 @@ export function makeContext(init: Partial<TaskContextInit> = {}): TaskContext {
     queue: 'default',
     attempt: 1,
     retries: 0,
-    maxRetries: 0,
+    maxRetries: () => 0,
     headers: {},
     workflow: { id: 'id-1', position: '' },
     signal: () => new AbortController().signal,

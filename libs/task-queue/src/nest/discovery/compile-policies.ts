@@ -8,7 +8,14 @@ import {
   type RetryPolicy,
 } from '../../retry/retry-policy.js';
 
-const KEYS: readonly (keyof RetryOptions)[] = ['for', 'never', 'maxRetries', 'backoff', 'honourRetryAfter'];
+const KEYS: readonly (keyof RetryOptions)[] = [
+  'for',
+  'never',
+  'maxRetries',
+  'maxElapsed',
+  'backoff',
+  'honourRetryAfter',
+];
 
 /**
  * Reads the `@Retry` options of one method, in the order in which they stand.

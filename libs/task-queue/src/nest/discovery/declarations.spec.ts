@@ -32,15 +32,15 @@ describe('declarations that cannot be served', () => {
     [{ maxRetries: -1 }, 'expected maxRetries of 0 or more, or Infinity, got -1.'],
     [
       { retries: 3 },
-      'expected the options for, never, maxRetries, backoff, honourRetryAfter, got "retries".',
+      'expected the options for, never, maxRetries, maxElapsed, backoff, honourRetryAfter, got "retries".',
     ],
-    [{ maxRetrys: 3 }, 'expected the options for, never, maxRetries, backoff, honourRetryAfter, got "maxRetrys" (did you mean "maxRetries"?).'], // prettier-ignore
+    [{ maxRetrys: 3 }, 'expected the options for, never, maxRetries, maxElapsed, backoff, honourRetryAfter, got "maxRetrys" (did you mean "maxRetries"?).'], // prettier-ignore
     [
       { backoff: { type: 'linear' } },
       "expected type 'fixed' or 'exponential', or a function, got \"linear\".",
     ],
     [{ for: Error }, 'expected for to be a list of error classes.'],
-    [{ never: [Error, undefined] }, 'expected never[1] to be an error class or its name, got undefined (do two modules import each other?).'], // prettier-ignore
+    [{ never: [Error, undefined] }, 'expected never[1] to be an error class, its name or a test, got undefined (do two modules import each other?).'], // prettier-ignore
   ])('@Retry(%j)', async (options, problem) => {
     @Injectable()
     class Tasks {
