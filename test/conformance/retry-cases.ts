@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, NotFoundException } from '@nestjs/common';
 import {
   currentTask,
   isControlFlow,
@@ -100,6 +100,7 @@ class AskingTasks {
   @Retry({ maxRetries: 1, backoff: { type: 'fixed', delay: 1 } })
   fetches(code: string | number): never {
     this.diary.write('fetches');
+    if (code === 404) throw new NotFoundException();
     const failed = new Error('fetch failed', {
       cause: Object.assign(new Error('x'), { code, status: code }),
     });

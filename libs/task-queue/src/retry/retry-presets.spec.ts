@@ -1,6 +1,5 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { BadRequestException, NotFoundException, UnauthorizedException } from '@nestjs/common';
 import { TimeLimitExceededError } from '../errors/task.errors.js';
 import { ErrorKinds } from './error-kinds.js';
 import { decideRetry } from './retry-decision.js';
@@ -33,11 +32,11 @@ describe('ErrorKinds', () => {
     ],
     ['HTTP 503', { statusCode: 503 }, ['serviceDown']],
     ['HTTP 501', http(501), []],
-    ['a BadRequestException', new BadRequestException(), ['invalidData']],
+    ['an exception that tells its status', { getStatus: () => 400 }, ['invalidData']],
     ['an error of a validator', coded('x', 'ZodError'), ['invalidData']],
-    ['a NotFoundException', new NotFoundException(), ['notFound']],
+    ['HTTP 410', http(410), ['notFound']],
     ['an entity that is not there', coded('x', 'EntityNotFoundError'), ['notFound']],
-    ['an UnauthorizedException', new UnauthorizedException(), ['authentication']],
+    ['HTTP 401', http(401), ['authentication']],
     ['HTTP 403', { response: { statusCode: 403 } }, ['authentication']],
     ['any other error', new Error('x'), []],
     ['a text', 'ECONNREFUSED', []],
