@@ -245,7 +245,7 @@ export class Attempt implements HostedAttempt {
   }
 
   #context(args: readonly JsonValue[], item: number | undefined): TaskContext {
-    const { delivery, envelope, services } = this;
+    const { delivery, definition, envelope, services } = this;
     let added = 0;
     return new TaskContext({
       id: delivery.id,
