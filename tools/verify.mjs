@@ -9,8 +9,9 @@
  */
 import { availableParallelism, tmpdir } from 'node:os';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import { endCommands, runCommand } from './run-command.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -47,6 +48,8 @@ const stages = [
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const reports = await mkdtemp(join(tmpdir(), 'verify-'));
 const [keepGoing, wanted] = readArguments(process.argv.slice(2));
+/** One line for each failed test, told again at the end: the output of a step may be long, and logs get cut. @type {string[]} */
+const failures = [];
 let failed = false;
 
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
@@ -63,6 +66,7 @@ for (const stage of stages) {
 }
 await rm(reports, { recursive: true, force: true });
 
+if (failures.length > 0) process.stdout.write(`\n${failures.join('\n')}\n`);
 const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : '';
 process.stdout.write(`\n${totals.passed} passed, ${totals.failed} failed${skipped}\n`);
 process.exitCode = failed ? 1 : 0;
@@ -122,9 +126,36 @@ async function addToTotals(report) {
   }
   const result = JSON.parse(text);
   // A file that could not be loaded holds tests that nobody counted.
-  const failures = result.numFailedTests + result.numRuntimeErrorTestSuites;
+  const count = result.numFailedTests + result.numRuntimeErrorTestSuites;
   totals.passed += result.numPassedTests;
-  totals.failed += failures;
+  totals.failed += count;
   totals.skipped += result.numPendingTests;
-  return `: ${result.numPassedTests} passed, ${failures} failed`;
+  failures.push(...result.testResults.flatMap(failuresOf));
+  return `: ${result.numPassedTests} passed, ${count} failed`;
+}
+
+/**
+ * @param {{ name: string, status: string, message: string,
+ *   assertionResults: { fullName: string, status: string, failureMessages: string[] }[] }} file
+ */
+function failuresOf({ name, status, message, assertionResults }) {
+  const tests = assertionResults.filter((test) => test.status === 'failed');
+  if (tests.length === 0 && status === 'failed')
+    return [`FAILED ${relative(root, name)}: ${firstLineOf(message)}`];
+  return tests.map(
+    ({ fullName, failureMessages }) =>
+      `FAILED ${relative(root, name)} › ${fullName}: ${firstLineOf(failureMessages[0] ?? '')}`,
+  );
+}
+
+/** @param {string} text */
+function firstLineOf(text) {
+  const plain = stripVTControlCharacters(text);
+  return (
+    plain
+      .split('\n')
+      .find((line) => line.trim() !== '')
+      ?.trim()
+      .slice(0, 300) ?? ''
+  );
 }

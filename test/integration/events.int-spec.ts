@@ -2,6 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { type EventStream, Task, TaskContext, type TaskEvent } from 'nestjs-task-queue';
 import { type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
+import { commandsDuring } from '../support/command-log.js';
 
 @Injectable()
 class Steps {
@@ -37,21 +38,13 @@ async function run(app: TestApp, count = 1): Promise<string> {
 }
 
 /** Every command on the channels of events and of control messages, while something is done. */
-async function commandsDuring(prefix: string, work: () => Promise<unknown>): Promise<string[]> {
-  const monitor = await fixture.redis.monitor();
-  const seen: string[] = [];
-  let isOver = false;
-  monitor.on('monitor', (_time: string, args: string[]) => {
-    isOver ||= args.includes(`over ${prefix}`);
-    if (args.some((arg) => /:_(?:events|control)$/.test(arg) && arg.includes(prefix))) {
-      seen.push(`${args[0]?.toLowerCase()} ${args[1]?.slice(args[1].lastIndexOf(':') + 1)}`);
-    }
-  });
-  await work();
-  await fixture.redis.ping(`over ${prefix}`);
-  await until(() => isOver, 'the monitor has caught up');
-  monitor.disconnect();
-  return seen;
+async function tellingDuring(prefix: string, work: () => Promise<unknown>): Promise<string[]> {
+  const commands = await commandsDuring(fixture.redis, work);
+  return commands
+    .filter(({ args }) => args.some((arg) => /:_(?:events|control)$/.test(arg) && arg.includes(prefix)))
+    .map(
+      ({ args: [name, channel] }) => `${name?.toLowerCase()} ${channel?.slice(channel.lastIndexOf(':') + 1)}`,
+    );
 }
 
 describe('events between processes', () => {
@@ -60,7 +53,7 @@ describe('events between processes', () => {
     const watching = async (): Promise<string[]> =>
       (await fixture.connectionsOf(prefix)).filter((name) => name.endsWith(':watch'));
     await run(watcher);
-    expect(await commandsDuring(prefix, () => run(watcher, 20))).toEqual([]);
+    expect(await tellingDuring(prefix, () => run(watcher, 20))).toEqual([]);
     expect(await watching()).toEqual([]);
 
     const stream = await watcher.workflows.events({ types: ['received', 'started', 'success'] });
@@ -72,7 +65,7 @@ describe('events between processes', () => {
     const last = await run(watcher);
     await until(() => told(last), 'what was before is over');
     let id = '';
-    const ran = await commandsDuring(prefix, async () => {
+    const ran = await tellingDuring(prefix, async () => {
       id = await run(watcher, 20);
       await until(() => told(id), 'the end is told');
     });
@@ -95,7 +88,7 @@ describe('events between processes', () => {
     await until(async () => (await watching()).length === 1, 'the connection goes with the last stream');
     second.close();
     await until(async () => (await watching()).length === 0, 'no connection is left');
-    expect(await commandsDuring(prefix, () => run(watcher, 5))).toEqual([]);
+    expect(await tellingDuring(prefix, () => run(watcher, 5))).toEqual([]);
   });
 
   it('come again after the connection was lost', async () => {

@@ -1,7 +1,8 @@
 /** Idempotency keys on a real Redis: what they cost, what they leave behind, and what happens when somebody meddles. */
 import { Injectable } from '@nestjs/common';
 import { Idempotent, Task } from 'nestjs-task-queue';
-import { Runs, type TestApp, until, useApps } from '../support/app-fixture.js';
+import { Runs, type TestApp, useApps } from '../support/app-fixture.js';
+import { commandsDuring } from '../support/command-log.js';
 
 @Injectable()
 class OnceTasks {
@@ -97,22 +98,9 @@ describe('idempotency keys in Redis', () => {
 
   /** What clients send to Redis of this application meanwhile. */
   async function commandsOf(work: () => Promise<void>): Promise<string[]> {
-    const monitor = await apps.redis.monitor();
-    const lines: string[] = [];
-    let isOver = false;
-    const mark = `end of ${app.prefix} ${String(Math.random())}`;
-    monitor.on('monitor', (_time: string, args: string[], source: string) => {
-      const line = args.map((arg) => JSON.stringify(arg)).join(' ');
-      if (line.includes(mark)) isOver = true;
-      else if (source !== 'lua' && line.includes(app.prefix)) lines.push(line);
-    });
-    try {
-      await work();
-      await apps.redis.echo(mark);
-      await until(() => isOver, 'everything was seen');
-    } finally {
-      monitor.disconnect();
-    }
-    return lines;
+    const commands = await commandsDuring(apps.redis, work);
+    return commands
+      .filter(({ args, source }) => source !== 'lua' && args.some((arg) => arg.includes(app.prefix)))
+      .map(({ args }) => args.map((arg) => JSON.stringify(arg)).join(' '));
   }
 });

@@ -61,8 +61,11 @@ const fixture = useApps();
 
 describe('workers that are killed', () => {
   const workers: WorkerProcess[] = [];
-  const over = new AbortController();
+  let over: AbortController;
   let killer: Killer | undefined;
+  beforeEach(() => {
+    over = new AbortController();
+  });
   afterEach(async () => {
     over.abort();
     await killer?.stop();

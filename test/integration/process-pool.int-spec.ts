@@ -21,6 +21,7 @@ beforeAll(async () => {
     { options: { errors: [CardDeclinedError] } },
   );
 }, 60_000);
+afterEach(() => jest.restoreAllMocks());
 afterAll(async () => {
   await apps.closeAll();
   await apps.end();
@@ -160,6 +161,8 @@ describe('how an attempt in a child process ends', () => {
   ])(
     '%s ends the attempts of one task, and touches no other',
     async (death, says) => {
+      // What it says goes on to the stderr of the worker, where Jest would take it for a process of its own that died.
+      const stderr = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
       const others = await Promise.all([1, 2, 3].map(() => tasks().attemptAfter.delay(500)));
       const handle = await tasks().dies.delay(death);
       const error: unknown = await handle.get(within).catch((e: unknown) => e);
@@ -173,6 +176,8 @@ describe('how an attempt in a child process ends', () => {
       await delay(50);
       expect(failures()).toHaveLength(1);
       expect(failures()[0]).toMatchObject({ reason: 'worker-lost' });
+      const said = stderr.mock.calls.map(([chunk]) => String(chunk)).join('');
+      if (death === 'memory' || death === 'rejection') expect(said).toMatch(says);
     },
     90_000,
   );
