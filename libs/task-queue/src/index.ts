@@ -87,7 +87,9 @@ export type {
   TaskFailure,
 } from './failure/task-failure.js';
 export {
+  type ErrorMethodDecorator,
   OnDeadLetter,
+  OnError,
   OnFailure,
   OnRetry,
   OnRevoked,
@@ -136,6 +138,7 @@ export {
 export { GroupResult } from './results/group-result.js';
 export type { DispatchProgress, MemberCounts, Recovered } from './results/task-snapshot.js';
 export type { BackoffOptions, CustomBackoff } from './retry/backoff.js';
+export type { ErrorDecision } from './retry/error-decision.js';
 export { ErrorKinds } from './retry/error-kinds.js';
 export type { ErrorMatcher, ErrorTest, RetryOptions } from './retry/retry-policy.js';
 export { RetryPresets } from './retry/retry-presets.js';
@@ -174,7 +177,7 @@ export {
 } from './task/task-event.js';
 export type { RateLimitOptions } from './rate-limit/rate-limit.js';
 export type { InterruptionCause } from './task/interruption.js';
-export type { TaskRetry, TaskStuck, TaskSuccess } from './task/task-definition.js';
+export type { AttemptError, TaskRetry, TaskStuck, TaskSuccess } from './task/task-definition.js';
 export type { TaskOptions, TasksOptions } from './task/task-options.js';
 export { isTerminal, TASK_STATES, type TaskState, type TerminalState } from './task/task-state.js';
 export type { AnyCanvas, CanvasLike, Follower } from './workflows/canvas-types.js';

@@ -149,6 +149,11 @@ export class Attempt implements HostedAttempt {
     return this.#items;
   }
 
+  /** What its handler was called with last: of a list, for which item. */
+  get call(): { readonly args: readonly JsonValue[]; readonly index?: number } {
+    return this.#items?.current ?? { args: this.args };
+  }
+
   /** Whether its handler has not begun, for want of room. */
   get waiting(): boolean {
     return this.services.host !== undefined && this.#seat === undefined;

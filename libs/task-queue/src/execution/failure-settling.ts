@@ -54,10 +54,11 @@ const ASKED_FOR: ReadonlySet<FailureReason> = new Set(['revoked', 'expired', 'up
 export class FailureSettling {
   constructor(private readonly deps: FailureSettlingDeps) {}
 
-  async settle(delivery: Delivery, call: FailedCall, error: unknown): Promise<Verdict> {
+  /** @param expected whether it is an ordinary outcome, where somebody has decided that */
+  async settle(delivery: Delivery, call: FailedCall, error: unknown, expected?: boolean): Promise<Verdict> {
     const { clock, letters, discretion } = this.deps;
     const failure = discretion.failure(failureRecord(delivery, call.args, error, clock.wallMs(), call));
-    const isExpected = matchesAny(error, call.definition?.options.expected ?? []);
+    const isExpected = expected ?? matchesAny(error, call.definition?.options.expected ?? []);
     if (isExpected || ASKED_FOR.has(failure.reason) || letters.maxCount === 0) {
       return this.store(delivery, failure, { isExpected });
     }

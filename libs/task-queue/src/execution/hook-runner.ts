@@ -2,12 +2,11 @@ import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { FailureStore } from '../backend/failure-store.js';
 import type { Publisher } from '../backend/publisher.js';
 import { makeSignature } from '../canvas/signature.js';
-import type { TaskFailure } from '../failure/task-failure.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import type { HookEnvelope } from '../flow/envelope.js';
 import { releasedId } from '../flow/ids.js';
 import type { TaskReader } from '../results/task-reader.js';
-import type { HookKind, TaskRetry, TaskStuck, TaskSuccess } from '../task/task-definition.js';
+import type { HookKind, HookPayload } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { isTerminal } from '../task/task-state.js';
 import type { EngineLog } from './engine-log.js';
@@ -21,6 +20,7 @@ const INDEX: Readonly<Record<HookEnvelope['hook'], number>> = {
   revoked: 3,
   stuck: 5,
   'dead-letter': 4,
+  error: 6,
 };
 
 /**
@@ -91,11 +91,7 @@ export class HookRunner {
   }
 
   /** Calls the hooks of a task, one after the other. */
-  async callNow(
-    task: string,
-    kind: HookKind,
-    payload: TaskFailure | TaskSuccess | TaskRetry | TaskStuck,
-  ): Promise<void> {
+  async callNow(task: string, kind: HookKind, payload: HookPayload): Promise<void> {
     for (const hook of this.registry.hooksOf(task, kind)) {
       try {
         await hook.invoke(payload);

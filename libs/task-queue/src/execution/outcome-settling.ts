@@ -81,7 +81,7 @@ export class OutcomeSettling {
           outcome,
         );
       case 'failed':
-        return this.deps.failures.settle(delivery, failing, outcome.error);
+        return this.deps.failures.settle(delivery, failing, outcome.error, outcome.expected);
       case 'lost':
         return this.#settleLost(delivery, reached, failing, outcome.lost);
       case 'replaced':

@@ -22,7 +22,12 @@ export type Outcome =
       readonly decision: Extract<RetryDecision, { kind: 'retry' }>;
       readonly error: unknown;
     }
-  | { readonly kind: 'failed'; readonly error: unknown }
+  | {
+      readonly kind: 'failed';
+      readonly error: unknown;
+      /** Whether it is an ordinary outcome; what the task declares decides where nothing is said. */
+      readonly expected?: boolean;
+    }
   /** The process of the handler died: it may have been the task, or not. */
   | { readonly kind: 'lost'; readonly lost: HandlerLostError }
   /** A canvas takes the task's place. */

@@ -12,13 +12,14 @@ import type { JsonValue } from '../primitives/json.js';
 import type { KeyedCalls } from '../idempotency/keyed-calls.js';
 import type { Locks } from '../locks/locks.js';
 import type { TaskReader } from '../results/task-reader.js';
-import type { TaskDefinition } from '../task/task-definition.js';
+import type { HookDefinition, TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { type Admission, limitOf } from './admission.js';
 import { Attempt, type AttemptServices, type Limits, type MakeLocks } from './attempt.js';
 import { AttemptLocks } from './attempt-locks.js';
 import type { Discretion } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
+import { askErrorHooks, errorHooksFor } from './error-hooks.js';
 import { FailureSettling, superseded } from './failure-settling.js';
 import type { HookRunner } from './hook-runner.js';
 import { KeyedExecution } from './keyed-execution.js';
@@ -168,16 +169,19 @@ export class TaskProcessor {
     tell.begins('started', delivery, envelope.headers);
     const ended = { definition, envelope, attempt };
     let outcome: Outcome;
+    let hooks: readonly HookDefinition[] | undefined;
     try {
       const returned = await attempt.run(this.#limits(envelope, definition), this.deps.trackCurrentTask);
       outcome = outcomeOfValue(ended, returned, this.deps);
     } catch (thrown) {
       outcome = outcomeOfError(ended, thrown, this.deps);
+      hooks = errorHooksFor(ended, thrown, outcome, this.deps);
     } finally {
       attempt.close();
       this.deps.running.delete(attempt);
       if (attempt.locks !== undefined) await attempt.locks.release();
     }
+    if (hooks !== undefined) outcome = await askErrorHooks(hooks, ended, outcome, this.deps);
     return this.#settling.settle(delivery, definition, envelope, args, outcome, attempt);
   }
 

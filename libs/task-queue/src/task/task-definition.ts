@@ -1,5 +1,6 @@
-import type { TaskFailure } from '../failure/task-failure.js';
+import type { FailedRequest, TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
+import type { ErrorDecision } from '../retry/error-decision.js';
 import type { RetryPolicy } from '../retry/retry-policy.js';
 import type { TaskKey } from './idempotency.js';
 import type { InterruptionCause } from './interruption.js';
@@ -26,7 +27,7 @@ export interface TaskDefinition {
 }
 
 /** What happened to a task, from a hook's point of view. */
-export type HookKind = 'failure' | 'success' | 'retry' | 'revoked' | 'stuck';
+export type HookKind = 'failure' | 'success' | 'retry' | 'revoked' | 'stuck' | 'error';
 
 /** What `@OnSuccess` gets. */
 export interface TaskSuccess {
@@ -45,6 +46,17 @@ export interface TaskRetry {
   readonly delayMs: number;
 }
 
+/** What `@OnError` gets: an attempt that threw, before anything is stored about it. */
+export interface AttemptError {
+  /** What it threw; of a handler in a process of its own, made again from what crossed over. */
+  readonly error: unknown;
+  readonly request: FailedRequest;
+  /** Retries before it: attempts that ended in an error. */
+  readonly retries: number;
+  /** What is going to happen: as the policies say, or the hook before this one. */
+  readonly decision: ErrorDecision;
+}
+
 /** What `@OnStuck` gets. */
 export interface TaskStuck {
   readonly id: string;
@@ -61,6 +73,9 @@ export interface TaskStuck {
   readonly headers?: Readonly<Record<string, JsonValue>>;
 }
 
+/** What hooks get. */
+export type HookPayload = TaskFailure | TaskSuccess | TaskRetry | TaskStuck | AttemptError;
+
 /** A hook method as the worker calls it. */
 export interface HookDefinition {
   readonly kind: HookKind;
@@ -68,7 +83,8 @@ export interface HookDefinition {
   readonly source: string;
   /** Names of the tasks it is for. */
   readonly tasks: readonly string[];
-  invoke(payload: TaskFailure | TaskSuccess | TaskRetry | TaskStuck): Promise<void>;
+  /** @returns what the method returned; of interest in an `@OnError` */
+  invoke(payload: HookPayload): Promise<unknown>;
 }
 
 /** A task that is called with the dead letters of other tasks. */

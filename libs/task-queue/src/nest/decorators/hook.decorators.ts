@@ -1,5 +1,6 @@
 import { InvalidTaskError } from '../../errors/configuration.errors.js';
-import type { HookKind } from '../../task/task-definition.js';
+import type { ErrorDecision } from '../../retry/error-decision.js';
+import type { AttemptError, HookKind } from '../../task/task-definition.js';
 import { declareHook, declareLetterHandler } from './metadata.js';
 import { sourceOf } from './source-name.js';
 
@@ -7,8 +8,8 @@ import { sourceOf } from './source-name.js';
  * The method is called in the worker after the final failure of a task, with a `TaskFailure`. What it throws
  * is logged and changes nothing.
  *
- * @param tasks names of methods of the class, or full task names; none means every task of the class. A name
- * that no task has ends the start of the application with an InvalidTaskError.
+ * @param tasks names of methods of the class, or full task names; none means every task of the class, and `'*'` every
+ * task of the application. A name that no task has ends the start of the application with an InvalidTaskError.
  */
 export function OnFailure(...tasks: string[]): MethodDecorator {
   return hook('failure', 'OnFailure', tasks);
@@ -51,6 +52,35 @@ export function OnDeadLetter(...tasks: string[]): MethodDecorator {
  */
 export function OnStuck(...tasks: string[]): MethodDecorator {
   return hook('stuck', 'OnStuck', tasks);
+}
+
+/** Decorates a method that takes an error, or nothing, and answers what is to be done, or nothing. */
+export type ErrorMethodDecorator = <
+  Method extends (attempt: AttemptError) => ErrorDecision | void | Promise<ErrorDecision | void>,
+>(
+  target: object,
+  method: string | symbol,
+  descriptor: TypedPropertyDescriptor<Method>,
+) => void;
+
+/**
+ * The method decides what becomes of a task whose attempt threw: it is asked in the worker, after the policies and before
+ * anything is stored, and answers another decision, or nothing. Where there are several, each gets what the one before
+ * has decided. It is not asked about what a task asks for itself (`task.retry()`, `RejectTask`), nor about revocations.
+ *
+ * It has 5 s. What it throws, and what cannot be read, is logged; the decision stays as it was.
+ *
+ * ```ts
+ * @OnError('charge')
+ * atNight({ error, decision }: AttemptError): ErrorDecision | void {
+ *   if (error instanceof MaintenanceError) return { do: 'retry', after: '1h' };
+ * }
+ * ```
+ *
+ * @param tasks as of `@OnFailure`
+ */
+export function OnError(...tasks: string[]): ErrorMethodDecorator {
+  return hook('error', 'OnError', tasks) as ErrorMethodDecorator;
 }
 
 function hook(kind: HookKind, decorator: string, tasks: readonly string[]): MethodDecorator {

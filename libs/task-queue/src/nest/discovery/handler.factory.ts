@@ -61,7 +61,7 @@ export class HandlerFactory {
     return async (payload) => {
       const request: HookRequest = { hook: kind, payload, headers: headersOf(payload) ?? {} };
       const instance = provider.scoped ? (await provider.resolve(request)).instance : provider.instance;
-      await resultOf(instance[method]?.(payload));
+      return resultOf(instance[method]?.(payload));
     };
   }
 

@@ -3,11 +3,13 @@ import { didYouMean } from '../../options/did-you-mean.js';
 import type { TaskClass } from '../decorators/metadata.js';
 import type { FoundTask } from './task-source.js';
 
+const EVERY_TASK = '*';
+
 /**
  * Full names of the tasks that a hook is for. A method of the class wins over a task of the same name.
  *
  * @param source of the hook, for messages
- * @param named what its decorator names; nothing means every task of the class
+ * @param named what its decorator names; nothing means every task of the class, and `*` every one of the application
  * @param tasks all of the application, by name
  * @throws InvalidTaskError when there is no such task
  */
@@ -23,6 +25,7 @@ export function hookedTasks(
     throw new InvalidTaskError(`${source} is a hook of a class without tasks: name the tasks it is for.`);
   }
   const names = named.flatMap((task) => {
+    if (task === EVERY_TASK) return [...tasks.keys()];
     const found = tasks.get(task);
     const names = own.get(task) ?? (found && [found.name, ...(found.members ?? [])]);
     if (names !== undefined) return names;
