@@ -311,10 +311,10 @@ describe('expires', () => {
 
   it('of a body counts from its release (B152)', async () => {
     const chord = await workflows
-      .chord([tasks.echo.s('slow').set({ countdown: 120 })], tasks.echo.s().set({ expires: '60s' }))
+      .chord([tasks.echo.s('slow').set({ countdown: 2_000 })], tasks.echo.s().set({ expires: '60s' }))
       .delay();
     const cut = await workflows
-      .chord([tasks.echo.s('slow').set({ countdown: 120 })], tasks.echo.s().set({ expires: 60 }))
+      .chord([tasks.echo.s('slow').set({ countdown: 2_000 })], tasks.echo.s().set({ expires: 1_500 }))
       .delay();
 
     expect(await chord.get()).toEqual(['slow']);

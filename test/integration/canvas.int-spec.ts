@@ -567,7 +567,7 @@ describe('long and deep canvases', () => {
       .fromData({ kind: 'chain', steps: [tasks.add.s(0, 1).toJSON(), ...steps] })
       .delay();
 
-    expect(await canvas.get({ timeout: '30s' })).toBe(300);
+    expect(await canvas.get({ timeout: '90s' })).toBe(300);
   });
 
   it('groups and chords in each other, 40 levels deep, with a value and with a failure', async () => {

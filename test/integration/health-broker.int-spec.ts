@@ -9,7 +9,7 @@ import { type TestApp, uniquePrefix, until, useApps } from '../support/app-fixtu
 import { PrivateRedis } from '../support/workers/private-redis.js';
 
 const KEEPS_NOTHING = ['--appendonly', 'no'];
-const TIMEOUT_MS = 400;
+const TIMEOUT_MS = 1_500;
 /** How late a bounded answer may come on a machine that is busy. */
 const SLACK_MS = 1_500;
 

@@ -57,7 +57,11 @@ export class CanvasRunner<App extends CanvasApp = StartedApp> {
   static async start(options: TaskQueueModuleOptions = {}): Promise<CanvasRunner> {
     const queues = { default: { concurrency: 50 } };
     const worker = { canvasConcurrency: 50 };
-    return new CanvasRunner(await startApp(CanvasRunner.providers, { queues, worker, ...options }));
+    // Dozens of canvases at a time on a machine that has other work too: only time is to be saved here, not failures.
+    const publishTimeout = '60s';
+    return new CanvasRunner(
+      await startApp(CanvasRunner.providers, { queues, worker, publishTimeout, ...options }),
+    );
   }
 
   /** What the semantics say, with the library's decisions where they leave a choice. */
