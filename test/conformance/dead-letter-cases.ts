@@ -233,6 +233,21 @@ export function deadLetterCases(world: World): void {
         expect(await listed()).toEqual([other.id]);
       });
 
+      it('with arguments that a call could not have: they are refused, and the letter stays open', async () => {
+        await it_.start({ limits: { argumentBytes: 1_000 } });
+        const { id } = await run('mortal', 'x');
+        const data = { kind: 'task' as const, task: 'mortalItem', args: [['bad']], each: 'map' as const };
+        const map = await stage().run(stage().workflows.fromData(data));
+        await expect(letters().retry(id, { args: ['x'.repeat(2_000)] })).rejects.toMatchObject({
+          code: 'ARGUMENT_TOO_LARGE',
+          path: 'args[0]',
+        });
+        await expect(letters().retry(map.id, { args: ['no list'] })).rejects.toMatchObject({
+          code: 'INVALID_CANVAS',
+        });
+        expect((await listed()).sort()).toEqual([id, map.id].sort());
+      });
+
       it('one that is not there', async () => {
         await expect(letters().retry('0~nothing')).rejects.toMatchObject({ code: 'DEAD_LETTER_UNKNOWN' });
         const { id } = await run('mortal', 'x');

@@ -128,6 +128,10 @@ class AskingTasks {
         return task.retry({ args: [1n] });
       case 'arguments, thrown by hand':
         throw new RetryTask({ args: [1n] });
+      case 'arguments that are too large':
+        return task.retry({ args: [{ rows: 'x'.repeat(2_000) }] });
+      case 'too large, thrown by hand':
+        throw new RetryTask({ args: [{ rows: 'x'.repeat(2_000) }] });
       default:
         return task.retry({ countdown: 1 });
     }
@@ -270,5 +274,17 @@ export function retryCases(world: World): void {
       expect(failure).toMatchObject({ error: { code: 'INVALID_OPTIONS' }, request: { attempt: 1 } });
       expect(failure?.error.message).toMatch(message);
     });
+
+    it.each(['arguments that are too large', 'too large, thrown by hand'])(
+      'refuses %s: no more than a call may have',
+      async (what) => {
+        await it_.start({ limits: { argumentBytes: 1_000 } });
+        const failure = await (await run('asksFor', what)).failure();
+        expect(failure).toMatchObject({
+          error: { code: 'ARGUMENT_TOO_LARGE', data: { path: 'retry.args[0].rows', limit: 1_000 } },
+          request: { attempt: 1 },
+        });
+      },
+    );
   });
 }

@@ -213,6 +213,18 @@ export function taskCases(world: World): void {
         expect(seen.at(-1)).toMatchObject({ state: 'SUCCESS' });
       });
 
+      it.each([0, false, '', null, [], -0.5])('progress may be %j', async (value) => {
+        const handle = await stage().run(call('reports', value));
+        expect(await handle.progress()).toEqual(value);
+        expect(await handle.describe()).toMatchObject({ progress: value });
+      });
+
+      it('without any there is none', async () => {
+        const handle = await stage().run(call('echo', 1));
+        expect(await handle.progress()).toBeUndefined();
+        expect(await handle.describe()).not.toHaveProperty('progress');
+      });
+
       it.each([
         ['success', 0, ['success "fine"']],
         ['success after a retry', 1, ['retry', 'success "fine"']],

@@ -5,7 +5,7 @@
  */
 import { Queue } from 'bullmq';
 import { Injectable } from '@nestjs/common';
-import { Task } from 'nestjs-task-queue';
+import { type DeadLetter, OnDeadLetter, Retry, Task, TaskContext, type TaskFailure } from 'nestjs-task-queue';
 import { redisUrl, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
 import { WorkerProcess } from '../support/worker-process.js';
 import { MORTAL_COUNTS, MortalTasks } from '../support/workers/mortal-tasks.js';
@@ -138,6 +138,54 @@ describe('dead letters under kill -9', () => {
   );
 });
 
+describe('letters of one service', () => {
+  @Injectable()
+  class Morgue {
+    readonly filed: string[] = [];
+
+    @Task({ name: 'morgue.file', queue: 'morgue' })
+    @OnDeadLetter()
+    @Retry({ maxRetries: 1, backoff: { type: 'fixed', delay: 1 } })
+    file({ id, failure, attempts }: DeadLetter, task: TaskContext): void {
+      if (task.retries === 0) throw new Error('the drawer is stuck');
+      this.filed.push(`${failure.request.name} ${failure.request.queue} ${attempts.length} ${id}`);
+    }
+  }
+
+  it('are handled by another one, which knows none of its tasks', async () => {
+    const prefix = uniquePrefix('letter');
+    const sendTo = { task: 'morgue.file', queue: 'morgue', from: ['mortal'] };
+    workers.push(
+      await WorkerProcess.start('mortal-worker', {
+        url: redisUrl(),
+        prefix,
+        options: { deadLetters: { sendTo } },
+      }),
+    );
+    // Nobody serves the queue yet: letters wait in it as tasks do.
+    const producer = await fixture.boot({ prefix, options: { role: 'producer' } });
+    const handle = await producer.workflows.tasks(MortalTasks).fails.delay(ALWAYS);
+    await handle.get({ propagate: false, timeout: WITHIN_MS });
+    const morgue = await fixture.boot({ prefix, providers: [Morgue], options: { role: 'worker' } });
+    await until(() => morgue.get(Morgue).filed.length > 0, 'the letter was filed', WITHIN_MS);
+    expect(morgue.get(Morgue).filed).toEqual([`MortalTasks.fails mortal 2 ${handle.id}`]);
+    // Its own handler has got it as well.
+    await until(
+      async () => (await fixture.redis.hget(`count:${prefix}:bury`, handle.id)) === '1',
+      'it was buried',
+      WITHIN_MS,
+    );
+    // Not from that queue, and nobody there has the task.
+    await producer.workflows
+      .signature('nobody', [], { queue: 'morgue' })
+      .applyAsync()
+      .then((other) => other.get({ propagate: false, timeout: WITHIN_MS }));
+    await until(() => morgue.get(Morgue).filed.length > 1, 'a letter of its own', WITHIN_MS);
+    expect(morgue.get(Morgue).filed[1]).toMatch(/^nobody morgue 1 /);
+    await Promise.all(workers.splice(0).map((worker) => worker.end()));
+  });
+});
+
 describe('data that is not ours', () => {
   @Injectable()
   class Plain {
@@ -147,8 +195,114 @@ describe('data that is not ours', () => {
     }
   }
 
+  /** What handles dead letters, those of the canvas queue too. */
+  @Injectable()
+  class Undertaker {
+    readonly buried: string[] = [];
+
+    @Task({ name: 'bury', queue: 'plain' })
+    @OnDeadLetter()
+    bury({ id, failure }: DeadLetter): void {
+      this.buried.push(`${id} ${failure.error.code}`);
+    }
+
+    @Task({ name: 'errback', queue: 'plain' })
+    errback({ error }: TaskFailure): void {
+      this.buried.push(`errback ${error.code}`);
+    }
+  }
+
+  /** Puts jobs into the queue of canvases as nobody of ours would. */
+  async function forge(app: TestApp, jobs: Readonly<Record<string, unknown>>): Promise<void> {
+    const queue = new Queue('_canvas', {
+      connection: { url: redisUrl(), connectionName: app.prefix } as never,
+      prefix: `{${app.prefix}:0}`,
+    });
+    try {
+      for (const [id, data] of Object.entries(jobs)) await queue.add('forged', data, { jobId: id });
+      for (const id of Object.keys(jobs)) {
+        await until(async () => (await app.workflows.result(id).state()) === 'FAILURE', `${id} has failed`);
+      }
+    } finally {
+      await queue.close();
+    }
+  }
+
+  it('in the queue of canvases comes to an end, with a letter and what handles it', async () => {
+    const app = await fixture.boot({ providers: [Plain, Undertaker] });
+    const nothing = { kind: 'task', task: '', args: [] };
+    const errbacks = [{ kind: 'task', task: 'errback', args: [] }];
+    const jobs = {
+      '0~text': 'hello',
+      '0~steps': { v: 1, node: 'chain', size: 2, rest: ['no canvas'] },
+      '0~empty': { v: 1, node: 'chord', size: 0, body: nothing, recovery: 'ErrbackOnly', errbacks },
+      '0~depth': {
+        v: 1,
+        node: 'chord',
+        size: 0,
+        recovery: 'ErrbackOnly',
+        body: { kind: 'chain', steps: [{ kind: 'group', members: 'all' }] },
+      },
+      '0~queue': {
+        v: 1,
+        node: 'chord',
+        size: 0,
+        recovery: 'ErrbackOnly',
+        body: { kind: 'task', task: 'plain', args: [], options: { queue: 'a:b' } },
+      },
+      '0~after': {
+        v: 1,
+        node: 'chord',
+        size: 0,
+        recovery: 'ErrbackOnly',
+        body: nothing,
+        errbacks: [nothing, ...errbacks],
+      },
+    };
+    await forge(app, jobs);
+    const ids = Object.keys(jobs);
+    // What a node came to stands before its job has ended; a letter shows after that.
+    const list = () => app.workflows.deadLetters.list();
+    await until(async () => (await list()).letters.length >= ids.length, 'every letter shows');
+    const { letters } = await list();
+    const about = letters.map(({ id, queue, error }) => `${id} ${queue} ${error.code}`);
+    expect(about.sort()).toEqual(ids.map((id) => `${id} _canvas UNDECODABLE_PAYLOAD`).sort());
+    expect(await app.workflows.deadLetters.get('0~text')).toMatchObject({ payload: 'hello' });
+    const { buried } = app.get(Undertaker);
+    await until(() => buried.length >= ids.length + 2, 'handlers and errbacks have run');
+    expect(buried.sort()).toEqual(
+      [
+        ...ids.map((id) => `${id} UNDECODABLE_PAYLOAD`),
+        ...Array.from({ length: 2 }, () => 'errback UNDECODABLE_PAYLOAD'),
+      ].sort(),
+    );
+    expect(app.log.matching(/is taken up again|a defect/)).toEqual([]);
+    expect(app.log.matching(/0~after\.errback\.0 is not released/)).toHaveLength(1);
+    expect(await fixture.unfinished(app.prefix)).toEqual({});
+    // Nothing of it stays for ever.
+    for (const id of ids) {
+      expect(await fixture.redis.zscore(`{${app.prefix}:0}:_expiry`, id)).not.toBeNull();
+    }
+  });
+
+  it('shows no secrets in its letter, nor in the message', async () => {
+    const { app, id } = await withForeignJob({
+      password: 'hunter2',
+      args: [{ card: { pin: '1234' }, password: 'hunter2' }],
+    });
+    const letter = await app.workflows.deadLetters.get(id);
+    expect(letter?.payload).toEqual({
+      password: '[redacted]',
+      args: [{ card: { pin: '[redacted]' }, password: '[redacted]' }],
+    });
+    expect(JSON.stringify(letter)).not.toMatch(/hunter2|1234/);
+  });
+
   async function withForeignJob(data: unknown): Promise<{ app: TestApp; id: string }> {
-    const app = await fixture.boot({ providers: [Plain] });
+    const app = await fixture.boot({
+      providers: [Plain],
+      options: { redact: ['password', 'args[0].card.pin'] },
+    });
     const queue = new Queue('plain', {
       connection: { url: redisUrl(), connectionName: app.prefix } as never,
       prefix: `{${app.prefix}:0}`,

@@ -55,6 +55,28 @@ describe('what a handler in a child process has', () => {
     });
   });
 
+  it('has its guards, pipes, interceptors and filters', async () => {
+    const enhanced = (value: string, isFar: boolean) =>
+      app.workflows.signature('PoolTasks.enhanced', [value, isFar], { queue: 'pooled' }).applyAsync();
+    const value = (await (await enhanced('42', false)).get(within)) as { pid: number };
+    expect(value).toEqual({ around: 'task-queue', pid: expect.any(Number) as unknown, value: 43 });
+    const forgiven = (await (await enhanced('42', true)).get(within)) as { pid: number };
+    expect(forgiven).toEqual({ forgiven: 'too far', pid: expect.any(Number) as unknown });
+    expect([value.pid, forgiven.pid]).not.toContain(process.pid);
+    const guarded = await enhanced('41', false);
+    await guarded.get({ ...within, propagate: false });
+    expect(await guarded.failure()).toMatchObject({
+      error: { name: 'ForbiddenException' },
+      request: { attempt: 1 },
+    });
+    const piped = await enhanced('0x2', false); // even, but no digits
+    await piped.get({ ...within, propagate: false });
+    expect(await piped.failure()).toMatchObject({
+      error: { code: 'INVALID_ARGUMENTS' },
+      request: { attempt: 1 },
+    });
+  });
+
   it('stores progress, and writes lines through the logger of the worker', async () => {
     const handle = await tasks().tells.delay();
     await handle.get(within);

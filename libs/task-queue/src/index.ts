@@ -115,6 +115,7 @@ export type { InProcessOptions, PoolOptions, ProcessPoolOptions } from './option
 export type {
   ChordDefaults,
   DeadLetterOptions,
+  DeadLetterRoute,
   ErrorClass,
   LoggingOptions,
   PayloadLimits,

@@ -1,9 +1,25 @@
 /**
  * Tasks that run in the children of a process pool, and do to their process what they like.
  */
-import { Inject, Injectable, Logger } from '@nestjs/common';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
+  type CallHandler,
+  type CanActivate,
+  Catch,
+  type ExceptionFilter,
+  type ExecutionContext,
+  Inject,
+  Injectable,
+  Logger,
+  type NestInterceptor,
+  ParseIntPipe,
+  UseFilters,
+  UseGuards,
+  UseInterceptors,
+} from '@nestjs/common';
+import { setTimeout as delay } from 'node:timers/promises';
+import { map, type Observable } from 'rxjs';
+import {
+  Arg,
   currentTask,
   IgnoreResult,
   type JsonValue,
@@ -36,6 +52,31 @@ export class CardDeclinedError extends PaymentError {
 export type Death = 'exit' | 'abort' | 'segfault' | 'rejection' | 'memory';
 
 @Injectable()
+class Even implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    const [[value]] = context.getArgs<[JsonValue[], TaskContext]>();
+    return Number(value) % 2 === 0;
+  }
+}
+
+/** Writes the process that it runs in around a value. */
+@Injectable()
+class Around implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<JsonValue> {
+    return next
+      .handle()
+      .pipe(map((value: JsonValue) => ({ around: context.getType<string>(), pid: process.pid, value })));
+  }
+}
+
+@Catch(RangeError)
+class Forgive implements ExceptionFilter {
+  catch(error: RangeError): JsonValue {
+    return { forgiven: error.message, pid: process.pid };
+  }
+}
+
+@Injectable()
 @Tasks({ queue: 'pooled' })
 export class PoolTasks {
   readonly #logger = new Logger('PoolTasks');
@@ -48,6 +89,16 @@ export class PoolTasks {
   @Task()
   pid(): number {
     return process.pid;
+  }
+
+  @Task()
+  @UseGuards(Even)
+  @UseInterceptors(Around)
+  @UseFilters(Forgive)
+  async enhanced(@Arg(ParseIntPipe) value: number, isFar: boolean): Promise<number> {
+    await delay(1);
+    if (isFar) throw new RangeError('too far');
+    return value + 1;
   }
 
   @Task()

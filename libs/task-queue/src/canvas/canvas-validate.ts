@@ -1,16 +1,11 @@
-import {
-  ArgumentTooLargeError,
-  InvalidCanvasError,
-  UnserializableArgumentError,
-} from '../errors/publish.errors.js';
+import { InvalidCanvasError } from '../errors/publish.errors.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
-import { findNonJson } from '../primitives/json.js';
-import { heaviestPath, jsonBound, jsonBytes } from '../primitives/json-size.js';
 import { checkCallOptions } from './call-options.js';
 import type { CallOptions, CanvasData } from './canvas-data.js';
 import { type CanvasLimits, checkCanvasSize, UNLIMITED } from './canvas-size.js';
 import { type CanvasPath, visitCanvas } from './canvas-walk.js';
 import { NO_STEP } from './chain.js';
+import { checkArguments } from './check-arguments.js';
 import { NO_BODY } from './chord.js';
 
 /**
@@ -70,18 +65,13 @@ function checkTask(node: Readonly<Record<string, unknown>>, path: CanvasPath, li
   if (node['immutable'] !== undefined && typeof node['immutable'] !== 'boolean') {
     throw invalid(path, `immutable has to be true or false, got ${nameOf(node['immutable'])}`);
   }
-  if (node['taskQueue'] !== undefined && !isName(node['taskQueue'])) {
-    throw invalid(path, `taskQueue has to be the name of a queue, got ${nameOf(node['taskQueue'])}`);
+  const { taskQueue } = node;
+  if (taskQueue !== undefined && (!isName(taskQueue) || taskQueue.includes(':'))) {
+    const got = isName(taskQueue) ? JSON.stringify(taskQueue) : nameOf(taskQueue);
+    throw invalid(path, `taskQueue has to be the name of a queue, without ":", got ${got}`);
   }
   if (node['each'] !== undefined) checkItems(node['each'], args, path);
-  const bound = jsonBound(args);
-  if (bound >= 0 && bound <= limit) return;
-  // The slow look keeps book of the path. With 100,000 members that book would be most of the time.
-  const offence = bound < 0 ? findNonJson(args, 'args') : undefined;
-  if (offence) throw new UnserializableArgumentError(node['task'], below(path, offence.path), offence.found);
-  const bytes = limit === Infinity ? 0 : jsonBytes(args);
-  if (bytes <= limit) return;
-  throw new ArgumentTooLargeError(node['task'], below(path, heaviestPath(args, 'args')), bytes, limit);
+  checkArguments(node['task'], args, limit, (at) => below(path, at));
 }
 
 /** The items may yet come from the canvas; those that are there have to be a list. */

@@ -1,4 +1,5 @@
 import type { LetterPosition } from '../backend/failure-store.js';
+import { validateCanvas } from '../canvas/canvas-validate.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { DeadLetterUnknownError } from '../errors/dead-letter.errors.js';
 import type { DeadLetter, DeadLetterSummary } from '../failure/dead-letter.js';
@@ -6,7 +7,7 @@ import { decodeTask, type TaskEnvelope } from '../flow/envelope.js';
 import type { PlannedJob } from '../flow/flow-plan.js';
 import { redriveId } from '../flow/ids.js';
 import { readDuration, readInteger, readObject } from '../options/option-readers.js';
-import { assertQueueName } from '../options/resolve-options.js';
+import { assertQueueName } from '../options/option-readers.js';
 import type { JsonValue } from '../primitives/json.js';
 import { AsyncResult } from '../results/async-result.js';
 import {
@@ -63,7 +64,8 @@ export class DeadLetters {
    *
    * @throws DeadLetterUnknownError when there is no such letter
    * @throws UndecodablePayloadError when its data is not ours, and no arguments are given in its place
-   * @throws InvalidOptionsError, BrokerUnavailableError
+   * @throws InvalidOptionsError; ArgumentTooLargeError; InvalidCanvasError when a map is given something else than a list
+   * @throws BrokerUnavailableError
    */
   async retry<R = JsonValue>(id: string, options: RetryLetterOptions = {}): Promise<AsyncResult<R>> {
     const { args, queue, countdown } = readObject('', options, ['args', 'queue', 'countdown']);
@@ -72,7 +74,9 @@ export class DeadLetters {
     if (letter.retriedAs !== undefined) return this.#handle<R>(letter.retriedAs);
     const delayMs = countdown === undefined ? 0 : readDuration('countdown', countdown, ANY_WAIT);
     if (queue !== undefined) assertQueueName('queue', queue);
-    const run = this.#plan(letter, delayMs, args === undefined ? undefined : readArgs(args), queue);
+    const edited = args === undefined ? undefined : readArgs(args);
+    const run = this.#plan(letter, delayMs, edited, queue);
+    if (edited !== undefined) this.#checkEdited(run, edited);
     // First the run, then the note: when this ends in between, the next one publishes the same id and adds nothing.
     await this.engine.publisher.publishOnce({ job: run, children: [], size: 1 });
     return this.#handle<R>((await this.engine.backend.failures.markRetried(id, run.id)) ?? run.id);
@@ -136,6 +140,13 @@ export class DeadLetters {
       after = { atMs: Date.parse(last.failedAt), id: last.id };
       left -= page.length;
     }
+  }
+
+  /** They are let in as those of a call are. */
+  #checkEdited({ name, data }: PlannedJob, args: readonly JsonValue[]): void {
+    const { each } = data as TaskEnvelope;
+    const { argumentBytes } = this.engine.options.limits;
+    validateCanvas({ kind: 'task', task: name, args, each }, { argumentBytes, canvasBytes: Infinity });
   }
 
   #handle<R>(id: string): AsyncResult<R> {

@@ -80,6 +80,7 @@ export class TaskQueueEngine implements ResultSource {
   ) {
     this.#options = options;
     this.registry = new TaskRegistry(probe);
+    for (const handler of options.deadLetters.sendTo) this.registry.addLetterHandler(handler);
     this.directory = new TaskDirectory(options.name, this.registry);
     this.errors = new ErrorRegistry(options.errors);
     const onTrouble = throttled(log);

@@ -11,6 +11,7 @@ import type { ChordRecovery } from '../chords/chord-recovery.js';
 import { Admission } from '../execution/admission.js';
 import { ChordRecoverer } from '../execution/chord-recoverer.js';
 import type { EngineLog } from '../execution/engine-log.js';
+import type { FailureSettling } from '../execution/failure-settling.js';
 import type { CanvasAnnouncer } from '../execution/canvas-announcer.js';
 import { type Discretion, fieldsOf } from '../execution/discretion.js';
 import type { EventBus } from '../execution/event-bus.js';
@@ -169,7 +170,7 @@ export class WorkerRuntime {
     const pool = engine.backend.workers(options.worker);
     this.#pool = pool;
     const tasks = this.#taskProcessor(undefined);
-    const nodes = this.#nodeProcessor();
+    const nodes = this.#nodeProcessor(tasks.failures);
     for (const queue of this.queues()) {
       const host = this.#host(queue);
       if (host === undefined) this.#serve(pool, queue, tasks);
@@ -310,17 +311,19 @@ export class WorkerRuntime {
     });
   }
 
-  #nodeProcessor(): NodeProcessor {
-    const { ledger, reader, publisher, clock, log, strategies, options, revocation, tellCanvas } =
+  #nodeProcessor(failures: FailureSettling): NodeProcessor {
+    const { ledger, reader, publisher, clock, log, strategies, options, revocation, hooks, tellCanvas } =
       this.engine;
     const context = () => this.engine.compileContext();
     return new NodeProcessor({
       ledger,
       reader,
       publisher,
-      callbacks: new CallbackRelease(publisher, context, tellCanvas),
+      callbacks: new CallbackRelease(publisher, context, tellCanvas, log),
       recoverer: new ChordRecoverer(ledger, reader, strategies, clock),
       revocation,
+      failures,
+      hooks,
       context,
       resultExpiresMs: options.defaults.resultExpiresMs,
       clock,

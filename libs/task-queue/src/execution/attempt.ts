@@ -270,7 +270,12 @@ export class Attempt implements HostedAttempt {
       lock: (name, options) => this.#lock(name, options),
       replacement: (canvas) => checkReplacement(delivery.id, item, canvas, services.limits),
       addMember: (canvas) => this.#addMember(`${item ?? ''}:${added++}`, canvas),
-      retry: (request) => requestRetry(request, this.#retries, services.clock.wallMs(), envelope.each),
+      retry: (request) =>
+        requestRetry(request, this.#retries, services.clock.wallMs(), {
+          task: definition.name,
+          each: envelope.each,
+          argumentBytes: services.limits.argumentBytes,
+        }),
       retriesSpent: () => areRetriesSpent(this.#retries, services.clock.wallMs()),
       willRetry: (thrown) => wouldRetry(thrown, this.#retries, services.clock.wallMs()),
       interruption: () => this.#whyEnd(),

@@ -2,9 +2,10 @@ import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { LetterBounds } from '../backend/failure-store.js';
 import type { Ledger } from '../backend/ledger.js';
 import { type DeadLetter, withAttempt } from '../failure/dead-letter.js';
+import { redactForeign } from '../failure/redaction.js';
 import type { FailureReason, SerializedError, TaskFailure } from '../failure/task-failure.js';
 import type { InputRef, TaskEnvelope } from '../flow/envelope.js';
-import { parentOf } from '../flow/ids.js';
+import { CANVAS_QUEUE, parentOf } from '../flow/ids.js';
 import type { TimerClock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
 import { matchesAny } from '../retry/retry-policy.js';
@@ -85,10 +86,10 @@ export class FailureSettling {
       return { do: 'give-back' };
     }
     const kind = failure.reason === 'revoked' ? 'revoked' : 'failure';
-    if (registry.hooksOf(delivery.name, kind).length > 0) {
+    if (delivery.queue !== CANVAS_QUEUE && registry.hooksOf(delivery.name, kind).length > 0) {
       await this.release(() => hooks.publish(delivery, kind, { failure }));
     }
-    if (letter && registry.letterHandlersOf(delivery.name).length > 0) {
+    if (letter && registry.letterHandlersOf(delivery.name, delivery.queue).length > 0) {
       await this.release(() => hooks.publish(delivery, 'dead-letter', {}));
     }
     const label = `${delivery.name} ${delivery.id}`;
@@ -106,7 +107,7 @@ export class FailureSettling {
     );
   }
 
-  /** All that it takes to run the task again, also when its canvas is gone. */
+  /** All that it takes to run the task again, also when its canvas is gone; of data that is not ours, that data. */
   async #letter(
     delivery: Delivery,
     { envelope, whole }: FailedCall,
@@ -114,7 +115,10 @@ export class FailureSettling {
   ): Promise<DeadLetter> {
     const attempts = withAttempt(envelope?.attempts, failure, this.deps.worker);
     const { id } = delivery;
-    if (envelope === undefined) return { id, failure, attempts, payload: delivery.data as JsonValue };
+    if (envelope === undefined) {
+      const payload = redactForeign(delivery.data as JsonValue, this.deps.discretion.redact);
+      return { id, failure, attempts, payload };
+    }
     const { input, attempts: _attempts, retried: _retried, parked: _parked, lost: _lost, ...call } = envelope;
     const args = whole ?? (input ? [await this.deps.resolve(input), ...call.args] : call.args);
     return { id, failure, attempts, payload: { ...call, args } as unknown as JsonValue };

@@ -2,10 +2,12 @@ import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { FailureStore } from '../backend/failure-store.js';
 import type { Publisher } from '../backend/publisher.js';
 import { makeSignature } from '../canvas/signature.js';
+import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import type { HookEnvelope } from '../flow/envelope.js';
-import { releasedId } from '../flow/ids.js';
+import { CANVAS_QUEUE, releasedId } from '../flow/ids.js';
 import type { TaskReader } from '../results/task-reader.js';
+import type { TaskSnapshot } from '../results/task-snapshot.js';
 import type { HookKind, HookPayload } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { isTerminal } from '../task/task-state.js';
@@ -52,7 +54,8 @@ export class HookRunner {
         queue: task.queue,
         name: task.name,
         data,
-        retention: 'age',
+        // What is kept in the canvas queue goes with its canvas; this belongs to none.
+        retention: task.queue === CANVAS_QUEUE ? 'parent' : 'age',
         lifo: true,
       },
       children: [],
@@ -61,9 +64,18 @@ export class HookRunner {
   }
 
   async run(envelope: HookEnvelope): Promise<Verdict> {
+    try {
+      return await this.#run(envelope);
+    } catch (error) {
+      if (!(error instanceof BrokerUnavailableError)) throw error;
+      return { do: 'give-back', delayMs: NOT_YET_MS };
+    }
+  }
+
+  async #run(envelope: HookEnvelope): Promise<Verdict> {
     const { hook, task, taskId, failure, args = [], headers } = envelope;
     const snapshot = await this.reader.read(taskId).catch(() => undefined);
-    if (snapshot === undefined || (!isTerminal(snapshot.state) && snapshot.state !== 'UNKNOWN')) {
+    if (snapshot === undefined || !isOver(snapshot)) {
       return { do: 'give-back', delayMs: NOT_YET_MS };
     }
     if (hook === 'dead-letter') {
@@ -84,7 +96,8 @@ export class HookRunner {
   async #handleLetter(task: string, id: string): Promise<void> {
     const letter = await this.failures.read(id);
     if (letter === undefined) return;
-    for (const [index, handler] of this.registry.letterHandlersOf(task).entries()) {
+    const { queue } = letter.failure.request;
+    for (const [index, handler] of this.registry.letterHandlersOf(task, queue).entries()) {
       const call = makeSignature(handler.task, [letter], { immutable: true, taskQueue: handler.queue });
       await this.publisher.publishOnce(compileCanvas(call, releasedId(id, 'letter', index), this.context()));
     }
@@ -104,4 +117,10 @@ export class HookRunner {
       }
     }
   }
+}
+
+/** Whether the job has ended, if there still is one: what a node came to stands before that. */
+function isOver({ state, name, finishedAt }: TaskSnapshot): boolean {
+  if (state === 'UNKNOWN') return true;
+  return isTerminal(state) && (name === undefined || finishedAt !== undefined);
 }

@@ -2,11 +2,13 @@ import type { ChildRecord, DispatchRecord, Ledger, NodeRecord, Stage } from '../
 import type { JobRef } from '../backend/job-ref.js';
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { Publisher } from '../backend/publisher.js';
+import { UndecodablePayloadError } from '../errors/task.errors.js';
 import type { ChordRecoverer } from './chord-recoverer.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { advanceNode, type ChildEnd, type NodeStep } from '../flow/advance-node.js';
 import { compileChild, type CompileContext } from '../flow/compile-canvas.js';
-import { decodeNode, type InputRef, type NodeEnvelope, withSize } from '../flow/envelope.js';
+import { compileStored } from '../flow/compile-stored.js';
+import { decodeNode, type InputRef, isLetterRelease, type NodeEnvelope, withSize } from '../flow/envelope.js';
 import { MAX_TREE } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
@@ -24,7 +26,8 @@ import type { Revocation } from './revocation.js';
 import type { EngineLog } from './engine-log.js';
 import { failureRecord, membersFailedRecord } from './failure-record.js';
 import type { CallbackRelease } from './publish-callbacks.js';
-import { shown } from './failure-settling.js';
+import { type FailureSettling, shown } from './failure-settling.js';
+import type { HookRunner } from './hook-runner.js';
 
 /** What the execution of composite nodes needs. */
 export interface NodeProcessorDeps {
@@ -34,6 +37,8 @@ export interface NodeProcessorDeps {
   readonly callbacks: CallbackRelease;
   readonly recoverer: ChordRecoverer;
   readonly revocation: Revocation;
+  readonly failures: FailureSettling;
+  readonly hooks: HookRunner;
   readonly context: () => CompileContext;
   readonly resultExpiresMs: number;
   readonly clock: Clock;
@@ -60,20 +65,47 @@ export class NodeProcessor {
 
   async process(delivery: Delivery): Promise<Verdict> {
     try {
-      const node = decodeNode(delivery.data);
-      if (node.node === 'sentinel') {
+      return isLetterRelease(delivery.data)
+        ? await this.deps.hooks.run(delivery.data)
+        : await this.#lead(delivery);
+    } catch (error) {
+      return this.#unforeseen(delivery, error);
+    }
+  }
+
+  async #lead(delivery: Delivery): Promise<Verdict> {
+    let node: NodeEnvelope | undefined;
+    try {
+      const decoded = decodeNode(delivery.data);
+      if (decoded.node === 'sentinel') {
         return {
           do: 'fail',
           message: 'DispatchIncompleteError: the producer stopped before the header was complete',
         };
       }
+      node = decoded;
       for (;;) {
         const verdict = await this.#activate(delivery, node);
         if (verdict !== 'again') return verdict;
       }
     } catch (error) {
-      return this.#unforeseen(delivery, error);
+      if (!(error instanceof UndecodablePayloadError)) throw error;
+      return this.#refuse(delivery, node, error);
     }
+  }
+
+  /**
+   * A job that somebody else wrote, or changed: it leaves a dead letter, as such a task does.
+   *
+   * @param node where it can be read as far as it has begun
+   */
+  async #refuse(delivery: Delivery, node: NodeEnvelope | undefined, error: Error): Promise<Verdict> {
+    const verdict = await this.deps.failures.settle(delivery, { args: [] }, error);
+    if (verdict.do !== 'fail') return verdict;
+    if (node === undefined) return (await this.#startExpiry(delivery)) ? verdict : { do: 'leave' };
+    const { stage } = await this.deps.ledger.readNode(delivery.id);
+    const failure = failureRecord(delivery, [], error, this.deps.clock.wallMs());
+    return this.#fail(delivery, node, stage?.stage ?? 0, failure);
   }
 
   /** @returns 'again' when the child that was added has ended before the node could wait for it */
@@ -238,7 +270,10 @@ export class NodeProcessor {
     isThere: boolean,
   ): Promise<Verdict | 'again'> {
     const { ledger, publisher, context } = this.deps;
-    const plan = compileChild(canvas, childId(delivery.id, child), context(), input, node.inherit);
+    const id = childId(delivery.id, child);
+    const plan = compileStored(canvas, child === 'body' ? 'body' : 'step', (read) =>
+      compileChild(read, id, context(), input, node.inherit),
+    );
     if (isThere && plan.size <= MAX_TREE) return this.#wait(delivery);
     const stage: Omit<Stage, 'state'> = {
       stage: at.stage + 1,
@@ -314,12 +349,8 @@ export class NodeProcessor {
 
   /** Redis went away, or there is a defect of ours: the node is taken up again, and nothing is lost. */
   #unforeseen(delivery: Delivery, error: unknown): Verdict {
-    const { log, clock } = this.deps;
     const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof Error && (error as { code?: unknown }).code === 'UNDECODABLE_PAYLOAD') {
-      return { do: 'fail', ...shown(failureRecord(delivery, [], error, clock.wallMs())) };
-    }
-    log.warn(
+    this.deps.log.warn(
       `${delivery.name} ${delivery.id} could not go on and is taken up again: ${message}`,
       fieldsOf(delivery),
     );

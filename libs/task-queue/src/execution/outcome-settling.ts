@@ -168,6 +168,10 @@ export class OutcomeSettling {
         return this.#settleSuccess(delivery, definition, envelope, args, replaced.value);
       case 'failure':
         return this.deps.failures.store(delivery, replaced.failure);
+      case 'error': {
+        const call = { ...notCalled(envelope), args, definition, whole: args };
+        return this.deps.failures.settle(delivery, call, replaced.error);
+      }
       case 'none':
         return replaced.verdict;
     }

@@ -12,7 +12,7 @@ import type { Attempt } from './attempt.js';
 import { fieldsOf } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
 import { problemOfResult } from './result-check.js';
-import { retryStateOf } from './retries-of.js';
+import { checkRetryArgs, retryStateOf } from './retries-of.js';
 
 /** What one attempt came to. Every end of an attempt is one of these. */
 export type Outcome =
@@ -88,6 +88,9 @@ export function outcomeOfError(
   try {
     const { clock, random } = deps;
     decision = decideRetry(error, retryStateOf(definition, envelope, attempt.delivery), clock, random);
+    // One that was thrown instead of asked for with task.retry(), which has looked already.
+    if (decision.kind === 'retry' && decision.args !== undefined)
+      checkRetryArgs(definition.name, decision.args, deps.limits.argumentBytes);
   } catch (broken) {
     // A backoff of the user's own that throws, a countdown that cannot be read: trying again would not mend it.
     deps.log.error(

@@ -1,4 +1,7 @@
 import type { Publisher } from '../backend/publisher.js';
+import { compileStored } from '../flow/compile-stored.js';
+import type { FlowPlan } from '../flow/flow-plan.js';
+import type { EngineLog } from './engine-log.js';
 import type { CanvasAnnouncer } from './canvas-announcer.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import type { TaskFailure } from '../failure/task-failure.js';
@@ -16,28 +19,40 @@ export class CallbackRelease {
     private readonly publisher: Publisher,
     private readonly context: () => CompileContext,
     private readonly tell: CanvasAnnouncer,
+    private readonly log: EngineLog,
   ) {}
 
   async links(node: NodeEnvelope, id: string, value: JsonValue): Promise<void> {
-    const released: string[] = [];
-    for (const [index, link] of (node.links ?? []).entries()) {
-      released.push(await this.#publish(link, releasedId(id, 'link', index), { from: 'value', value }));
-    }
+    const released = await this.#publish('link', node.links ?? [], id, { from: 'value', value });
     this.tell.callbacksReleased('callback.released', id, node.node, released);
   }
 
   async errbacks(node: NodeEnvelope, id: string, failure: TaskFailure): Promise<void> {
-    const input = errbackInput(node, id, failure);
-    const released: string[] = [];
-    for (const [index, errback] of (node.errbacks ?? []).entries()) {
-      released.push(await this.#publish(errback, releasedId(id, 'errback', index), input));
-    }
+    const released = await this.#publish('errback', node.errbacks ?? [], id, errbackInput(node, id, failure));
     this.tell.callbacksReleased('errback.released', id, node.node, released);
   }
 
-  async #publish(canvas: CanvasData, id: string, input: InputRef): Promise<string> {
-    await this.publisher.publishOnce(compileCanvas(canvas, id, this.context(), input));
-    return id;
+  /** @returns the ids of those that were released; one that was forged is left out */
+  async #publish(
+    kind: 'link' | 'errback',
+    canvases: readonly CanvasData[],
+    id: string,
+    input: InputRef,
+  ): Promise<string[]> {
+    const released: string[] = [];
+    for (const [index, canvas] of canvases.entries()) {
+      const callback = releasedId(id, kind, index);
+      let plan: FlowPlan;
+      try {
+        plan = compileStored(canvas, kind, (read) => compileCanvas(read, callback, this.context(), input));
+      } catch (error) {
+        this.log.error(`${callback} is not released: ${String(error)}`, undefined, { taskId: id });
+        continue;
+      }
+      await this.publisher.publishOnce(plan);
+      released.push(callback);
+    }
+    return released;
   }
 }
 

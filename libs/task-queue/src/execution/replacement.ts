@@ -7,8 +7,10 @@ import { withInheritedHeaders } from '../canvas/canvas-node.js';
 import type { CanvasLimits } from '../canvas/canvas-size.js';
 import { settleExpiry } from '../canvas/prepare-call.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
+import { UndecodablePayloadError } from '../errors/task.errors.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
+import { compileStored } from '../flow/compile-stored.js';
 import type { ReplacedNote, TaskEnvelope } from '../flow/envelope.js';
 import { releasedId } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
@@ -36,6 +38,8 @@ export interface ReplacementDeps {
 export type ReplacedEnd =
   | { readonly end: 'value'; readonly value: JsonValue }
   | { readonly end: 'failure'; readonly failure: TaskFailure }
+  /** Its job does not hold what it could be replaced by. */
+  | { readonly end: 'error'; readonly error: Error }
   /** It has not come to its end yet, or belongs to somebody else by now. */
   | { readonly end: 'none'; readonly verdict: Verdict };
 
@@ -73,7 +77,8 @@ export class Replacement {
 
   async #add(delivery: Delivery, envelope: TaskEnvelope, canvas: CanvasData): Promise<ReplacedEnd> {
     const { ledger, publisher, revocation, context, stopping, log } = this.deps;
-    const plan = compileCanvas(canvas, releasedId(delivery.id, 'replacement', 0), context());
+    const id = releasedId(delivery.id, 'replacement', 0);
+    const plan = compileStored(canvas, 'replacement', (read) => compileCanvas(read, id, context()));
     const by: JobRef = { queue: plan.job.queue, id: plan.job.id };
     const note = (replaced: ReplacedNote): Promise<boolean> =>
       untilStored(() => ledger.setData(delivery, { ...envelope, replaced }), stopping, log);
@@ -122,6 +127,7 @@ export class Replacement {
     try {
       return await work();
     } catch (error) {
+      if (error instanceof UndecodablePayloadError) return { end: 'error', error };
       this.deps.log.warn(
         `${delivery.name} ${delivery.id} could not be replaced and is taken up again: ${String(error)}`,
         fieldsOf(delivery),

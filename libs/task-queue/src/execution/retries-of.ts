@@ -1,4 +1,5 @@
 import type { Delivery } from '../backend/delivery.js';
+import { checkArguments } from '../canvas/check-arguments.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { type RetryRequest, RetryTask } from '../errors/control-flow.js';
 import { retriesMade, type TaskEnvelope } from '../flow/envelope.js';
@@ -27,21 +28,36 @@ export function retryStateOf(
  * Ends an attempt with a request for another one. What cannot be read, and a request that is one too many, is thrown here:
  * the handler may catch it.
  *
- * @throws RetryTask; InvalidOptionsError; MaxRetriesExceededError whose cause is the error that was given
+ * @throws RetryTask; InvalidOptionsError; ArgumentTooLargeError; MaxRetriesExceededError whose cause is the error that was
+ *   given
  */
 export function requestRetry(
   request: RetryRequest,
   state: RetryState,
   nowMs: number,
-  each: TaskEnvelope['each'],
+  { task, each, argumentBytes }: RetriedCall,
 ): never {
   const { args, delayMs = 0 } = readRetryRequest(request, nowMs);
+  if (args !== undefined) checkRetryArgs(task, args, argumentBytes);
   if (each === 'map' && args !== undefined && args.length !== 1) {
     throw new InvalidOptionsError('retry.args', 'one argument, the item of the map', args);
   }
   if (!mayAsk(request, state, nowMs + delayMs))
     throw retriesUsedUp(manualRetries(request, state), request.error);
   throw new RetryTask(request);
+}
+
+/** What is asked about a call that asks to be made again. */
+export interface RetriedCall {
+  readonly task: string;
+  readonly each: TaskEnvelope['each'];
+  /** How large its arguments may be. */
+  readonly argumentBytes: number;
+}
+
+/** @throws ArgumentTooLargeError when a task asks to be called with more than it could have been published with */
+export function checkRetryArgs(task: string, args: readonly JsonValue[], limit: number): void {
+  checkArguments(task, args, limit, (path) => `retry.${path}`);
 }
 
 /**

@@ -81,7 +81,8 @@ export interface TaskProcessorDeps {
  */
 export class TaskProcessor {
   readonly #services: AttemptServices;
-  readonly #failures: FailureSettling;
+  /** Stores final failures; those of the canvas queue's jobs as well. */
+  readonly failures: FailureSettling;
   readonly #keyed: KeyedExecution;
   readonly #settling: OutcomeSettling;
 
@@ -103,8 +104,8 @@ export class TaskProcessor {
       onAbandoned: (handler) => stuck.watch(handler),
     };
     this.#keyed = new KeyedExecution(deps);
-    this.#failures = new FailureSettling({ ...deps, resolve: (input) => this.#input(input) });
-    this.#settling = new OutcomeSettling({ ...deps, failures: this.#failures, keyed: this.#keyed });
+    this.failures = new FailureSettling({ ...deps, resolve: (input) => this.#input(input) });
+    this.#settling = new OutcomeSettling({ ...deps, failures: this.failures, keyed: this.#keyed });
   }
 
   async process(delivery: Delivery): Promise<Verdict> {
@@ -114,14 +115,14 @@ export class TaskProcessor {
       if ('hook' in decoded) return await this.deps.hooks.run(decoded);
       envelope = decoded;
     } catch (error) {
-      return this.#failures.settle(delivery, { args: [] }, error);
+      return this.failures.settle(delivery, { args: [] }, error);
     }
     const { tell } = this.deps;
     tell.begins('received', delivery, envelope.headers);
     const definition = this.deps.registry.get(delivery.name);
     if (definition === undefined) {
       const unknown = new UnknownTaskError(delivery.name, delivery.queue);
-      return this.#failures.settle(delivery, notCalled(envelope), unknown);
+      return this.failures.settle(delivery, notCalled(envelope), unknown);
     }
     const { replaced } = envelope;
     if (replaced === undefined && isRepeated(envelope, delivery.activations)) {
@@ -140,7 +141,7 @@ export class TaskProcessor {
       }
     }
     if (refusal !== undefined)
-      return this.#failures.settle(delivery, { ...notCalled(envelope), definition }, refusal);
+      return this.failures.settle(delivery, { ...notCalled(envelope), definition }, refusal);
     let { args } = envelope;
     if (envelope.input !== undefined) {
       try {
@@ -163,7 +164,7 @@ export class TaskProcessor {
     }
     if (this.deps.revoked.covers(delivery.id) && (await this.#isRevoked(delivery.id))) {
       const revoked = new TaskRevokedError(`Task ${delivery.id} was revoked.`);
-      return this.#failures.settle(delivery, { ...notCalled(envelope), args, definition }, revoked);
+      return this.failures.settle(delivery, { ...notCalled(envelope), args, definition }, revoked);
     }
     const attempt = this.#begin(delivery, definition, envelope, args);
     tell.begins('started', delivery, envelope.headers);
@@ -209,7 +210,7 @@ export class TaskProcessor {
       limit = limitOf(definition, rateLimit, args);
     } catch (error) {
       const call = { args, headers: envelope.headers, definition, envelope };
-      return this.#failures.settle(delivery, call, error);
+      return this.failures.settle(delivery, call, error);
     }
     return this.deps.admission.turnAway(delivery, envelope, limit);
   }

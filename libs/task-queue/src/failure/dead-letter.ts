@@ -20,7 +20,7 @@ export interface DeadLetter {
   readonly failure: TaskFailure;
   /** The attempts that ended in an error, the last one included; of very many the newest. */
   readonly attempts: readonly FailedAttempt[];
-  /** What the task's job held, its input put in front of its arguments; of data that is not ours, that data. */
+  /** What the task's job held, its input put in front of its arguments; of data that is not ours, that data, redacted. */
   readonly payload: JsonValue;
   /** The id under which its task was run again. */
   readonly retriedAs?: string;

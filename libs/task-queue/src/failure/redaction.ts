@@ -11,7 +11,22 @@ import type { SerializedError, TaskFailure } from './task-failure.js';
 export type RedactOption = false | readonly string[] | ((path: string, value: JsonValue) => JsonValue);
 
 /** Where a value that is looked through stands. */
-export type RedactRoot = 'args' | 'headers' | 'progress' | 'error';
+export type RedactRoot = 'args' | 'headers' | 'progress' | 'error' | 'payload';
+
+/**
+ * Data of which nobody knows what it is, without what is to be hidden: names find it anywhere, paths where the arguments
+ * and headers of a call would be.
+ */
+export function redactForeign(data: JsonValue, redact: Redaction): JsonValue {
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return redact('payload', data);
+  const fields = redact('payload', data);
+  const calls = (['args', 'headers'] as const).filter((key) => fields[key] !== undefined);
+  if (calls.length === 0) return fields;
+  return {
+    ...fields,
+    ...Object.fromEntries(calls.map((key) => [key, redact(key, fields[key] as JsonValue)])),
+  };
+}
 
 /** Gives a value without what is to be hidden. The value itself is not changed. */
 export type Redaction = <T>(root: RedactRoot, value: T) => T;

@@ -19,20 +19,25 @@ describe('decodeTask', () => {
   it.each<[what: string, data: unknown, shown: string]>([
     ['nothing', undefined, 'undefined'],
     ['null', null, 'null'],
-    ['a text', 'hello', '"hello"'],
-    ['a list', [1], '[1]'],
-    ['an object of somebody else', { userId: 7 }, '{"userId":7}'],
-    ['another version', { v: 2, args: [] }, '{"v":2,"args":[]}'],
-    ['arguments that are no list', { v: 1, args: 'x' }, '"args":"x"'],
+    ['a number', 7, 'number'],
+    ['a text', 'hello', 'a text of 5 characters'],
+    ['a list', [1], 'a list of 1'],
+    ['an empty object', {}, 'an object with no keys'],
+    ['an object of somebody else', { userId: 7 }, '"userId"'],
+    ['another version', { v: 2, args: [] }, '"v", "args"'],
+    ['arguments that are no list', { v: 1, args: 'x' }, '"args"'],
     ['a hook without a task', { v: 1, hook: 'failure' }, '"hook"'],
-    ['a node', { v: 1, node: 'group', size: 0 }, '"group"'],
-  ])('refuses %s, and shows it', (_what, data, shown) => {
+    ['a node', { v: 1, node: 'group', size: 0 }, '"node"'],
+  ])('refuses %s, and shows what it is', (_what, data, shown) => {
     expect(() => decodeTask(data)).toThrow(UndecodablePayloadError);
     expect(() => decodeTask(data)).toThrow(shown);
   });
 
-  it('shows no more than the beginning of what is long', () => {
-    expect(() => decodeTask('x'.repeat(10_000))).toThrow(/^[^]{0,400}$/);
+  it('shows no values, of which one may be a secret, and no more than a few names', () => {
+    const secret = { v: 2, args: [{ password: 'hunter2' }], ['k'.repeat(10_000)]: 1 };
+    expect(() => decodeTask(secret)).toThrow(/^(?!.*hunter2)[^]{0,400}$/);
+    const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, at) => [`key${at}`, at]));
+    expect(() => decodeTask(many)).toThrow(/"key7" …\. It was/);
   });
 });
 

@@ -234,7 +234,7 @@ export function decodeTask(data: unknown): TaskEnvelope | HookEnvelope {
       return fields as unknown as HookEnvelope;
   }
   throw new UndecodablePayloadError(
-    `The job's data is not a task of version 1: expected { v: 1, args: […] }, got ${preview(data)}. ` +
+    `The job's data is not a task of version 1: expected { v: 1, args: […] }, got ${shapeOf(data)}. ` +
       `It was probably added to the queue by another program.`,
   );
 }
@@ -289,6 +289,12 @@ function isInput(input: unknown): boolean {
   }
 }
 
+/** Whether a job in the canvas queue releases what handles the dead letter of another one there. */
+export function isLetterRelease(data: unknown): data is HookEnvelope {
+  const fields = asRecord(data);
+  return fields?.['v'] === 1 && fields['hook'] === 'dead-letter' && typeof fields['taskId'] === 'string';
+}
+
 /**
  * Reads the data of a job in the canvas queue.
  *
@@ -300,28 +306,35 @@ export function decodeNode(data: unknown): NodeEnvelope | SentinelEnvelope {
     return fields as unknown as NodeEnvelope | SentinelEnvelope;
   }
   throw new UndecodablePayloadError(
-    `The job's data is not a canvas node of version 1: got ${preview(data)}.`,
+    `The job's data is not a canvas node of version 1: got ${shapeOf(data)}.`,
   );
 }
 
-/** As far as a forged one could do harm: what is to be published later is checked when it is compiled. */
+/** As far as a forged one could do harm: what is to be published later is looked at more closely when it is. */
 function isNode({ node, size, rest, body, recovery, links, errbacks }: Record<string, unknown>): boolean {
-  const isList = (list: unknown): boolean => list === undefined || Array.isArray(list);
-  if (!isList(links) || !isList(errbacks)) return false;
+  const areCanvases = (list: unknown): boolean => Array.isArray(list) && list.every(isCanvas);
+  if (links !== undefined && !areCanvases(links)) return false;
+  if (errbacks !== undefined && !areCanvases(errbacks)) return false;
   switch (node) {
     case 'task':
     case 'sentinel':
       return true;
     case 'chain':
-      return isSize(size) && Array.isArray(rest);
+      return isSize(size) && areCanvases(rest);
     case 'group':
       return isSize(size);
     case 'chord':
-      return isSize(size) && asRecord(body) !== undefined && typeof recovery === 'string';
+      return isSize(size) && isCanvas(body) && typeof recovery === 'string';
     default:
       return false;
   }
 }
+
+function isCanvas(canvas: unknown): boolean {
+  return CANVAS_KINDS.has(asRecord(canvas)?.['kind']);
+}
+
+const CANVAS_KINDS: ReadonlySet<unknown> = new Set<CanvasData['kind']>(['task', 'chain', 'group', 'chord']);
 
 /** More members than anybody can publish; a forged size must not make a worker look for as many. */
 const MAX_SIZE = 10_000_000;
@@ -336,7 +349,15 @@ function asRecord(data: unknown): Record<string, unknown> | undefined {
     : undefined;
 }
 
-function preview(data: unknown): string {
-  const json = JSON.stringify(data) ?? String(data);
-  return json.length <= 200 ? json : `${json.slice(0, 200)}…`;
+/** What data is, without what is in it: nobody can say which of it may be shown. */
+function shapeOf(data: unknown): string {
+  if (typeof data === 'string') return `a text of ${data.length} characters`;
+  if (Array.isArray(data)) return `a list of ${data.length}`;
+  const fields = asRecord(data);
+  if (fields === undefined) return data === null ? 'null' : typeof data;
+  const keys = Object.keys(fields);
+  const shown = keys.slice(0, KEYS_SHOWN).map((key) => JSON.stringify(key.slice(0, 40)));
+  return `an object with ${keys.length === 0 ? 'no keys' : `the keys ${shown.join(', ')}${keys.length > KEYS_SHOWN ? ' …' : ''}`}`;
 }
+
+const KEYS_SHOWN = 8;

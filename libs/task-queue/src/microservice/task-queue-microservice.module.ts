@@ -2,7 +2,8 @@ import { type DynamicModule, Inject, Module, type OnModuleInit, type Provider } 
 import { DiscoveryModule } from '@nestjs/core';
 import { Registrations } from '../nest/discovery/registrations.js';
 import { readObject } from '../options/option-readers.js';
-import { assertQueueName, readConnectionName } from '../options/resolve-options.js';
+import { assertQueueName } from '../options/option-readers.js';
+import { readConnectionName } from '../options/resolve-options.js';
 import { EventFanOut } from './event-fan-out.js';
 import { PatternExplorer } from './pattern.explorer.js';
 import { PatternHandlerFactory } from './pattern-handler.factory.js';

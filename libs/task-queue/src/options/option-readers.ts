@@ -34,6 +34,29 @@ export function readDuration(path: string, value: Duration, bounds: DurationBoun
 }
 
 /**
+ * Reads an age, which no timer waits for: it may be of any length.
+ *
+ * @throws InvalidOptionsError when it cannot be read
+ */
+export function readAge(path: string, value: Duration): number {
+  return readDuration(path, value, { max: Number.MAX_SAFE_INTEGER });
+}
+
+/**
+ * Names that begin with `_` are ours; a `:` separates the parts of Redis keys.
+ *
+ * @throws InvalidOptionsError when it is no name of a queue
+ */
+export function assertQueueName(path: string, name: unknown): asserts name is string {
+  if (typeof name === 'string' && /^[A-Za-z0-9.-][A-Za-z0-9_.-]{0,127}$/.test(name)) return;
+  throw new InvalidOptionsError(
+    path,
+    'a queue name of 1 to 128 letters, digits, "_", "-" or ".", not beginning with "_"',
+    name,
+  );
+}
+
+/**
  * Reads a switch.
  *
  * @throws InvalidOptionsError when it is neither true nor false

@@ -30,7 +30,7 @@ describe('resolveOptions', () => {
       queues: expect.any(Map),
       defaults: { softTimeLimitMs: undefined, timeLimitMs: undefined, resultExpiresMs: 86_400_000 },
       chord: { recovery: ErrbackOnly },
-      deadLetters: { maxAgeMs: 2_592_000_000, maxCount: 10_000 },
+      deadLetters: { maxAgeMs: 2_592_000_000, maxCount: 10_000, sendTo: [] },
       publishTimeoutMs: 5_000,
       redact: expect.any(Function) as () => unknown,
       logging: { form: 'params', messageKey: 'msg', args: false },
@@ -99,6 +99,9 @@ describe('resolveOptions', () => {
       { deadLetters: { maxCount: -1 } },
       'Option deadLetters.maxCount: expected a whole number of 0 or more, got -1.',
     ],
+    [{ deadLetters: { sendTo: { task: '', queue: 'dead' } } }, 'Option deadLetters.sendTo.task: expected the name of a task, got "".'], // prettier-ignore
+    [{ deadLetters: { sendTo: [{ task: 'bury', queue: '_dead' }] } }, 'Option deadLetters.sendTo[0].queue: expected a queue name of 1 to 128 letters, digits, "_", "-" or ".", not beginning with "_", got "_dead".'], // prettier-ignore
+    [{ deadLetters: { sendTo: { task: 'bury', queue: 'dead', from: ['a:b'] } } }, 'Option deadLetters.sendTo.from[0]: expected a queue name of 1 to 128 letters, digits, "_", "-" or ".", not beginning with "_", got "a:b".'], // prettier-ignore
     [{ deadLetters: { maxAge: 'old' } }, 'Option deadLetters.maxAge: expected milliseconds or a duration such as \'30s\' or \'5m30s\', got "old".'], // prettier-ignore
     [{ queues: { reports: 2 } }, 'Option queues.reports: expected an object, got "a number".'],
     [{ queues: ['reports'] }, 'Option queues: expected an object with the options of each queue under its name, got ["reports"].'], // prettier-ignore

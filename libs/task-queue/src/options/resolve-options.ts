@@ -7,7 +7,9 @@ import { deepFreeze, frozenMap } from './freeze.js';
 import { isChildProcess } from './child-process.js';
 import {
   isPlainObject,
+  assertQueueName,
   join,
+  readAge,
   readBoolean,
   readBytes,
   readDuration,
@@ -15,6 +17,7 @@ import {
   readObject,
 } from './option-readers.js';
 import type { PoolOptions, ResolvedProcessPool } from './pool-options.js';
+import { type ResolvedDeadLetters, resolveDeadLetters } from './resolve-dead-letters.js';
 import { type ResolvedConnection, resolveConnection } from './resolve-connection.js';
 import { resolvePool } from './resolve-pool.js';
 import type {
@@ -68,7 +71,7 @@ export interface ResolvedTaskQueueOptions {
     readonly resultExpiresMs: number;
   };
   readonly chord: { readonly recovery: ChordRecoveryType };
-  readonly deadLetters: { readonly maxAgeMs: number; readonly maxCount: number };
+  readonly deadLetters: ResolvedDeadLetters;
   readonly publishTimeoutMs: number;
   /** Bytes of JSON; Infinity is no limit. */
   readonly limits: Required<PayloadLimits>;
@@ -101,8 +104,6 @@ const DEFAULTS = {
   currentTask: true,
   stuckAfter: '10s',
   blockedAfter: '5s',
-  letterAge: '30d',
-  letterCount: 10_000,
 } as const;
 
 const ROLES: readonly TaskQueueRole[] = ['producer', 'worker', 'both'];
@@ -159,7 +160,7 @@ export function resolveOptions(
     queues: resolveQueues({ [DEFAULT_QUEUE]: {}, ...readQueues('queues', given.queues) }, defaults, worker),
     defaults,
     chord: { recovery: readRecovery(readObject('chord', given.chord, ['recovery']).recovery) },
-    deadLetters: resolveLetters(given.deadLetters),
+    deadLetters: resolveDeadLetters(given.deadLetters),
     publishTimeoutMs: readDuration('publishTimeout', given.publishTimeout ?? DEFAULTS.publishTimeout),
     limits: resolveLimits(given.limits),
     redact: readRedact(given.redact),
@@ -261,16 +262,6 @@ function resolveQueues(
   return frozenMap(resolved);
 }
 
-/** Names that begin with `_` are ours; a `:` separates the parts of Redis keys. */
-export function assertQueueName(path: string, name: unknown): asserts name is string {
-  if (typeof name === 'string' && /^[A-Za-z0-9.-][A-Za-z0-9_.-]{0,127}$/.test(name)) return;
-  throw new InvalidOptionsError(
-    path,
-    'a queue name of 1 to 128 letters, digits, "_", "-" or ".", not beginning with "_"',
-    name,
-  );
-}
-
 /**
  * Reads the name of a registration, wherever one is given.
  *
@@ -322,16 +313,6 @@ function resolveWorker(given: WorkerTuning | undefined): ResolvedWorkerOptions {
     stuckAfterMs: readDuration('worker.stuckAfter', worker.stuckAfter ?? DEFAULTS.stuckAfter),
     blockedAfterMs: readDuration('worker.blockedAfter', worker.blockedAfter ?? DEFAULTS.blockedAfter),
     pool: worker.pool,
-  };
-}
-
-function resolveLetters(
-  given: TaskQueueModuleOptions['deadLetters'],
-): ResolvedTaskQueueOptions['deadLetters'] {
-  const { maxAge, maxCount } = readObject('deadLetters', given, ['maxAge', 'maxCount']);
-  return {
-    maxAgeMs: readAge('deadLetters.maxAge', maxAge ?? DEFAULTS.letterAge),
-    maxCount: readInteger('deadLetters.maxCount', maxCount ?? DEFAULTS.letterCount, 0),
   };
 }
 
@@ -388,5 +369,3 @@ function readRecovery(recovery: unknown): ChordRecoveryType {
 
 const optionalDuration = (path: string, value: Duration | undefined): number | undefined =>
   value === undefined ? undefined : readDuration(path, value);
-const readAge = (path: string, value: Duration): number =>
-  readDuration(path, value, { max: Number.MAX_SAFE_INTEGER });

@@ -210,6 +210,23 @@ export interface DeadLetterOptions {
    * @defaultValue 10,000
    */
   readonly maxCount?: number;
+  /**
+   * Where letters are sent that this application's workers write: each to a task of another service, as a broker routes
+   * them to a queue of its own. Handlers of this application (`@OnDeadLetter`) get them all the same.
+   *
+   * @defaultValue nowhere
+   */
+  readonly sendTo?: DeadLetterRoute | readonly DeadLetterRoute[];
+}
+
+/** Where dead letters are sent. */
+export interface DeadLetterRoute {
+  /** The name of a task that takes a `DeadLetter`. It need not be known here. */
+  readonly task: string;
+  /** The queue of that task. */
+  readonly queue: string;
+  /** Only letters of tasks of these queues. @defaultValue all */
+  readonly from?: readonly string[];
 }
 
 /** Options of `TaskQueueModule.forRoot`. An option that cannot be read is refused with an InvalidOptionsError. */

@@ -120,10 +120,14 @@ function runningState(place: string, job: JobFields): TaskState {
   return job.attemptsMade > 0 ? 'RETRY' : 'PENDING';
 }
 
-/** Reads a node's envelope, so that its children can be named. */
+/** Reads a node's envelope, so that its children can be named; undefined of one that somebody else wrote. */
 export function nodeOf({ data, size }: NonNullable<JobFields['node']>): NodeEnvelope | undefined {
-  const node = decodeNode(JSON.parse(data));
-  return node.node === 'sentinel' ? undefined : withSize(node, size);
+  try {
+    const node = decodeNode(JSON.parse(data));
+    return node.node === 'sentinel' ? undefined : withSize(node, size);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Members of a group or header, steps of a chain. A chord's body is not one of its members. */

@@ -93,4 +93,6 @@ export interface LetterHandler {
   readonly queue: string;
   /** Names of the tasks whose letters it gets; undefined for those of every task, also of such that nobody knows. */
   readonly tasks: readonly string[] | undefined;
+  /** Names of the queues of those tasks; undefined for all. */
+  readonly queues?: readonly string[] | undefined;
 }

@@ -38,10 +38,16 @@ export class TaskRegistry {
     this.#letterHandlers.sort((one, other) => one.task.localeCompare(other.task));
   }
 
-  /** The tasks that handle the dead letters of a task. A handler has none: its own failure would call it again. */
-  letterHandlersOf(task: string): readonly LetterHandler[] {
+  /**
+   * The tasks that handle the dead letters of a task of this queue, each once. A handler has none: its own failure would
+   * call it again.
+   */
+  letterHandlersOf(task: string, queue: string): readonly LetterHandler[] {
     if (this.#letterHandlers.some((handler) => handler.task === task)) return [];
-    return this.#letterHandlers.filter(({ tasks }) => tasks === undefined || tasks.includes(task));
+    const found = this.#letterHandlers.filter(
+      ({ tasks, queues }) => (tasks?.includes(task) ?? true) && (queues?.includes(queue) ?? true),
+    );
+    return found.filter((handler, at) => handler.task !== found[at - 1]?.task);
   }
 
   get(name: string): TaskDefinition | undefined {

@@ -89,8 +89,7 @@ export function parseDispatch(
 }
 
 function parseProgress(json: string | undefined): JsonValue | undefined {
-  if (json === undefined || json === '0') return undefined;
-  return JSON.parse(json) as JsonValue;
+  return json === undefined ? undefined : (JSON.parse(json) as JsonValue);
 }
 
 function defined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {

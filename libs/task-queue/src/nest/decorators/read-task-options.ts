@@ -1,6 +1,7 @@
 import { InvalidOptionsError, InvalidTaskError } from '../../errors/configuration.errors.js';
 import { readDuration, readInteger, readObject } from '../../options/option-readers.js';
-import { assertQueueName, readConnectionName } from '../../options/resolve-options.js';
+import { assertQueueName } from '../../options/option-readers.js';
+import { readConnectionName } from '../../options/resolve-options.js';
 import type { Duration } from '../../primitives/duration.js';
 import { type ErrorMatcher, matchersProblem } from '../../retry/retry-policy.js';
 import { type RateLimit, type RateLimitOptions, readRate } from '../../rate-limit/rate-limit.js';
