@@ -19,6 +19,7 @@ const order = [
   'results',
   'idempotency',
   'execution',
+  'doctor',
   'pool',
   'engine',
   'memory',

@@ -15,6 +15,9 @@ export {
   type ChordRecoveryType,
   type MemberOutcome,
 } from './chords/chord-recovery.js';
+export type { ExplainOptions } from './doctor/explain-options.js';
+export type { Explanation } from './doctor/explanation.js';
+export type { Obstacle, ObstacleKind } from './doctor/obstacle.js';
 export type {
   DeadLetterFilter,
   DeadLetterListOptions,

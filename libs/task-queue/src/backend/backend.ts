@@ -4,6 +4,7 @@ import type { CanvasData } from '../canvas/canvas-data.js';
 import type { TaskProbe } from '../task/task-registry.js';
 import type { Broadcast } from './broadcast.js';
 import type { Control } from './control.js';
+import type { Examination } from './examination.js';
 import type { FailureStore, LetterBounds } from './failure-store.js';
 import type { HostFactory } from './handler-host.js';
 import type { Inspection, WorkerDescription } from './inspection.js';
@@ -33,6 +34,8 @@ export interface Backend {
   /** Carries events to whoever watches from another process. */
   readonly broadcast: Broadcast;
   readonly inspection: Inspection;
+  /** Looks at single jobs closely. */
+  readonly examination: Examination;
   /** What serves queues, for one run of this application's worker. */
   workers(tuning: ResolvedWorkerOptions): Workers;
   /** What removes results whose time has come, while this application's worker runs. */

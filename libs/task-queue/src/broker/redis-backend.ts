@@ -4,6 +4,7 @@ import type { Workers } from '../backend/workers.js';
 import { locateRedis } from '../options/resolve-connection.js';
 import type { ResolvedTaskQueueOptions, ResolvedWorkerOptions } from '../options/resolve-options.js';
 import { systemClock } from '../primitives/clock.js';
+import { PROCESS_NAME } from '../primitives/process-name.js';
 import { CanvasLedger } from './canvas-ledger.js';
 import { CompletionEvents } from './completion-events.js';
 import { ControlChannel } from './control-channel.js';
@@ -13,6 +14,7 @@ import { RedisHeartbeat } from './heartbeat.js';
 import { RedisJanitor } from './janitor.js';
 import { type BullQueue, Producers } from './producers.js';
 import { type ConnectionPurpose, RedisConnections } from './redis-connections.js';
+import { RedisExamination } from './redis-examination.js';
 import { RedisFailureStore } from './redis-failure-store.js';
 import { RedisInspection } from './redis-inspection.js';
 import { RedisJobs } from './redis-jobs.js';
@@ -38,6 +40,7 @@ export class RedisBackend implements Backend {
   readonly control: ControlChannel;
   readonly broadcast: RedisBroadcast;
   readonly inspection: RedisInspection;
+  readonly examination: RedisExamination;
   readonly rateLimiter: RedisRateLimiter;
   #pool: WorkerPool | undefined;
 
@@ -67,6 +70,7 @@ export class RedisBackend implements Backend {
     this.rateLimiter = new RedisRateLimiter(this.keys, new ScriptRunner(ready('publish'), publishTimeoutMs));
     this.broadcast = new RedisBroadcast(this.connections, this.keys, publishTimeoutMs);
     this.inspection = new RedisInspection(this.connections, this.keys);
+    this.examination = new RedisExamination(this.keys, scripts);
   }
 
   /** The workers of BullMQ, for those who watch them; none before the start. */
@@ -75,7 +79,8 @@ export class RedisBackend implements Backend {
   }
 
   workers(tuning: ResolvedWorkerOptions): Workers {
-    return (this.#pool = new WorkerPool(this.connections, this.keys, tuning, (error, queue) =>
+    const options = { ...tuning, worker: PROCESS_NAME };
+    return (this.#pool = new WorkerPool(this.connections, this.keys, options, (error, queue) =>
       this.onTrouble(error, `worker of queue ${queue}`),
     ));
   }

@@ -11,6 +11,8 @@ import { DETACH } from './scripts/detach.js';
 import { runScript } from './scripts/script.js';
 
 export interface WorkerPoolOptions {
+  /** What BullMQ notes beside every job as who took it last. */
+  readonly worker: string;
   readonly lockDurationMs: number;
   readonly stalledIntervalMs: number;
 }
@@ -56,6 +58,7 @@ export class WorkerPool implements Workers {
         // Two parameters: with a third BullMQ would make an AbortController for every job.
         (job: Job, token?: string) => this.#run(service, worker.pulse, job, token ?? ''),
         {
+          name: this.options.worker,
           connection: this.connections.get('consume'),
           prefix: this.keys.shardPrefix(shard),
           concurrency: service.concurrency,

@@ -10,6 +10,7 @@ import { validateCanvas } from '../canvas/canvas-validate.js';
 import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
 import { recoveryName } from '../chords/built-in-recoveries.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
+import { Explainer } from '../doctor/explainer.js';
 import { CanvasAnnouncer } from '../execution/canvas-announcer.js';
 import { Discretion } from '../execution/discretion.js';
 import type { EngineLog } from '../execution/engine-log.js';
@@ -68,6 +69,8 @@ export class TaskQueueEngine implements ResultSource {
   readonly discretion: Discretion;
   readonly tellCanvas: CanvasAnnouncer;
   readonly hub: EventHub;
+  /** Says why something has not ended. */
+  readonly explainer: Explainer;
 
   #options: ResolvedTaskQueueOptions;
   readonly #dispatcher: Dispatcher;
@@ -120,6 +123,15 @@ export class TaskQueueEngine implements ResultSource {
       clock,
       this.tellCanvas,
     );
+    this.explainer = new Explainer({
+      reader: this.reader,
+      ledger: this.ledger,
+      examination: this.backend.examination,
+      inspection: this.backend.inspection,
+      clock,
+      timeoutMs: options.publishTimeoutMs,
+      maxRetriesOf: (task, policy) => this.registry.get(task)?.policies[Number(policy)]?.maxRetries,
+    });
     this.members = new MemberAddition({
       ledger: this.ledger,
       publisher: this.publisher,

@@ -35,6 +35,7 @@ import type { KeyedCalls } from '../idempotency/keyed-calls.js';
 import type { Locks } from '../locks/locks.js';
 import { bounded } from '../primitives/bounded.js';
 import type { RandomSource, TimerClock } from '../primitives/clock.js';
+import { PROCESS_NAME } from '../primitives/process-name.js';
 import type { ErrorRegistry } from '../results/error-registry.js';
 import type { TaskReader } from '../results/task-reader.js';
 import type { TaskRegistry } from '../task/task-registry.js';
@@ -298,7 +299,7 @@ export class WorkerRuntime {
       defaults: { softMs: options.defaults.softTimeLimitMs, hardMs: options.defaults.timeLimitMs },
       maxTimesLost: options.worker.maxTimesLost,
       letters: options.deadLetters,
-      worker: `${hostname()}:${process.pid}`,
+      worker: PROCESS_NAME,
       resultExpiresMs: (queue) => this.engine.resultExpiresMs(queue),
       limits: options.limits,
       clock,

@@ -1,6 +1,7 @@
 import type { CanvasReport } from '../backend/inspection.js';
+import { inWords } from '../primitives/duration.js';
 import type { ResolvedHealthOptions } from './resolve-health-options.js';
-import { exceeds, inWords, type Verdict, verdictOf } from './verdict.js';
+import { exceeds, type Verdict, verdictOf } from './verdict.js';
 
 /** Steps of canvases (groups, chords, chains) that wait for what is below them. */
 export interface CanvasesDetails {

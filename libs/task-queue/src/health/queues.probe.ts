@@ -1,6 +1,7 @@
 import type { QueueReport, WorkerReport } from '../backend/inspection.js';
+import { inWords } from '../primitives/duration.js';
 import type { ResolvedHealthOptions } from './resolve-health-options.js';
-import { exceeds, type Finding, inWords, type Verdict, verdictOf } from './verdict.js';
+import { exceeds, type Finding, type Verdict, verdictOf } from './verdict.js';
 
 /** What waits in one queue, over all shards. */
 export interface QueueDetails {

@@ -63,16 +63,3 @@ export function exceeds(value: number, limit: ResolvedLimit, say: (limit: number
     return [{ status: 'degraded', reason: say(limit.degraded) }];
   return [];
 }
-
-const UNITS: readonly [ms: number, name: string][] = [
-  [86_400_000, 'd'],
-  [3_600_000, 'h'],
-  [60_000, 'min'],
-  [1_000, 's'],
-];
-
-/** A length of time for people: `90 s` is `1.5 min`. */
-export function inWords(ms: number): string {
-  const [unit, name] = UNITS.find(([size]) => ms >= size) ?? [1, 'ms'];
-  return `${Math.round((ms / unit) * 10) / 10} ${name}`;
-}

@@ -3,8 +3,9 @@ import type { HostState } from '../backend/handler-host.js';
 import type { FetchLoop } from '../backend/workers.js';
 import type { WorkerState } from '../engine/worker-runtime.js';
 import type { TaskQueueRole } from '../options/task-queue-options.js';
+import { inWords } from '../primitives/duration.js';
 import type { ResolvedHealthOptions } from './resolve-health-options.js';
-import { exceeds, type Finding, inWords, type Verdict, verdictOf } from './verdict.js';
+import { exceeds, type Finding, type Verdict, verdictOf } from './verdict.js';
 
 /**
  * What the fetching from a queue does: `moving`; `busy`, with every slot taken; `stuck`, although it has a free slot and

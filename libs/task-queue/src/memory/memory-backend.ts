@@ -4,6 +4,7 @@ import type { Control, ControlMessage } from '../backend/control.js';
 import type { WorkerDescription } from '../backend/inspection.js';
 import type { TaskEvents, Wake } from '../backend/task-events.js';
 import type { Workers } from '../backend/workers.js';
+import { MemoryExamination } from './memory-examination.js';
 import { MemoryFailureStore } from './memory-failure-store.js';
 import { MemoryInspection } from './memory-inspection.js';
 import { MemoryJobs } from './memory-jobs.js';
@@ -46,6 +47,7 @@ export class MemoryBackend implements Backend {
   readonly control: Control;
   readonly broadcast: Broadcast;
   readonly inspection: MemoryInspection;
+  readonly examination: MemoryExamination;
   readonly rateLimiter: MemoryRateLimiter;
 
   constructor(private readonly namespace: Namespace) {
@@ -53,6 +55,7 @@ export class MemoryBackend implements Backend {
     this.locks = locks;
     this.idempotencyKeys = namespace.idempotencyKeys;
     this.inspection = new MemoryInspection(store, living);
+    this.examination = new MemoryExamination(store);
     this.ledger = new MemoryLedger(store);
     this.publisher = new MemoryPublisher(store, published, eager);
     this.jobs = new MemoryJobs(store);

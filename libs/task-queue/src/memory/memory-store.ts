@@ -168,9 +168,9 @@ export class MemoryStore {
 
   // ── running ─────────────────────────────────────────────────────────────────
 
-  /** The job of a queue that is to be started next. */
-  next(queue: string): MemoryJob | undefined {
-    return this.#ready.get(queue)?.[0];
+  /** The jobs of a queue that can be started, the next one first. */
+  line(queue: string): readonly MemoryJob[] {
+    return this.#ready.get(queue) ?? [];
   }
 
   /** Takes a job out of its queue, for an activation that owns it from now on. */

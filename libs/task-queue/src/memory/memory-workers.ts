@@ -57,7 +57,7 @@ export class MemoryWorkers implements Workers {
     if (this.#stopped) return;
     for (const [queue, serving] of this.#served) {
       if (serving.active >= serving.service.concurrency) continue;
-      const job = this.store.next(queue);
+      const [job] = this.store.line(queue);
       if (job) yield { job, start: () => this.#start(serving, job) };
     }
   }

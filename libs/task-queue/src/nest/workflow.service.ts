@@ -6,6 +6,8 @@ import { type CanvasStream, isStream, type MemberStream } from '../canvas/canvas
 import { makeSignature } from '../canvas/signature.js';
 import type { ChordRecoveryType } from '../chords/chord-recovery.js';
 import type { ErrbackOnly } from '../chords/built-in-recoveries.js';
+import { type ExplainOptions, readExtent } from '../doctor/explain-options.js';
+import type { Explanation } from '../doctor/explanation.js';
 import { DeadLetters } from '../engine/dead-letters.js';
 import type { TaskDirectory } from '../engine/task-directory.js';
 import { type EventsOptions, type EventStream, readEventsOptions } from '../engine/event-stream.js';
@@ -222,6 +224,18 @@ export class WorkflowService {
     options?: EventsOptions<Type>,
   ): Promise<EventStream<TaskEventOf<Type>>> {
     return (await this.engine.hub.open(readEventsOptions(options))) as EventStream<TaskEventOf<Type>>;
+  }
+
+  /**
+   * Why a task or canvas has not ended: what waits, for what, and what would help; in words (`text`, `toString()`) and as
+   * data (`obstacles`). Of what has ended it says how. Works in every application of the prefix, also in one without
+   * workers; what it reads is bounded by `limit`, however wide the canvas and however long the queues are.
+   *
+   * @throws InvalidOptionsError for an option that cannot be read
+   * @throws BrokerUnavailableError when Redis does not answer within the publish timeout
+   */
+  async explain(id: string, options?: ExplainOptions): Promise<Explanation> {
+    return this.engine.explainer.explain(id, readExtent(options));
   }
 
   /** The handle on a task or canvas, from its id alone. */

@@ -40,3 +40,16 @@ export function toMilliseconds(value: Duration): number {
     `expected milliseconds or a duration such as '30s' or '5m30s', got ${JSON.stringify(value)}`,
   );
 }
+
+const WORDS: readonly [ms: number, name: string][] = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+  [1_000, 's'],
+];
+
+/** A length of time for people: `90 s` is `1.5 min`. */
+export function inWords(ms: number): string {
+  const [unit, name] = WORDS.find(([size]) => ms >= size) ?? [1, 'ms'];
+  return `${Math.round((ms / unit) * 10) / 10} ${name}`;
+}

@@ -1,0 +1,175 @@
+import type { Examination, JobCondition } from '../backend/examination.js';
+import type { Inspection } from '../backend/inspection.js';
+import type { JobRef } from '../backend/job-ref.js';
+import type { Ledger, NodeRecord } from '../backend/ledger.js';
+import { CANVAS_QUEUE, childId, parentOf, positionOf } from '../flow/ids.js';
+import type { Clock } from '../primitives/clock.js';
+import type { TaskReader } from '../results/task-reader.js';
+import type { TaskSnapshot } from '../results/task-snapshot.js';
+import { isTerminal } from '../task/task-state.js';
+import { diagnose, isUnsettled, type Patient, type Surroundings } from './diagnose.js';
+import { Explanation } from './explanation.js';
+import type { Fact, Obstacle } from './obstacle.js';
+import { told } from './words.js';
+
+/** What explaining needs. */
+export interface ExplainerDeps {
+  readonly reader: TaskReader;
+  readonly ledger: Ledger;
+  readonly examination: Examination;
+  readonly inspection: Inspection;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly maxRetriesOf: (task: string, policy: string) => number | undefined;
+}
+
+/** How much is looked at. */
+export interface Extent {
+  /** Jobs below the one that is explained. */
+  readonly limit: number;
+  /** Where the page of its own members begins. */
+  readonly cursor?: string | undefined;
+}
+
+/**
+ * Finds out why something has not ended: walks from it down to what is pending below, level by level, and looks at each
+ * job on the way. What it reads is bounded by the limit, not by the size of the canvas or of the queues.
+ */
+export class Explainer {
+  constructor(private readonly deps: ExplainerDeps) {}
+
+  async explain(id: string, extent: Extent): Promise<Explanation> {
+    const snapshot = await this.deps.reader.read(id);
+    const around = await this.#surroundings();
+    const walk: Walk = { around, left: extent.limit, obstacles: [], rest: 0 };
+    const cursor = await this.#explain(snapshot, extent.cursor, walk);
+    return new Explanation({ snapshot, obstacles: walk.obstacles, rest: walk.rest, cursor });
+  }
+
+  async #explain(
+    snapshot: TaskSnapshot,
+    cursor: string | undefined,
+    walk: Walk,
+  ): Promise<string | undefined> {
+    const { id, queue } = snapshot;
+    if (snapshot.state === 'UNKNOWN') {
+      this.#note(walk, { kind: 'unknown', id, name: '', queue: '', position: positionOf(id) });
+      return undefined;
+    }
+    if (queue === undefined || queue === '') return this.#unpublished(snapshot, walk);
+    const [condition] = await this.deps.examination.conditions([{ queue, id }]);
+    // Of one that has ended its node may be all that remembers it.
+    if (condition === undefined || condition.place === 'gone') {
+      if (!isTerminal(snapshot.state)) await this.#visit({ queue, id, isAwaited: true }, walk, undefined);
+      return undefined;
+    }
+    const isHeardOf = condition.place === 'completed' || condition.place === 'failed';
+    return this.#visitFrom(condition, !isHeardOf && parentOf(id) !== undefined, walk, cursor);
+  }
+
+  /** A step or body that is yet to come: what it waits for is what the composite above it waits for. */
+  async #unpublished({ id, state }: TaskSnapshot, walk: Walk): Promise<undefined> {
+    const parent = parentOf(id);
+    if (isTerminal(state) || parent === undefined) return undefined;
+    this.#note(walk, {
+      kind: 'not-published',
+      id,
+      name: '',
+      queue: '',
+      position: positionOf(id),
+      by: parent,
+    });
+    const above = await this.deps.reader.read(parent);
+    await this.#explain(above, undefined, walk);
+    return undefined;
+  }
+
+  async #visit(ref: JobRef & { isAwaited: boolean }, walk: Walk, cursor: string | undefined): Promise<void> {
+    const [condition] = await this.deps.examination.conditions([ref]);
+    if (condition !== undefined) await this.#visitFrom(condition, ref.isAwaited, walk, cursor);
+  }
+
+  /** Looks at one job, then at what is below it, level by level. @returns where its own next page begins */
+  async #visitFrom(
+    root: JobCondition,
+    isAwaited: boolean,
+    walk: Walk,
+    cursor: string | undefined,
+  ): Promise<string | undefined> {
+    const line: { readonly condition: JobCondition; readonly isAwaited: boolean }[] = [
+      { condition: root, isAwaited },
+    ];
+    let next: string | undefined;
+    for (const { condition, isAwaited: awaited } of line) {
+      const isRoot = condition === root;
+      const below = await this.#below(condition, walk, isRoot ? cursor : undefined);
+      if (isRoot) next = below.cursor;
+      const record = await this.#recordOf(condition);
+      const patient: Patient = {
+        condition,
+        isAwaited: awaited,
+        shown: below.children.length,
+        ...(record === undefined ? {} : { record }),
+        ...(below.sentinel === undefined ? {} : { sentinel: below.sentinel }),
+      };
+      const isOver = isRoot && condition.place === 'failed' && !isUnsettled(condition, record);
+      if (!isOver) for (const fact of diagnose(patient, walk.around)) this.#note(walk, fact);
+      for (const child of below.children) line.push({ condition: child, isAwaited: true });
+    }
+    return next;
+  }
+
+  /** The pending children of a job that waits for such, as far as the limit goes. */
+  async #below(condition: JobCondition, walk: Walk, cursor: string | undefined): Promise<Below> {
+    if (condition.place !== 'waiting-children' || condition.pending === 0) return { children: [] };
+    const { examination } = this.deps;
+    if (walk.left <= 0) {
+      walk.rest += condition.pending;
+      return { children: [] };
+    }
+    const page = await examination.pendingPage(condition, walk.left, cursor);
+    const conditions = await examination.conditions(page.children);
+    const sentinelId = childId(condition.id, 'sentinel');
+    const children = conditions.filter(({ id }) => id !== sentinelId).sort(byId);
+    const sentinel = conditions.find(({ id }) => id === sentinelId);
+    walk.left -= children.length;
+    walk.rest += Math.max(0, condition.pending - conditions.length);
+    return {
+      children,
+      ...(sentinel === undefined ? {} : { sentinel }),
+      ...(page.cursor === undefined ? {} : { cursor: page.cursor }),
+    };
+  }
+
+  async #recordOf({ queue, id, place }: JobCondition): Promise<NodeRecord | undefined> {
+    return queue === CANVAS_QUEUE && place !== 'gone' ? this.deps.ledger.readNode(id) : undefined;
+  }
+
+  async #surroundings(): Promise<Surroundings> {
+    const { inspection, clock, timeoutMs, maxRetriesOf } = this.deps;
+    return { nowMs: clock.wallMs(), workers: await inspection.workers(timeoutMs), maxRetriesOf };
+  }
+
+  #note({ obstacles, around }: Walk, fact: Fact): void {
+    obstacles.push(told(fact, around.nowMs));
+  }
+}
+
+/** One explanation in the making. */
+interface Walk {
+  readonly around: Surroundings;
+  /** How many more jobs may be looked at. */
+  left: number;
+  readonly obstacles: Obstacle[];
+  rest: number;
+}
+
+interface Below {
+  readonly children: readonly JobCondition[];
+  readonly sentinel?: JobCondition;
+  readonly cursor?: string;
+}
+
+function byId(one: JobCondition, other: JobCondition): number {
+  return one.id.localeCompare(other.id, 'en', { numeric: true });
+}

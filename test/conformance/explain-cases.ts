@@ -1,0 +1,48 @@
+import { until, useStage, type World } from './world.js';
+
+/** Why something has not ended, whatever its queues are kept in. */
+export function explainCases(world: World): void {
+  describe('explain', () => {
+    const given = useStage(world);
+
+    const kindsOf = async (id: string): Promise<string[]> =>
+      (await given.stage.workflows.explain(id)).obstacles.map(({ kind, position }) =>
+        `${kind} ${position}`.trim(),
+      );
+
+    it('walks from a canvas down to the task that runs, and says how it has ended', async () => {
+      const { stage } = given;
+      const { workflows } = stage;
+      const held = workflows.chord(
+        [stage.call('held', 'x'), stage.call('echo', 1)] as never,
+        stage.call('echo') as never,
+      );
+      const handle = await stage.publish(held);
+      await until(async () => (await kindsOf(handle.id)).includes('running 0'), 'a member runs');
+      await until(
+        async () => (await workflows.result(`${handle.id}.1`).state()) === 'SUCCESS',
+        'the other has ended',
+      );
+      expect(await kindsOf(handle.id)).toEqual(['waiting-for-children', 'running 0']);
+      expect((await kindsOf(`${handle.id}.body`))[0]).toBe('not-published body');
+      expect((await workflows.explain(handle.id)).obstacles[0]).toMatchObject({
+        pending: 1,
+        succeeded: 1,
+        failed: 0,
+      });
+      stage.diary.open('x');
+      await handle.get();
+      await stage.app.quiet();
+      expect(await workflows.explain(handle.id)).toMatchObject({ state: 'SUCCESS', obstacles: [], rest: 0 });
+    });
+
+    it('says what is delayed, and what nobody knows', async () => {
+      const { stage } = given;
+      const later = await stage.publish(stage.call('echo', 1), { countdown: '1h' });
+      expect(await kindsOf(later.id)).toEqual(['delayed']);
+      await later.revoke();
+      expect(await kindsOf('0~nobody')).toEqual(['unknown']);
+      expect(String(await stage.workflows.explain(later.id))).toMatch(/has ended as REVOKED/);
+    });
+  });
+}
