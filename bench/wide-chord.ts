@@ -4,7 +4,7 @@ import { WorkflowService } from 'nestjs-task-queue';
 import { BenchTasks, CONCURRENCY, Progress, startApp } from './apps.js';
 import { type Comparison } from './measure.js';
 import { REDIS_URL } from './redis-url.js';
-import { Stopwatch } from './stopwatch.js';
+import { type Cost, Stopwatch } from './stopwatch.js';
 
 /** Time from the dispatch of a chord of `width` members to its callback, with the list of their values. */
 export function wideChord(width: number, goal: string): Comparison {
@@ -31,20 +31,21 @@ export function wideChord(width: number, goal: string): Comparison {
       );
       await Promise.all([members.waitUntilReady(), bodies.waitUntilReady()]);
       const flow = new FlowProducer({ connection });
-      const called = progress.reach(1);
-      const watch = await Stopwatch.start();
-      await flow.add({
-        name: 'body',
-        queueName: 'bodies',
-        children: Array.from({ length: width }, (_, n) => ({
-          name: 'value',
-          queueName: 'default',
-          data: { n },
-          opts: { ignoreDependencyOnFailure: true },
-        })),
-      });
-      await called;
-      const cost = await watch.stop();
+      const chord = async (count: number): Promise<void> => {
+        const called = progress.reach(1);
+        await flow.add({
+          name: 'body',
+          queueName: 'bodies',
+          children: Array.from({ length: count }, (_, n) => ({
+            name: 'value',
+            queueName: 'default',
+            data: { n },
+            opts: { ignoreDependencyOnFailure: true },
+          })),
+        });
+        await called;
+      };
+      const cost = await measured(chord, width, progress);
       await Promise.all([members.close(), bodies.close()]);
       await flow.close();
       connection.disconnect();
@@ -55,18 +56,28 @@ export function wideChord(width: number, goal: string): Comparison {
       const app = await startApp('both', progress);
       const workflows = app.get(WorkflowService);
       const tasks = workflows.tasks(BenchTasks);
-      const warm = progress.reach(1);
-      await tasks.noop.delay(); // workers are connected and warm, as on the other side
-      await warm;
-      progress.finished = 0;
-      const called = progress.reach(1);
-      const watch = await Stopwatch.start();
-      const header = Array.from({ length: width }, (_, n) => tasks.value.s(n));
-      await workflows.chord(header, tasks.body.s()).applyAsync();
-      await called;
-      const cost = await watch.stop();
+      const chord = async (count: number): Promise<void> => {
+        const called = progress.reach(1);
+        const header = Array.from({ length: count }, (_, n) => tasks.value.s(n));
+        await workflows.chord(header, tasks.body.s()).applyAsync();
+        await called;
+      };
+      const cost = await measured(chord, width, progress);
       await app.close();
       return cost;
     },
   };
+}
+
+/** After a small one: connections are there, scripts are known. */
+async function measured(
+  chord: (count: number) => Promise<void>,
+  width: number,
+  progress: Progress,
+): Promise<Cost> {
+  await chord(10);
+  progress.finished = 0;
+  const watch = await Stopwatch.start();
+  await chord(width);
+  return watch.stop();
 }

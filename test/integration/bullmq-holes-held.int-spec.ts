@@ -100,8 +100,7 @@ describe('held by the library', () => {
   beforeAll(async () => {
     app = await startApp([Probe, Tasks, FailureHook], {
       queues: { work: { concurrency: 20 } },
-      // Locks so short run out by themselves where the machine has other work; that is not what is asked here.
-      worker: { lockDuration: 300, stalledInterval: 100, drainTimeout: 200, maxTimesLost: 10 },
+      worker: { lockDuration: 300, stalledInterval: 100, drainTimeout: 200 },
     });
     tasks = app.workflows.tasks(Tasks);
     probe = app.module.get(Probe);
@@ -385,7 +384,7 @@ describe('held by the library', () => {
     const canvas = app.workflows.groupResult(taskId);
     await until(
       () => canvas.completedCount(),
-      (count) => count === 500,
+      (count) => count === 100,
     );
     expect(await canvas.state()).toBe('STARTED');
     await (await nodes.getJob(`${taskId}.sentinel`))?.promote(); // the lease of a minute runs out
@@ -394,7 +393,7 @@ describe('held by the library', () => {
     await quiet();
     expect(failure?.error).toMatchObject({
       code: 'DISPATCH_INCOMPLETE',
-      message: expect.stringContaining('500 of 1200 members') as string,
+      message: expect.stringContaining('100 of 1200 members') as string,
     });
     expect(errbacksOf(canvas)).toEqual(['E']);
     expect(probe.argsOf('show', canvas)).toEqual([]);
@@ -402,18 +401,22 @@ describe('held by the library', () => {
 
   it('S1: a worker that is cut off in the middle of a wide step goes on where it was', async () => {
     const taskId = 'half-added';
-    const queue = (engine.backend as RedisBackend).producers.queue('work', taskId, 'ledger');
+    // Locks as short as those of the others run out where the machine is busy; that is not what is asked here.
+    const busy = await start([Probe, Tasks], { queues: { work: { concurrency: 20 } } });
+    const { backend } = busy.module.get(TaskQueueEngine);
+    const queue = (backend as RedisBackend).producers.queue('work', taskId, 'ledger');
     const addBulk = queue.addBulk.bind(queue);
     jest
       .spyOn(queue, 'addBulk')
       .mockImplementationOnce((jobs) => addBulk(jobs))
       .mockRejectedValueOnce(new Error('Redis is away'));
-    const members = Array.from({ length: 1_200 }, (_, index) => tasks.echo.s(index));
-    const chain = app.workflows.chain(tasks.echo.s(0), app.workflows.group(members).immutable());
+    const { echo } = busy.workflows.tasks(Tasks);
+    const members = Array.from({ length: 1_200 }, (_, index) => echo.s(index));
+    const chain = busy.workflows.chain(echo.s(0), busy.workflows.group(members).immutable());
 
     const handle = await chain.applyAsync([], { taskId });
     expect(await handle.get({ timeout: '30s' })).toEqual(Array.from({ length: 1_200 }, (_, index) => index));
-    await quiet();
+    await busy.quiet('work');
   });
 
   it('trap 16: publishing after the end of the application is an error', async () => {

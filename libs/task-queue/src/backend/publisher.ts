@@ -61,6 +61,8 @@ export interface Dispatch {
   readonly begin: Standing;
   /** Whether whoever publishes waits for the end of the dispatch: where publishing means running. */
   readonly eager: boolean;
+  /** The members that the next `add` will be called with: what can be done without the store may be done by now. */
+  prepare(members: readonly FlowPlan[]): void;
   /** Adds the next members, all or none of them, and moves the cursor behind them. They may start at once. */
   add(members: readonly FlowPlan[]): Promise<Standing>;
   /** Completes a member behind the cursor that is a wide node itself, and was cut off. Costs nothing where it was not. */

@@ -163,6 +163,7 @@ export class FlowPublisher implements Publisher {
     return {
       begin: dispatch.begin,
       eager: false,
+      prepare: (members) => dispatch.prepare(members),
       add: (members) => this.#guard(id, (pulse) => dispatch.add(members, pulse)),
       complete: (member) => this.#guard(id, (pulse) => dispatch.complete(member, pulse)),
       renew: () => this.#guard(id, () => dispatch.renew()),

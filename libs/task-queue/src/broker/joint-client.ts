@@ -1,4 +1,5 @@
 import type { ChainableCommander } from 'ioredis';
+import { Mutex } from './mutex.js';
 import type { RedisClient } from './redis-connections.js';
 
 /**
@@ -12,6 +13,7 @@ import type { RedisClient } from './redis-connections.js';
 export class JointClient {
   /** What BullMQ's producers on this connection are given. */
   readonly forBullmq: RedisClient;
+  readonly #assembly = new Mutex();
   #joint: Joint | undefined;
 
   constructor(private readonly client: RedisClient) {
@@ -34,42 +36,33 @@ export class JointClient {
   }
 
   /**
-   * Carries out additions and our own writes as one transaction; the writes come last. One at a time: the caller sees to
-   * it.
-   *
-   * @returns false when a watched key has changed, and nothing was done
-   * @throws what Redis said to one of the commands
+   * Puts additions together, without a word to Redis: also while the transaction before is under way, so that neither
+   * side waits for the other. One that is never carried out leaves nothing behind.
    */
-  async transact(
-    additions: readonly (() => Promise<unknown>)[],
-    write: (own: OwnWrites) => void,
-  ): Promise<boolean> {
-    // One whose caller has given up may still be putting itself together: its parts must not get into this one.
-    if (this.#joint !== undefined) throw new Error('the connection is not ready for another transaction');
-    const joint = new Joint(this.client, additions.length);
-    this.#joint = joint;
-    const added = Promise.all(additions.map((add) => add()));
-    added.catch(() => undefined);
-    try {
-      if (additions.length > 0) await Promise.race([joint.complete.promise, added]);
-    } finally {
-      this.#joint = undefined;
-    }
-    const hasHappened = await joint.carryOut(write);
-    if (hasHappened) await added;
-    return hasHappened;
+  prepare(additions: readonly (() => Promise<unknown>)[]): Promise<Joint> {
+    return this.#assembly.run(async () => {
+      const joint = new Joint(this.client, additions.length);
+      this.#joint = joint;
+      try {
+        await joint.assemble(additions);
+      } finally {
+        this.#joint = undefined;
+      }
+      return joint;
+    });
   }
 }
 
 /** One transaction that several additions are put into. */
-class Joint {
+export class Joint {
   /** Resolves when every addition has asked for the execution, which the last one starts for all. */
-  readonly complete = deferred<void>();
+  readonly #complete = deferred<void>();
   readonly #results = deferred<[error: Error | null, result: unknown][]>();
   #multi: ChainableCommander | undefined;
   #exec: ChainableCommander['exec'] | undefined;
   #hset: ((key: string, fields: object) => unknown) | undefined;
   #asked = 0;
+  #added: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly client: RedisClient,
@@ -83,7 +76,7 @@ class Joint {
       this.#exec = multi.exec.bind(multi);
       this.#hset = multi.hset.bind(multi);
       multi.exec = () => {
-        if (++this.#asked === this.additions) this.complete.resolve();
+        if (++this.#asked === this.additions) this.#complete.resolve();
         return this.#results.promise;
       };
       this.#multi = multi;
@@ -91,6 +84,18 @@ class Joint {
     return this.#multi;
   }
 
+  async assemble(additions: readonly (() => Promise<unknown>)[]): Promise<void> {
+    this.#added = Promise.all(additions.map((add) => add()));
+    this.#added.catch(() => undefined);
+    if (additions.length > 0) await Promise.race([this.#complete.promise, this.#added]);
+  }
+
+  /**
+   * Carries out the additions and our own writes as one transaction; the writes come last.
+   *
+   * @returns false when a watched key has changed, and nothing was done
+   * @throws what Redis said to one of the commands
+   */
   async carryOut(write: (own: OwnWrites) => void): Promise<boolean> {
     const multi = this.commands;
     let results: Awaited<ReturnType<ChainableCommander['exec']>>;
@@ -111,6 +116,7 @@ class Joint {
       if (error) throw error;
       if (typeof result === 'number' && result < 0) throw new Error(`BullMQ refused to add a job: ${result}`);
     }
+    await this.#added;
     return true;
   }
 }

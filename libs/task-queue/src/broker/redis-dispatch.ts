@@ -1,6 +1,6 @@
 import type { Dispatch, Standing } from '../backend/publisher.js';
 import type { SerializedError } from '../failure/task-failure.js';
-import { type FlowPlan, MAX_TREE, type PlannedJob } from '../flow/flow-plan.js';
+import { chunkSize, type FlowPlan, MAX_TREE, type PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, lineOf } from '../flow/ids.js';
 import {
   childOptions,
@@ -11,16 +11,13 @@ import {
   parentRef,
   type ParentRef,
 } from './flow-jobs.js';
-import type { OwnWrites } from './joint-client.js';
+import type { Joint, OwnWrites } from './joint-client.js';
 import type { Producers } from './producers.js';
 import type { RedisClient } from './redis-connections.js';
 import { revocationField, type RedisKeys } from './redis-keys.js';
 import { READ_DISPATCH } from './scripts/dispatch.js';
 import { runScript } from './scripts/script.js';
-import type { Transactions } from './transactions.js';
-
-/** Members per chunk: larger ones gain nothing and block Redis and the event loop longer. */
-export const CHUNK = 500;
+import type { Additions, Transactions } from './transactions.js';
 
 /** What dispatches work with. */
 export interface DispatchTools {
@@ -37,6 +34,21 @@ export interface Pulse {
 }
 
 const NO_PULSE: Pulse = { at: 0 };
+
+/** Members on their way into a transaction. */
+interface Packed {
+  readonly members: readonly FlowPlan[];
+  /** Those that are to be filled. */
+  readonly open: readonly FlowPlan[];
+  readonly additions: Additions;
+  readonly prepared: Promise<Joint>;
+}
+
+interface Step {
+  readonly additions?: Additions;
+  readonly prepared?: Promise<Joint>;
+  readonly write?: (own: OwnWrites, view: View) => void;
+}
 
 /** What a node says about the dispatch of its members. */
 interface View extends Standing {
@@ -60,6 +72,7 @@ export class RedisDispatch implements Dispatch {
   readonly #parent: ParentRef;
   #renewedAt = Date.now();
   #queues: readonly string[];
+  #ahead: Packed | undefined;
 
   private constructor(
     private readonly job: Pick<PlannedJob, 'id' | 'queue'>,
@@ -129,27 +142,18 @@ export class RedisDispatch implements Dispatch {
     return new RedisDispatch(job, token, total === undefined, begin, queues, tools);
   }
 
+  prepare(members: readonly FlowPlan[]): void {
+    this.#ahead = this.#pack(members);
+  }
+
   async add(members: readonly FlowPlan[], pulse: Pulse = NO_PULSE): Promise<Standing> {
-    const { keys, producers } = this.tools;
+    const { keys } = this.tools;
+    const { open, additions, prepared } =
+      this.#ahead?.members === members ? this.#ahead : this.#pack(members);
+    this.#ahead = undefined;
     await this.tools.announce(members);
-    const open: FlowPlan[] = [];
-    const flows = members
-      .filter((member) => member.children.length > 0)
-      .map((member) => flowJob(member, keys, open, this.#parent));
-    const additions = leavesByQueue(members).map((leaves) => () => {
-      const [first] = leaves;
-      const queue = producers.queue(first?.job.queue ?? CANVAS_QUEUE, this.job.id, 'ledger');
-      return queue.addBulk(
-        leaves.map(({ job }) => ({
-          name: job.name,
-          data: job.data,
-          opts: childOptions(job, this.#parent),
-        })),
-      );
-    });
-    if (flows.length > 0) additions.push(() => producers.flow(this.job.id, 'ledger').addBulk(flows) as never);
     const queues = [...new Set([...this.#queues, ...members.map(({ job }) => job.queue)])];
-    const standing = await this.#step(additions, (own, { cursor }) => {
+    const write = (own: OwnWrites, { cursor }: View): void => {
       const dispatched = cursor + members.length;
       own.set(this.#node, {
         'tq:dispatched': dispatched,
@@ -158,7 +162,8 @@ export class RedisDispatch implements Dispatch {
       });
       for (const { job, children } of open)
         own.set(keys.node(job.id), openFields(this.token, children.length));
-    });
+    };
+    const standing = await this.#step({ additions, prepared, write });
     if (standing.is !== 'open') return standing;
     this.#queues = queues;
     pulse.at = Date.now();
@@ -170,6 +175,30 @@ export class RedisDispatch implements Dispatch {
     };
   }
 
+  /** BullMQ's additions of members, put together while Redis is busy with those before them. */
+  #pack(members: readonly FlowPlan[]): Packed {
+    const { keys, producers, transactions } = this.tools;
+    const open: FlowPlan[] = [];
+    const flows = members
+      .filter((member) => member.children.length > 0)
+      .map((member) => flowJob(member, keys, open, this.#parent));
+    const additions: (() => Promise<unknown>)[] = leavesByQueue(members).map((leaves) => () => {
+      const [first] = leaves;
+      const queue = producers.queue(first?.job.queue ?? CANVAS_QUEUE, this.job.id, 'ledger');
+      return queue.addBulk(
+        leaves.map(({ job }) => ({
+          name: job.name,
+          data: job.data,
+          opts: childOptions(job, this.#parent),
+        })),
+      );
+    });
+    if (flows.length > 0) additions.push(() => producers.flow(this.job.id, 'ledger').addBulk(flows));
+    const prepared = transactions.prepare(additions);
+    prepared.catch(() => undefined); // whoever adds them hears of it
+    return { members, open, additions, prepared };
+  }
+
   async complete(member: FlowPlan, pulse: Pulse = NO_PULSE): Promise<void> {
     if (member.size <= MAX_TREE) return;
     const open: FlowPlan[] = [];
@@ -178,14 +207,18 @@ export class RedisDispatch implements Dispatch {
   }
 
   async renew(): Promise<Standing> {
-    if (Date.now() - this.#renewedAt > DISPATCH_LEASE_MS / 3) {
-      this.#renewedAt = Date.now();
-      const sentinel = childId(this.job.id, 'sentinel');
-      const job = await this.tools.producers.queue(CANVAS_QUEUE, this.job.id).getJob(sentinel);
-      // One that is not delayed any more has begun to end the node: the look will say so.
-      await job?.changeDelay(DISPATCH_LEASE_MS).catch(() => undefined);
-    }
-    return this.#step([], undefined);
+    await this.renewLease();
+    return this.#step();
+  }
+
+  /** Before a third of it has passed there is nothing to do. */
+  async renewLease(): Promise<void> {
+    if (Date.now() - this.#renewedAt <= DISPATCH_LEASE_MS / 3) return;
+    this.#renewedAt = Date.now();
+    const sentinel = childId(this.job.id, 'sentinel');
+    const job = await this.tools.producers.queue(CANVAS_QUEUE, this.job.id).getJob(sentinel);
+    // One that is not delayed any more has begun to end the node: the next look will say so.
+    await job?.changeDelay(DISPATCH_LEASE_MS).catch(() => undefined);
   }
 
   seal(): Promise<Standing> {
@@ -197,16 +230,13 @@ export class RedisDispatch implements Dispatch {
   }
 
   async #end(end: string, is: 'sealed' | 'over'): Promise<Standing> {
-    const standing = await this.#step([], (own) => own.set(this.#node, { 'tq:end': end }));
+    const standing = await this.#step({ write: (own) => own.set(this.#node, { 'tq:end': end }) });
     if (standing.is !== 'open') return standing;
     return { ...standing, is };
   }
 
   /** One transaction in the name of this producer. Without a write it is a look. */
-  async #step(
-    additions: readonly (() => Promise<unknown>)[],
-    write: ((own: OwnWrites, view: View) => void) | undefined,
-  ): Promise<Standing> {
+  async #step({ additions, prepared, write }: Step = {}): Promise<Standing> {
     const { keys, transactions } = this.tools;
     let seen: View | undefined;
     const answer = await transactions.run<View>({
@@ -218,6 +248,7 @@ export class RedisDispatch implements Dispatch {
         return seen.is === 'open' && write !== undefined ? undefined : seen;
       },
       additions,
+      prepared,
       write: (own) => write?.(own, seen as View),
     });
     const { is, cursor, pending } = answer === 'done' ? (seen as View) : answer;
@@ -240,14 +271,22 @@ export async function fill(
   const dispatch = await RedisDispatch.resume(plan, token, tools);
   let standing = dispatch.begin;
   for (const member of plan.children.slice(0, standing.cursor)) await dispatch.complete(member, pulse);
-  while (standing.is === 'open' && standing.cursor < plan.children.length) {
-    standing = await dispatch.add(plan.children.slice(standing.cursor, standing.cursor + CHUNK), pulse);
+  let chunk = chunkAt(plan.children, standing.cursor);
+  while (standing.is === 'open' && chunk.length > 0) {
+    const adding = dispatch.add(chunk, pulse);
+    chunk = chunkAt(plan.children, standing.cursor + chunk.length);
+    dispatch.prepare(chunk);
+    standing = await adding;
     pulse.at = Date.now();
-    if (standing.is === 'open') await dispatch.renew();
+    await dispatch.renewLease();
   }
   if (standing.is === 'open') standing = await dispatch.seal();
   if (standing.is === 'sealed') await removeSentinel(plan.job.id, tools.producers);
   return standing;
+}
+
+function chunkAt(members: readonly FlowPlan[], cursor: number): readonly FlowPlan[] {
+  return members.slice(cursor, cursor + chunkSize(cursor));
 }
 
 /** Who dispatches, and how far: what an opened node begins with. */

@@ -1,6 +1,6 @@
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { bounded } from '../primitives/bounded.js';
-import type { OwnWrites } from './joint-client.js';
+import type { Joint, OwnWrites } from './joint-client.js';
 import { Mutex } from './mutex.js';
 import type { Producers } from './producers.js';
 import type { RedisClient, RedisConnections } from './redis-connections.js';
@@ -14,9 +14,13 @@ export interface FencedChange<Answer> {
   /** Looks whether it is to take place. @returns why not, or undefined when it is */
   look(client: RedisClient): Promise<Answer | undefined>;
   /** BullMQ's additions, on the producers of `ledger`. */
-  readonly additions?: readonly (() => Promise<unknown>)[];
+  readonly additions?: Additions;
+  /** The additions, where they have been put together before. */
+  readonly prepared?: Promise<Joint>;
   write?(own: OwnWrites): void;
 }
+
+export type Additions = readonly (() => Promise<unknown>)[];
 
 /** How often a change is repeated when what it depends on was touched under it: a lock is renewed now and then. */
 const TRIES = 10;
@@ -34,6 +38,11 @@ export class Transactions {
     private readonly producers: Producers,
     private readonly timeoutMs: number,
   ) {}
+
+  /** Puts additions together ahead of the change that they are for. */
+  prepare(additions: Additions): Promise<Joint> {
+    return this.producers.joint.prepare(additions);
+  }
 
   /**
    * @returns what the look answered, or 'done'
@@ -56,7 +65,8 @@ export class Transactions {
     client: RedisClient,
     turn: { readonly isOver: boolean },
   ): Promise<Answer | 'done'> {
-    const { id, keys, additions = [] } = change;
+    const { id, keys } = change;
+    let { prepared } = change;
     for (let tries = 1; ; tries++) {
       // Both at once: Redis takes them in this order.
       const [, answer] = await Promise.all([client.watch(...keys), change.look(client)]);
@@ -66,18 +76,25 @@ export class Transactions {
         await client.unwatch();
         return answer;
       }
-      const done = await this.producers.joint
-        .transact(additions, (own) => {
-          if (turn.isOver) throw new BrokerUnavailableError('Redis answered too late.', id);
-          change.write?.(own);
-        })
-        .catch(async (error: unknown) => {
-          if (!turn.isOver) await client.unwatch().catch(() => undefined);
-          throw error;
-        });
+      const done = await this.#carryOut(change, prepared, turn).catch(async (error: unknown) => {
+        if (!turn.isOver) await client.unwatch().catch(() => undefined);
+        throw error;
+      });
       if (done) return 'done';
+      prepared = undefined;
       if (tries === TRIES)
         throw new Error(`${keys.join(', ')} changed ${TRIES} times while it was being written`);
     }
+  }
+  async #carryOut<Answer>(
+    change: FencedChange<Answer>,
+    prepared: Promise<Joint> | undefined,
+    turn: { readonly isOver: boolean },
+  ): Promise<boolean> {
+    const joint = await (prepared ?? this.prepare(change.additions ?? []));
+    return joint.carryOut((own) => {
+      if (turn.isOver) throw new BrokerUnavailableError('Redis answered too late.', change.id);
+      change.write?.(own);
+    });
   }
 }

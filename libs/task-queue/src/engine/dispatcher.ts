@@ -6,7 +6,7 @@ import type { CanvasAnnouncer } from '../execution/canvas-announcer.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import { serializeError } from '../failure/serialize-error.js';
 import { compileMember, compileNode, type CompileContext } from '../flow/compile-canvas.js';
-import type { FlowPlan } from '../flow/flow-plan.js';
+import { chunkSize, type FlowPlan } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE } from '../flow/ids.js';
 import { pause } from '../primitives/bounded.js';
 import { MemberSource } from './member-source.js';
@@ -45,8 +45,6 @@ export interface RunningDispatch {
   readonly eager: boolean;
 }
 
-/** Members per chunk: larger ones gain nothing and block the store and the event loop longer. */
-const CHUNK = 500;
 /** How often a producer that has nothing to add looks whether it still may, and renews its lease. */
 const LOOK_EVERY_MS = 5_000;
 /** How soon room in the window is looked for. */
@@ -128,7 +126,7 @@ export class Dispatcher {
     let standing = dispatch.begin;
     // Those that are there already: only a wide one among them may have been cut off.
     while (reading.index < standing.cursor && !signal.aborted) {
-      const read = await reading.next(Math.min(CHUNK, standing.cursor - reading.index));
+      const read = await reading.next(Math.min(chunkSize(reading.index), standing.cursor - reading.index));
       if (!signal.aborted && read.plans.length === 0)
         return this.#fail(
           order,
@@ -139,7 +137,8 @@ export class Dispatcher {
     }
     let adding: Promise<Standing> | undefined;
     while (!signal.aborted) {
-      const { plans, trouble } = await reading.next(Math.min(CHUNK, order.window));
+      const { plans, trouble } = await reading.next(Math.min(chunkSize(reading.index), order.window));
+      dispatch.prepare(plans);
       if (adding !== undefined) standing = await adding;
       if (trouble !== undefined && standing.is === 'open') return this.#fail(order, dispatch, trouble);
       if (plans.length === 0) break;

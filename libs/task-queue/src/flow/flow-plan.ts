@@ -13,6 +13,17 @@ export type Retention = 'parent' | 'canvas' | 'age';
 /** Jobs that are published in one step, all or nothing. The members of wider nodes follow in chunks. */
 export const MAX_TREE = 1_000;
 
+const SMALLEST_CHUNK = 100;
+const LARGEST_CHUNK = 500;
+
+/**
+ * How many members of a wide node are published at a time. Few at first, so that workers have something to do; more than
+ * 500 gain nothing, and keep the store and the event loop from others for longer.
+ */
+export function chunkSize(published: number): number {
+  return Math.min(LARGEST_CHUNK, Math.max(SMALLEST_CHUNK, published));
+}
+
 /** One job to be published. */
 export interface PlannedJob {
   readonly id: string;

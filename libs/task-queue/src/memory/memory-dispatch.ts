@@ -45,6 +45,8 @@ export class MemoryDispatch implements Dispatch {
     return new MemoryDispatch(node, by, total === undefined, tools);
   }
 
+  prepare(): void {}
+
   async add(members: readonly FlowPlan[]): Promise<Standing> {
     const { node } = this;
     const standing = this.#look();
