@@ -64,6 +64,7 @@ const REASONS: Readonly<Record<FailureReason, string>> = {
   'worker-lost': 'its worker died, repeatedly',
   removed: 'removed from the queue',
   upstream: 'not started',
+  pending: 'not done in time',
 };
 
 function failureOf(

@@ -1,4 +1,5 @@
 /** The conformance suite on a real Redis; test/unit/testing/conformance.spec.ts runs it without one. */
+import { budgetCases } from '../conformance/budget-cases.js';
 import { canvasCases } from '../conformance/canvas-cases.js';
 import { compositionCases } from '../conformance/composition-cases.js';
 import { deadLetterCases } from '../conformance/dead-letter-cases.js';
@@ -40,5 +41,6 @@ compositionCases(redis);
 lockCases(redis);
 wideCases(redis);
 rateLimitCases(redis);
+budgetCases(redis);
 idempotencyCases(redis);
 explainCases(redis);

@@ -1,5 +1,11 @@
 import type { AsyncResult, Chord, Signature } from 'nestjs-task-queue';
-import { CallbackWithOutcomes, CallbackWithSuccesses, ErrbackOnly, type Outcome } from 'nestjs-task-queue';
+import {
+  CallbackWithOutcomes,
+  CallbackWithSuccesses,
+  ErrbackOnly,
+  type Outcome,
+  Tolerate,
+} from 'nestjs-task-queue';
 import { type ChordDecision, type ChordOutcome, ChordRecovery } from 'nestjs-task-queue';
 import { type Contract, ContractTasks, MathTasks, type Report, type Summary } from './fixtures.js';
 import { assertType, chain, chord, type Equal, group, tasks } from './support.js';
@@ -54,6 +60,19 @@ chord(written, more.outcomes.s(), { recovery: CallbackWithOutcomes });
 chord(written, more.pair.s(), { recovery: CallbackWithSuccesses });
 // @ts-expect-error the members come in the other order
 chord([math.text.s(1), math.double.s(1)], more.pair.s());
+
+// A budget: the body takes what the strategy within it gives, the values that are there if it names none.
+chord(header, contracts.buildReport.s(), { recovery: Tolerate({ count: 1 }) });
+chord(written, more.either.s(), { recovery: Tolerate({ percentage: 5 }) });
+chord(written, more.pair.s(), { failFast: true });
+chord(written, more.pair.s(), { recovery: Tolerate({ count: 0, recovery: ErrbackOnly }) });
+chord(written, more.outcomes.s(), { recovery: Tolerate({ count: 1, recovery: CallbackWithOutcomes }) });
+// @ts-expect-error within the budget a member may be left out
+chord(written, more.pair.s(), { recovery: Tolerate({ count: 1 }) });
+// @ts-expect-error the body takes outcomes, the budget gives values
+chord(header, contracts.buildFromOutcomes.s(), { recovery: Tolerate({ count: 1 }) });
+// @ts-expect-error a budget has no such limit
+Tolerate({ most: 1 });
 
 // A strategy of one's own.
 class WithWhatIsKnown extends ChordRecovery<{ known: number[] }> {

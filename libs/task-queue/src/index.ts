@@ -1,5 +1,6 @@
 export type { CallOptions, CanvasData } from './canvas/canvas-data.js';
 export type { MemberStream } from './canvas/canvas-stream.js';
+export type { BreachPolicy, Budget, RestPolicy } from './canvas/header-rules.js';
 export type { ApplyOptions } from './canvas/call-options.js';
 export {
   type BodyInputKind,
@@ -15,6 +16,7 @@ export {
   type ChordRecoveryType,
   type MemberOutcome,
 } from './chords/chord-recovery.js';
+export { Tolerance, type ToleranceOptions, Tolerate } from './chords/tolerate.js';
 export type { ExplainOptions } from './doctor/explain-options.js';
 export type { Explanation } from './doctor/explanation.js';
 export type { Obstacle, ObstacleKind } from './doctor/obstacle.js';
@@ -52,6 +54,7 @@ export {
   UnserializableArgumentError,
 } from './errors/publish.errors.js';
 export {
+  NoBudgetError,
   OutsideTaskError,
   ResultTimeoutError,
   ResultUnknownError,
@@ -64,6 +67,7 @@ export {
   GroupError,
   InvalidArgumentsError,
   MaxRetriesExceededError,
+  MemberPendingError,
   NonRetryableError,
   RecoveryFailedError,
   RemoteTaskError,
@@ -140,7 +144,7 @@ export {
   type TaskMoment,
 } from './results/async-result.js';
 export { GroupResult } from './results/group-result.js';
-export type { DispatchProgress, MemberCounts, Recovered } from './results/task-snapshot.js';
+export type { DispatchProgress, MemberCounts, Parked, Recovered } from './results/task-snapshot.js';
 export type { BackoffOptions, CustomBackoff } from './retry/backoff.js';
 export type { ErrorDecision } from './retry/error-decision.js';
 export { ErrorKinds } from './retry/error-kinds.js';
@@ -186,14 +190,15 @@ export type { TaskOptions, TasksOptions } from './task/task-options.js';
 export { isTerminal, TASK_STATES, type TaskState, type TerminalState } from './task/task-state.js';
 export type { AnyCanvas, CanvasLike, Follower } from './workflows/canvas-types.js';
 export { Chain } from './workflows/chain.js';
-export { Chord, type ChordOptions } from './workflows/chord.js';
+export { Chord, type ChordOptions, type RecoveryChoice } from './workflows/chord.js';
 export type { UntypedCanvas } from './workflows/from-data.js';
 export { Chunks } from './workflows/chunks.js';
-export { Group } from './workflows/group.js';
+export { Group, type GroupOptions } from './workflows/group.js';
 export {
   StreamedChord,
   type StreamedChordOptions,
   StreamedGroup,
+  type StreamedGroupOptions,
   type StreamOptions,
 } from './workflows/streamed.js';
 export { Signature } from './workflows/signature.js';

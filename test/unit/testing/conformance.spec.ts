@@ -1,5 +1,6 @@
 /** The conformance suite without Redis; test/integration/conformance.int-spec.ts runs it with one. */
 import { setImmediate as turn } from 'node:timers/promises';
+import { budgetCases } from '../../conformance/budget-cases.js';
 import { canvasCases } from '../../conformance/canvas-cases.js';
 import { compositionCases } from '../../conformance/composition-cases.js';
 import { deadLetterCases } from '../../conformance/dead-letter-cases.js';
@@ -60,5 +61,6 @@ compositionCases(memory);
 lockCases(memory);
 wideCases(memory);
 rateLimitCases(memory);
+budgetCases(memory);
 idempotencyCases(memory);
 explainCases(memory);

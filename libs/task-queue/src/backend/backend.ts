@@ -7,6 +7,7 @@ import type { Control } from './control.js';
 import type { Examination } from './examination.js';
 import type { FailureStore, LetterBounds } from './failure-store.js';
 import type { HostFactory } from './handler-host.js';
+import type { HeaderStore } from './header-store.js';
 import type { Inspection, WorkerDescription } from './inspection.js';
 import type { JobStore } from './job-store.js';
 import type { Ledger } from './ledger.js';
@@ -24,6 +25,7 @@ import type { Workers } from './workers.js';
 export interface Backend {
   readonly ledger: Ledger;
   readonly publisher: Publisher;
+  readonly headers: HeaderStore;
   readonly locks: LockStore;
   readonly idempotencyKeys: KeyStore;
   readonly jobs: JobStore;

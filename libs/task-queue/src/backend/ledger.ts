@@ -1,3 +1,5 @@
+import type { Budget } from '../canvas/header-rules.js';
+import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
@@ -44,6 +46,14 @@ export interface NodeRecord {
   readonly decision: ChordDecisionRecord | undefined;
   /** The node, or one above it, has been revoked. */
   readonly revoked: boolean;
+  /** That its header is closed. */
+  readonly closing: ClosingRecord | undefined;
+  /** That it waits for somebody to decide. */
+  readonly parked: ParkedRecord | undefined;
+  /** The budget that it has been given since it was published. */
+  readonly budget: Budget | undefined;
+  /** Whether a hold is among the children that are pending. */
+  readonly isHeld: boolean;
 }
 
 /** What one child of a node came to. */

@@ -15,8 +15,8 @@ export type Publication =
 export type Addition =
   /** It is there: added now, or by an earlier attempt of the same task. */
   | { readonly is: 'added' | 'exists'; readonly id: string }
-  /** Nothing was added: the attempt is over, the canvas is revoked, the header is still being read, there is no group. */
-  | { readonly is: 'superseded' | 'revoked' | 'open' | 'nowhere' };
+  /** Nothing was added: the attempt is over, the canvas is revoked, the header is closed or still being read, there is no group. */
+  | { readonly is: 'superseded' | 'revoked' | 'closed' | 'open' | 'nowhere' };
 
 /** Puts flow plans into the queues. */
 export interface Publisher {
@@ -87,6 +87,8 @@ export interface Standing {
     | 'superseded'
     /** The canvas has been revoked. */
     | 'revoked'
+    /** The header has been closed before its end: no members are added to it any more. */
+    | 'closed'
     /** The lease has run out, or the source has failed: the node ends without the rest. */
     | 'over';
   /** Members that have been added and have not ended. */

@@ -1,3 +1,4 @@
+import type { ParkedRecord } from '../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -48,5 +49,7 @@ export interface JobFields {
     readonly stage: number;
     /** What the one child of this stage came to, once it has ended. */
     readonly child?: 'value' | 'failure';
+    /** That its header waits for somebody to decide. */
+    readonly parked?: ParkedRecord;
   };
 }

@@ -9,6 +9,8 @@ import type {
   NodeRecord,
   Stage,
 } from '../backend/ledger.js';
+import type { Budget } from '../canvas/header-rules.js';
+import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import { summaryOf } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
@@ -53,10 +55,10 @@ export class CanvasLedger implements Ledger {
     const reply = (await this.#run(
       READ_NODE,
       [this.keys.node(id), this.keys.record(id)],
-      [id, sentinel, ...lineOf(id).map(revocationField)],
+      [id, sentinel, this.keys.node(childId(id, 'hold')), ...lineOf(id).map(revocationField)],
     )) as NodeReply;
-    const [stage, size, values, failures, pending, ranOut, failure, decision, revoked, dispatched, end] =
-      reply;
+    const [stage, size, values, failures, pending, ranOut, failure, decision, revoked, ...more] = reply;
+    const [dispatched, end, closing, parked, budget, isHeld] = more;
     return {
       stage: parse<Stage>(stage),
       size: size === null ? undefined : Number(size),
@@ -67,6 +69,10 @@ export class CanvasLedger implements Ledger {
       failure: parse<TaskFailure>(failure),
       decision: parse<ChordDecisionRecord>(decision),
       revoked: revoked === 1,
+      closing: parse<ClosingRecord>(closing),
+      parked: parse<ParkedRecord>(parked),
+      budget: parse<Budget>(budget),
+      isHeld: isHeld === 1,
     };
   }
 
@@ -276,6 +282,10 @@ type NodeReply = [
   revoked: number,
   dispatched: string | null,
   end: string | null,
+  closing: string | null,
+  parked: string | null,
+  budget: string | null,
+  isHeld: number,
 ];
 
 function parse<T>(json: string | null): T | undefined {

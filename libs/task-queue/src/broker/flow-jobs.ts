@@ -21,6 +21,8 @@ export function parentRef(keys: RedisKeys, { id, queue }: Pick<PlannedJob, 'id' 
 const GOES_WITH_ITS_VALUE: JobsOptions = { removeOnComplete: true };
 /** Every edge says what happens when a child fails: the node hears of it, and runs when all are terminal. */
 const UNDER_NODE: JobsOptions = { ignoreDependencyOnFailure: true };
+/** Members of a node with a budget: it is released by each failure, and looks whether that was one too many. */
+const REPORTING: JobsOptions = { continueParentOnFailure: true };
 
 /** BullMQ's options of a job that stands alone. */
 export function jobOptions(job: PlannedJob): JobsOptions {
@@ -36,7 +38,11 @@ export function jobOptions(job: PlannedJob): JobsOptions {
 
 /** BullMQ's options of a job below a node. */
 export function childOptions(job: PlannedJob, parent: ParentRef): JobsOptions {
-  return { ...jobOptions(job), ...UNDER_NODE, parent };
+  return { ...jobOptions(job), ...underNode(job), parent };
+}
+
+function underNode({ reports }: PlannedJob): JobsOptions {
+  return reports === true ? REPORTING : UNDER_NODE;
 }
 
 /**
@@ -59,7 +65,7 @@ function nodeJob(plan: FlowPlan, keys: RedisKeys, open: FlowPlan[], below: boole
     queueName: job.queue,
     prefix: keys.prefixOf(job.id),
     data: job.data,
-    opts: { ...jobOptions(job), ...(below ? UNDER_NODE : {}) },
+    opts: { ...jobOptions(job), ...(below ? underNode(job) : {}) },
     ...(children.length === 0
       ? {}
       : {

@@ -3,6 +3,7 @@ import type { Holder } from '../backend/ledger.js';
 import type { Addition, Dispatch, Publication, Publisher } from '../backend/publisher.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
+import { reporting } from '../flow/compile-canvas.js';
 import { type FlowPlan, MAX_TREE, type PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, membershipsOf } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
@@ -110,7 +111,8 @@ export class FlowPublisher implements Publisher {
       const open: FlowPlan[] = [];
       let place: MemberPlace | undefined;
       const additionAt = (found: MemberPlace) => {
-        const plan = compile(childId(found.node, found.index));
+        const compiled = compile(childId(found.node, found.index));
+        const plan = found.hearsOfFailures ? reporting(compiled) : compiled;
         open.length = 0;
         return flowJob(plan, keys, open, parentRef(keys, { queue: CANVAS_QUEUE, id: found.node }));
       };

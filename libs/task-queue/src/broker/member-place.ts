@@ -12,6 +12,8 @@ export interface MemberPlace {
   readonly index: number;
   /** It was added by an earlier attempt. */
   readonly isTaken: boolean;
+  /** The node hears of each failure, not only of the last end. */
+  readonly hearsOfFailures: boolean;
 }
 
 /** What is asked for a place. */
@@ -34,9 +36,9 @@ export async function findPlace(
     [keys.job(holder.queue, holder.id), ...nodes.flatMap((id) => [keys.node(id), keys.record(id)])],
     [holder.token, callNote(holder.id, call), ...nodes.map((id) => lineOf(id).join(' '))],
   );
-  const [is, at = 0, index = 0] = reply as [Addition['is'] | 'free', number?, number?];
+  const [is, at = 0, index = 0, hears] = reply as [Addition['is'] | 'free', ...(number | undefined)[]];
   if (is !== 'free' && is !== 'exists') return is as Exclude<Addition['is'], 'added' | 'exists'>;
-  return { node: nodes[at - 1] ?? '', index, isTaken: is === 'exists' };
+  return { node: nodes[at - 1] ?? '', index, isTaken: is === 'exists', hearsOfFailures: hears === 1 };
 }
 
 /** The field of a canvas's record under which the place of a call is noted. */

@@ -16,6 +16,7 @@ import { type BullQueue, Producers } from './producers.js';
 import { type ConnectionPurpose, RedisConnections } from './redis-connections.js';
 import { RedisExamination } from './redis-examination.js';
 import { RedisFailureStore } from './redis-failure-store.js';
+import { RedisHeaders } from './redis-headers.js';
 import { RedisInspection } from './redis-inspection.js';
 import { RedisJobs } from './redis-jobs.js';
 import { RedisKeyStore } from './redis-key-store.js';
@@ -32,6 +33,7 @@ export class RedisBackend implements Backend {
   readonly producers: Producers;
   readonly ledger: CanvasLedger;
   readonly publisher: FlowPublisher;
+  readonly headers: RedisHeaders;
   readonly locks: RedisLocks;
   readonly idempotencyKeys: RedisKeyStore;
   readonly jobs: RedisJobs;
@@ -59,7 +61,9 @@ export class RedisBackend implements Backend {
     this.producers = new Producers(this.connections, this.keys, (error) => onTrouble(error, 'publishing'));
     this.publisher = new FlowPublisher(this.connections, this.keys, this.producers, { publishTimeoutMs });
     const ready = (purpose: ConnectionPurpose) => () => this.connections.ready(purpose, publishTimeoutMs);
-    this.ledger = new CanvasLedger(this.keys, new ScriptRunner(ready('ledger'), publishTimeoutMs));
+    const ledger = new ScriptRunner(ready('ledger'), publishTimeoutMs);
+    this.ledger = new CanvasLedger(this.keys, ledger);
+    this.headers = new RedisHeaders(this.keys, ledger);
     const scripts = new ScriptRunner(ready('publish'), publishTimeoutMs);
     this.locks = new RedisLocks(this.keys, scripts);
     this.idempotencyKeys = new RedisKeyStore(this.keys, scripts);

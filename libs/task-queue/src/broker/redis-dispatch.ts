@@ -304,8 +304,18 @@ async function viewOf(client: RedisClient, id: string, keys: RedisKeys): Promise
     READ_DISPATCH,
     [keys.node(id), keys.record(id)],
     [keys.node(childId(id, 'sentinel')), ...lineOf(id).map(revocationField)],
-  )) as [number, string | null, string | null, string | null, string | null, number, number, number];
-  const [exists, by, dispatched, end, queues, held, children, revoked] = reply;
+  )) as [
+    number,
+    string | null,
+    string | null,
+    string | null,
+    string | null,
+    number,
+    number,
+    number,
+    string | null,
+  ];
+  const [exists, by, dispatched, end, queues, held, children, revoked, closed] = reply;
   const isHeld = held === 1;
   return {
     exists: exists === 1,
@@ -314,7 +324,7 @@ async function viewOf(client: RedisClient, id: string, keys: RedisKeys): Promise
     queues: queues === null ? [] : (JSON.parse(queues) as string[]),
     isHeld,
     pending: Math.max(0, children - held),
-    is: isOf(by, end, isHeld, revoked === 1),
+    is: closed !== null && end === null ? 'closed' : isOf(by, end, isHeld, revoked === 1),
   };
 }
 

@@ -63,8 +63,8 @@ export class RedisJobs implements JobStore {
    * which goes last.
    */
   async removeCanvas(id: string): Promise<void> {
-    await this.#removeNode(id);
     const client = await this.client();
+    await this.#removeNode(id, (await client.hexists(this.keys.record(id), 'closed')) === 1);
     await client.del(this.keys.record(id));
     await client.zrem(this.keys.expiry(this.keys.prefixOf(id)), id);
   }
@@ -75,7 +75,8 @@ export class RedisJobs implements JobStore {
     if (rootOf(id) === id) await (await this.client()).del(this.keys.record(id));
   }
 
-  async #removeNode(id: string): Promise<void> {
+  /** @param hasClosed whether the canvas has headers that were closed before their end */
+  async #removeNode(id: string, hasClosed: boolean): Promise<void> {
     const key = this.keys.node(id);
     for (const hash of [`${key}:processed`, `${key}:failed`]) {
       let cursor = '0';
@@ -84,21 +85,35 @@ export class RedisJobs implements JobStore {
         await this.#removeChildren(
           id,
           flat.filter((_, at) => at % 2 === 0),
+          hasClosed,
         );
         cursor = next;
       } while (cursor !== '0');
     }
+    if (hasClosed) await this.#removeLeft(id);
     await this.producers.queue(CANVAS_QUEUE, id).remove(id, { removeChildren: false });
   }
 
+  /** What had not ended when the header of a node was closed. */
+  async #removeLeft(node: string): Promise<void> {
+    const left = this.keys.left(node);
+    let cursor = '0';
+    do {
+      const [next, keys] = await (await this.client()).sscan(left, cursor, 'COUNT', SCAN_COUNT);
+      await this.#removeChildren(node, keys, true);
+      cursor = next;
+    } while (cursor !== '0');
+    await (await this.client()).del(left);
+  }
+
   /** Those that may still be there: nodes, and tasks that failed. */
-  async #removeChildren(node: string, keys: readonly string[]): Promise<void> {
+  async #removeChildren(node: string, keys: readonly string[], hasClosed: boolean): Promise<void> {
     const prefix = `${this.keys.prefixOf(node)}:`;
     const tasks: Promise<unknown>[] = [];
     for (const key of keys) {
       const id = idInKey(key);
       const queue = key.slice(prefix.length, -id.length - 1);
-      if (queue === CANVAS_QUEUE) await this.#removeNode(id);
+      if (queue === CANVAS_QUEUE) await this.#removeNode(id, hasClosed);
       else tasks.push(this.producers.queue(queue, id).remove(id));
     }
     await Promise.all(tasks);

@@ -8,7 +8,10 @@ import { CANVAS_QUEUE, placeOf, rootOf, shardOf } from '../flow/ids.js';
  * ```
  * {tq:0}:<queue>:…            BullMQ's, per queue; composite nodes live in the queue _canvas
  * {tq:0}:_record:<canvas>     hash: f:<id> failure of a task or node · r:<id> what a chord's recovery decided ·
- *                             x:<id> revoked · a:<id>:<call> place of a member that a task added
+ *                             x:<id> revoked · a:<id>:<call> place of a member that a task added ·
+ *                             c:<id> that a header is closed · p:<id> parked · b:<id> its budget by now ·
+ *                             closed that a header of the canvas is
+ * {tq:0}:_canvas:<id>:left    set: members that had not ended when the header of this node was closed
  * {tq:0}:_expiry              sorted set: canvases whose results expire, by time
  * {tq:0}:_dead                sorted set: dead letters, by the time at which their tasks failed
  * {tq:0}:_dead:letters        hash: the letters · _dead:about what lists show · _dead:retried as what they ran again
@@ -44,6 +47,11 @@ export class RedisKeys {
 
   node(id: string): string {
     return this.job(CANVAS_QUEUE, id);
+  }
+
+  /** The members that had not ended when a node's header was closed. */
+  left(node: string): string {
+    return `${this.node(node)}:left`;
   }
 
   /** The key that holds failures and decisions of the canvas that an id belongs to. */

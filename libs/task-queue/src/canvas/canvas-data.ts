@@ -1,5 +1,6 @@
 import type { JsonValue } from '../primitives/json.js';
 import type { KeyRules } from '../task/idempotency.js';
+import type { Budget } from './header-rules.js';
 
 /**
  * A canvas as plain data: what is published, stored and sent. Four kinds of node, nested in each other
@@ -74,6 +75,8 @@ export interface ChainData extends NodeData {
 export interface GroupData extends NodeData {
   readonly kind: 'group';
   readonly members: readonly CanvasData[];
+  /** Ends with the first member that fails. */
+  readonly failFast?: boolean;
 }
 
 /** Members side by side, then a body that gets the list of their values. */
@@ -83,4 +86,6 @@ export interface ChordData extends NodeData {
   readonly body: CanvasData;
   /** Name of the recovery strategy; the module's default when absent. */
   readonly recovery?: string;
+  /** How much may go wrong before the header is closed; without one all members are waited for. */
+  readonly budget?: Budget;
 }

@@ -7,6 +7,7 @@ import { type CanvasPath, visitCanvas } from './canvas-walk.js';
 import { NO_STEP } from './chain.js';
 import { checkArguments } from './check-arguments.js';
 import { NO_BODY } from './chord.js';
+import { readBudget } from './header-rules.js';
 
 /**
  * Refuses what cannot run or cannot travel, before anything is published. Data of any origin may be given:
@@ -44,6 +45,9 @@ function checkShape(node: unknown, path: CanvasPath, { argumentBytes }: CanvasLi
       return;
     case 'group':
       list(node, 'members', path);
+      if (node['failFast'] !== undefined && typeof node['failFast'] !== 'boolean') {
+        throw invalid(path, `failFast has to be true or false, got ${nameOf(node['failFast'])}`);
+      }
       return;
     case 'chord':
       list(node, 'header', path);
@@ -51,6 +55,7 @@ function checkShape(node: unknown, path: CanvasPath, { argumentBytes }: CanvasLi
       if (node['recovery'] !== undefined && !isName(node['recovery'])) {
         throw invalid(path, `recovery has to be the name of a strategy, got ${nameOf(node['recovery'])}`);
       }
+      if (node['budget'] !== undefined) readBudget(node['budget'], below(path, 'budget'));
       return;
     default:
       throw invalid(path, `unknown kind ${JSON.stringify(node['kind'])}; known are ${KINDS}`);

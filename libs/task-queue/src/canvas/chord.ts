@@ -1,7 +1,8 @@
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { CanvasSource } from './call-options.js';
-import type { CanvasData, ChordData } from './canvas-data.js';
+import type { ChordData, GroupData } from './canvas-data.js';
 import { canvasDataOf, canvasListOf, isBare } from './canvas-node.js';
+import { type Budget, FAIL_FAST, readBudget } from './header-rules.js';
 
 /**
  * Members side by side, then a body that gets the list of their values.
@@ -9,23 +10,36 @@ import { canvasDataOf, canvasListOf, isBare } from './canvas-node.js';
  * A group given as the whole header lends its members. Anything else that is no list is one member: a chain
  * runs in sequence, unlike in Celery (B052).
  *
- * @param recovery name of the strategy for failed members; the module's default when absent
+ * @param rules name of the strategy for failed members, the module's default when absent; what ends the wait for members
  * @throws InvalidCanvasError when the body is missing, or when the header is a group with options or
- *   callbacks of its own, which a chord has no place for
+ *   callbacks of its own, which a chord has no place for, or a rule cannot be read
  */
 export function makeChord(
   header: CanvasSource | Iterable<CanvasSource>,
   body: CanvasSource,
-  { recovery }: { readonly recovery?: string } = {},
+  { recovery, budget, size }: HeaderRules = {},
 ): ChordData {
   if (body === undefined || body === null) throw new InvalidCanvasError('body', NO_BODY);
   if (recovery === '') throw new InvalidCanvasError('recovery', NAMELESS);
+  const { members, failFast } = headerOf(header);
+  const limits = budget ?? (failFast === true ? FAIL_FAST : undefined);
   return Object.freeze({
     kind: 'chord',
-    header: headerOf(header),
+    header: members,
     body: canvasDataOf(body, 'body'),
     ...(recovery === undefined ? {} : { recovery }),
+    ...(limits === undefined
+      ? {}
+      : { budget: Object.freeze({ ...readBudget(limits, 'recovery', size ?? members.length) }) }),
   });
+}
+
+/** How a chord deals with its header. */
+export interface HeaderRules {
+  readonly recovery?: string;
+  readonly budget?: Budget | undefined;
+  /** How many members there will be, where the header does not say: `Infinity` where nobody knows. */
+  readonly size?: number;
 }
 
 /** What is wrong with a chord without a body. */
@@ -33,11 +47,11 @@ export const NO_BODY = 'a chord needs a body; without one it is a group';
 
 const NAMELESS = 'a strategy is found by the name of its class, so the class needs one';
 
-function headerOf(header: CanvasSource | Iterable<CanvasSource>): readonly CanvasData[] {
-  if (isIterable(header)) return canvasListOf(header, 'header');
+function headerOf(header: CanvasSource | Iterable<CanvasSource>): Pick<GroupData, 'members' | 'failFast'> {
+  if (isIterable(header)) return { members: canvasListOf(header, 'header') };
   const data = canvasDataOf(header, 'header');
-  if (data.kind !== 'group') return Object.freeze([data]);
-  if (isBare(data)) return data.members;
+  if (data.kind !== 'group') return { members: Object.freeze([data]) };
+  if (isBare(data)) return data;
   throw new InvalidCanvasError('header', GROUP_WITH_EXTRAS);
 }
 

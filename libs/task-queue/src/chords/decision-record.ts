@@ -12,6 +12,8 @@ export interface ChordDecisionRecord {
   readonly strategy: string;
   readonly failed: number;
   readonly size: number;
+  /** Members that had not ended when the header was closed. */
+  readonly pending?: number;
   readonly next:
     | { readonly run: 'callback'; readonly members: 'successes' | 'outcomes' }
     | { readonly run: 'callback'; readonly args: readonly JsonValue[] }

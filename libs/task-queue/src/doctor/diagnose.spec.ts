@@ -28,6 +28,10 @@ const record = (over: Partial<NodeRecord> = {}): NodeRecord => ({
   failure: undefined,
   decision: undefined,
   revoked: false,
+  closing: undefined,
+  parked: undefined,
+  budget: undefined,
+  isHeld: false,
   ...over,
 });
 const task = (envelope: object): Partial<JobCondition> => ({

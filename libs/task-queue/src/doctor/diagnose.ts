@@ -73,7 +73,7 @@ export function nodeIn({ queue, data }: JobCondition, size?: number): NodeEnvelo
   if (queue !== CANVAS_QUEUE || data === undefined) return undefined;
   try {
     const node = decodeNode(JSON.parse(data));
-    return node.node === 'sentinel' ? undefined : withSize(node, size);
+    return node.node === 'sentinel' || node.node === 'hold' ? undefined : withSize(node, size);
   } catch {
     return undefined;
   }

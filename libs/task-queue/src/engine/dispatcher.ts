@@ -5,7 +5,7 @@ import { DispatchIncompleteError } from '../errors/task.errors.js';
 import type { CanvasAnnouncer } from '../execution/canvas-announcer.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import { serializeError } from '../failure/serialize-error.js';
-import { compileMember, compileNode, type CompileContext } from '../flow/compile-canvas.js';
+import { compileMember, compileNode, type CompileContext, isJudged } from '../flow/compile-canvas.js';
 import { chunkSize, type FlowPlan } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE } from '../flow/ids.js';
 import { pause } from '../primitives/bounded.js';
@@ -34,6 +34,8 @@ export interface DispatcherDeps {
   readonly isRevoked: (id: string) => Promise<boolean>;
   /** Takes back what was added to a canvas that is revoked. */
   readonly takeBack: (id: string) => Promise<void>;
+  /** Has a header judged by its budget. */
+  readonly judge: (id: string) => Promise<void>;
   readonly log: EngineLog;
   readonly tell: CanvasAnnouncer;
 }
@@ -202,16 +204,19 @@ export class Dispatcher {
     return now;
   }
 
-  async #conclude({ id }: DispatchOrder, { is, cursor }: Standing): Promise<number> {
+  async #conclude({ id, canvas, total }: DispatchOrder, { is, cursor }: Standing): Promise<number> {
     switch (is) {
       case 'sealed':
         // A revocation that came before the seal may not have seen the last members.
         if (await this.deps.isRevoked(id)) await this.deps.takeBack(id);
+        // Only now it is known what a percentage is a share of.
+        if (total === undefined && isJudged(canvas)) await this.deps.judge(id);
         return cursor;
       case 'revoked':
         await this.deps.takeBack(id);
         return cursor;
       case 'superseded':
+      case 'closed':
         return cursor;
       case 'over':
         throw new DispatchIncompleteError(

@@ -7,9 +7,11 @@ import type { TaskEvents } from '../backend/task-events.js';
 import type { CanvasData, ChordData, GroupData } from '../canvas/canvas-data.js';
 import type { CanvasStream } from '../canvas/canvas-stream.js';
 import { validateCanvas } from '../canvas/canvas-validate.js';
+import { type Budget, readBudget } from '../canvas/header-rules.js';
 import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
 import { recoveryName } from '../chords/built-in-recoveries.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
+import { NoBudgetError, ResultUnknownError } from '../errors/result.errors.js';
 import { Explainer } from '../doctor/explainer.js';
 import { CanvasAnnouncer } from '../execution/canvas-announcer.js';
 import { Discretion } from '../execution/discretion.js';
@@ -19,6 +21,7 @@ import { HookRunner } from '../execution/hook-runner.js';
 import { MemberAddition } from '../execution/member-addition.js';
 import { Revocation, type RevokeOptions } from '../execution/revocation.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
+import { budgetOf } from '../flow/envelope.js';
 import { MAX_TREE } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, newCanvasId, rootOf } from '../flow/ids.js';
 import { type KeyedCall, keyOfPublication } from '../idempotency/key-of-call.js';
@@ -97,7 +100,7 @@ export class TaskQueueEngine implements ResultSource {
     this.locks = new Locks(this.backend.locks, clock, random, (line) => log.warn(line));
     this.events = this.backend.events;
     this.control = this.backend.control;
-    this.reader = new TaskReader(this.backend.jobs, this.ledger, this.events);
+    this.reader = new TaskReader(this.backend.jobs, this.ledger, this.backend.headers, this.events);
     this.keyedCalls = new KeyedCalls(this.backend.idempotencyKeys, this.reader, clock);
     this.hooks = new HookRunner(
       this.publisher,
@@ -115,6 +118,7 @@ export class TaskQueueEngine implements ResultSource {
       this.ledger,
       this.reader,
       this.backend.jobs,
+      this.backend.headers,
       this.publisher,
       this.control,
       this.hooks,
@@ -146,6 +150,7 @@ export class TaskQueueEngine implements ResultSource {
       context: () => this.compileContext(),
       isRevoked: (id) => this.ledger.isRevoked(id),
       takeBack: (id) => this.#takeBack(id),
+      judge: (id) => this.backend.headers.wake(id),
       log,
       tell: this.tellCanvas,
     });
@@ -268,6 +273,22 @@ export class TaskQueueEngine implements ResultSource {
   /** @returns whether there was anything left to revoke */
   revoke(id: string, options: RevokeOptions): Promise<boolean> {
     return this.revocation.revoke(id, options);
+  }
+
+  /**
+   * Changes the budget of a chord that runs, and has it judged by it at once.
+   *
+   * @returns false when its header is over
+   * @throws InvalidCanvasError, ResultUnknownError, NoBudgetError
+   */
+  async setBudget(id: string, budget: Budget): Promise<boolean> {
+    const read = readBudget(budget, 'budget');
+    const node = await this.reader.node(id);
+    if (node === undefined && (await this.reader.read(id)).state === 'UNKNOWN') {
+      throw new ResultUnknownError(id);
+    }
+    if (node === undefined || budgetOf(node) === undefined) throw new NoBudgetError(id);
+    return this.backend.headers.setBudget(id, read);
   }
 
   compileContext(): CompileContext {

@@ -18,6 +18,7 @@ import type { EventBus } from '../execution/event-bus.js';
 import { TaskAnnouncer } from '../execution/task-announcer.js';
 import type { HookRunner } from '../execution/hook-runner.js';
 import type { MemberAddition } from '../execution/member-addition.js';
+import { HeaderJudge } from '../execution/header-judge.js';
 import { NodeProcessor } from '../execution/node-processor.js';
 import { CallbackRelease } from '../execution/publish-callbacks.js';
 import { Replacement } from '../execution/replacement.js';
@@ -315,6 +316,7 @@ export class WorkerRuntime {
   #nodeProcessor(failures: FailureSettling): NodeProcessor {
     const { ledger, reader, publisher, clock, log, strategies, options, revocation, hooks, tellCanvas } =
       this.engine;
+    const { headers, jobs } = this.engine.backend;
     const context = () => this.engine.compileContext();
     return new NodeProcessor({
       ledger,
@@ -322,6 +324,7 @@ export class WorkerRuntime {
       publisher,
       callbacks: new CallbackRelease(publisher, context, tellCanvas, log),
       recoverer: new ChordRecoverer(ledger, reader, strategies, clock),
+      judge: new HeaderJudge({ ledger, headers, publisher, jobs, revocation, clock, log }),
       revocation,
       failures,
       hooks,

@@ -37,3 +37,13 @@ export class WaitInsideTaskError extends TaskQueueError {
 export class OutsideTaskError extends TaskQueueError {
   readonly code = 'OUTSIDE_TASK';
 }
+
+/** The budget of a canvas was to be changed that was published without one: its members do not tell it of failures. */
+export class NoBudgetError extends TaskQueueError {
+  readonly code = 'NO_BUDGET';
+  constructor(readonly taskId: string) {
+    super(
+      `${taskId} is no chord with a budget. Publish it with recovery: Tolerate({ … }) or failFast, and its budget can be changed.`,
+    );
+  }
+}

@@ -129,6 +129,11 @@ export class DispatchIncompleteError extends TaskQueueError {
   readonly code = 'DISPATCH_INCOMPLETE';
 }
 
+/** A member had not ended when the header that it belongs to was closed, by its budget. */
+export class MemberPendingError extends TaskQueueError {
+  readonly code = 'MEMBER_PENDING';
+}
+
 /** A recovery strategy threw, or no provider of its name is registered where the chord ended. */
 export class RecoveryFailedError extends TaskQueueError {
   readonly code = 'RECOVERY_FAILED';
@@ -147,10 +152,13 @@ abstract class MembersFailedError extends TaskQueueError {
     failures: readonly MemberFailure[],
     values: readonly MemberValue[],
   ) {
-    const first = failures[0];
+    const ended = failures.filter(({ failure }) => failure.reason !== 'pending');
+    const first = ended[0] ?? failures[0];
+    const pending = failures.length - ended.length;
+    const others = pending === 0 ? '' : ` and ${pending} had not ended`;
     super(
       first
-        ? `${failures.length} of ${size} members of the ${what} failed; the first is [${first.index}] ` +
+        ? `${ended.length} of ${size} members of the ${what} failed${others}; the first is [${first.index}] ` +
             `${first.failure.request.name}: ${first.failure.error.message}`
         : `The ${what} failed.`,
       first ? { cause: reviveError(first.failure.error) } : undefined,
@@ -160,7 +168,7 @@ abstract class MembersFailedError extends TaskQueueError {
   }
 }
 
-/** Members of a group failed. `cause` is the failure with the lowest index. */
+/** Members of a group failed. `cause` is the failure with the lowest index, of those that have ended. */
 export class GroupError extends MembersFailedError {
   readonly code = 'GROUP_FAILED';
   constructor(size: number, failures: readonly MemberFailure[], values: readonly MemberValue[]) {

@@ -60,13 +60,23 @@ export class ChordRecoverer {
       case 'errback': {
         const members = this.reader.settledPages(delivery.id, node.size);
         const error = { name: 'ChordError', code: 'CHORD_FAILED' };
-        return { failure: await membersFailedRecord(delivery, error, members, this.clock.wallMs()) };
+        return {
+          failure: await membersFailedRecord(delivery, error, members, this.clock.wallMs(), record.closing),
+        };
       }
     }
   }
 
   async #ask(delivery: Delivery, node: ChordNode, record: NodeRecord): Promise<ChordDecisionRecord> {
-    const about = { strategy: node.recovery, failed: node.size - record.values, size: node.size };
+    const { closing } = record;
+    const pending = closing?.pending ?? 0;
+    const about = {
+      strategy: node.recovery,
+      failed: node.size - record.values - pending,
+      size: node.size,
+      ...(pending === 0 ? {} : { pending }),
+    };
+    if (closing?.follow === 'errback') return { ...about, next: { run: 'errback' } };
     switch (node.recovery) {
       case 'ErrbackOnly':
         return { ...about, next: { run: 'errback' } };

@@ -1,5 +1,6 @@
 import type { Delivery } from '../backend/delivery.js';
 import type { MemberOutcome } from '../chords/chord-recovery.js';
+import type { ClosingRecord } from '../chords/closing-record.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
 import { serializeError } from '../failure/serialize-error.js';
 import type { FailureReason, MemberFailure, SerializedError, TaskFailure } from '../failure/task-failure.js';
@@ -13,6 +14,7 @@ const REASONS: Readonly<Record<string, FailureReason>> = {
   TASK_EXPIRED: 'expired',
   WORKER_LOST: 'worker-lost',
   TASK_REMOVED: 'removed',
+  MEMBER_PENDING: 'pending',
 };
 
 /** What was called when a task failed. */
@@ -52,35 +54,46 @@ export function failureRecord(
   };
 }
 
-/** The record of a composite whose members failed. Its cause is the failure with the lowest index. */
+/**
+ * The record of a composite whose members failed. Its cause is the failure with the lowest index, of one that has ended
+ * where there is one.
+ */
 export async function membersFailedRecord(
   delivery: Delivery,
   error: Pick<SerializedError, 'name' | 'code'>,
   pages: AsyncIterable<readonly MemberOutcome[]>,
   nowMs: number,
+  closing?: ClosingRecord,
 ): Promise<TaskFailure> {
   const failures: MemberFailure[] = [];
   let size = 0;
   let failed = 0;
   let revoked = 0;
+  let pending = 0;
+  let first: MemberFailure | undefined;
   for await (const page of pages) {
     size += page.length;
     for (const member of page) {
       if (member.status === 'fulfilled') continue;
       failed += 1;
-      if (member.failure.reason === 'revoked') revoked += 1;
+      const { reason } = member.failure;
+      if (reason === 'revoked') revoked += 1;
+      if (reason === 'pending') pending += 1;
+      if (first === undefined || (first.failure.reason === 'pending' && reason !== 'pending'))
+        first = { index: member.index, failure: member.failure };
       if (failures.length < FAILURES_IN_RECORD)
         failures.push({ index: member.index, failure: member.failure });
     }
   }
-  const first = failures[0];
   const base = failureRecord(delivery, [], undefined, nowMs);
   return {
     ...base,
     error: {
       ...error,
       message:
-        `${failed} of ${size} members failed` +
+        (closing === undefined || closing.by === 'end' ? '' : `The header was closed: ${closing.why}. `) +
+        `${failed - pending} of ${size} members failed` +
+        (pending === 0 ? '' : ` and ${pending} had not ended`) +
         (first
           ? `; the first is [${first.index}] ${nameOf(first.failure)}: ${first.failure.error.message}`
           : ''),

@@ -64,6 +64,8 @@ export class MemberAddition {
         throw new TaskRevokedError(`The group of task ${delivery.id} was revoked; it gets no more members.`);
       case 'superseded':
         throw new CannotAddMemberError(delivery.id, 'its attempt is over');
+      case 'closed':
+        throw new CannotAddMemberError(delivery.id, 'the header of its chord is closed already');
       case 'open':
         throw new CannotAddMemberError(
           delivery.id,

@@ -24,6 +24,7 @@ import type { CanvasAnnouncer } from './canvas-announcer.js';
 import { type Discretion, fieldsOf } from './discretion.js';
 import type { Revocation } from './revocation.js';
 import type { EngineLog } from './engine-log.js';
+import type { HeaderJudge } from './header-judge.js';
 import { failureRecord, membersFailedRecord } from './failure-record.js';
 import type { CallbackRelease } from './publish-callbacks.js';
 import { type FailureSettling, shown } from './failure-settling.js';
@@ -36,6 +37,7 @@ export interface NodeProcessorDeps {
   readonly publisher: Publisher;
   readonly callbacks: CallbackRelease;
   readonly recoverer: ChordRecoverer;
+  readonly judge: HeaderJudge;
   readonly revocation: Revocation;
   readonly failures: FailureSettling;
   readonly hooks: HookRunner;
@@ -83,6 +85,7 @@ export class NodeProcessor {
           message: 'DispatchIncompleteError: the producer stopped before the header was complete',
         };
       }
+      if (decoded.node === 'hold') return await this.deps.judge.holdOn(delivery);
       node = decoded;
       for (;;) {
         const verdict = await this.#activate(delivery, node);
@@ -114,6 +117,8 @@ export class NodeProcessor {
     const node = withSize(published, record.size);
     if (record.failure !== undefined)
       return this.#fail(delivery, node, record.stage?.stage ?? 0, record.failure);
+    const look = await this.deps.judge.look(delivery, node, record);
+    if (look !== 'go-on') return look === 'again' ? look : { do: 'leave' };
     if (record.pending > 0) {
       // Members that a producer added in the moment of the revocation.
       if (record.revoked && record.dispatch !== undefined)
@@ -123,8 +128,9 @@ export class NodeProcessor {
       }
       return this.#wait(delivery);
     }
-    if (record.stage === undefined && record.dispatch !== undefined && record.dispatch.state !== 'sealed') {
-      return this.#fail(delivery, node, 0, this.#incomplete(delivery, published, record, record.dispatch));
+    const { closing, dispatch } = record;
+    if (!closing && record.stage === undefined && dispatch !== undefined && dispatch.state !== 'sealed') {
+      return this.#fail(delivery, node, 0, this.#incomplete(delivery, published, record, dispatch));
     }
     const at = await this.#whereAt(delivery, node, record);
     const step = advanceNode(node, {
@@ -132,6 +138,7 @@ export class NodeProcessor {
       child: endOf(at.end),
       succeeded: record.values,
       failed: record.failures,
+      isClosed: closing !== undefined,
     });
     // What has come to its end before the revocation stands; nothing more is begun after it.
     if (
@@ -146,7 +153,7 @@ export class NodeProcessor {
         failureOfRevoked(delivery.id, delivery.name, CANVAS_QUEUE, this.deps.clock.wallMs()),
       );
     }
-    return this.#carryOut(delivery, node, at, step);
+    return this.#carryOut(delivery, node, { ...at, closing }, step);
   }
 
   /** Why a node ends whose members were not all published. A part of a header is not taken for the whole of it. */
@@ -199,10 +206,11 @@ export class NodeProcessor {
     noted: Stage,
   ): Promise<Verdict | 'again'> {
     const at = await this.#before(delivery, node, noted);
-    const { values: succeeded, failures: failed } = record;
-    const step = advanceNode(node, { stage: at.stage, child: endOf(at.end), succeeded, failed });
+    const { values: succeeded, failures: failed, closing } = record;
+    const isClosed = closing !== undefined;
+    const step = advanceNode(node, { stage: at.stage, child: endOf(at.end), succeeded, failed, isClosed });
     return step.do === 'add' || step.do === 'recover'
-      ? this.#carryOut(delivery, node, at, step, true)
+      ? this.#carryOut(delivery, node, { ...at, closing }, step, true)
       : this.#wait(delivery);
   }
 
@@ -239,7 +247,7 @@ export class NodeProcessor {
           delivery,
           node,
           at.stage,
-          await membersFailedRecord(delivery, error, members, clock.wallMs()),
+          await membersFailedRecord(delivery, error, members, clock.wallMs(), at.closing),
         );
       }
       case 'recover': {
@@ -369,6 +377,8 @@ interface Position {
   readonly stage: number;
   readonly child: JobRef | undefined;
   readonly end: ChildRecord | undefined;
+  /** What closed its header, where that was not just the end of the last member. */
+  readonly closing?: NodeRecord['closing'];
 }
 
 function endOf(child: ChildRecord | undefined): ChildEnd {

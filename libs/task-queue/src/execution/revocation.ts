@@ -1,10 +1,11 @@
 import type { Ledger } from '../backend/ledger.js';
 import type { Control } from '../backend/control.js';
+import type { HeaderStore } from '../backend/header-store.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { Publisher } from '../backend/publisher.js';
 import type { JobStore } from '../backend/job-store.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
-import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
+import { CANVAS_QUEUE, memberIndex, parentOf, rootOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { TaskReader } from '../results/task-reader.js';
 import { failureOfRevoked } from '../results/task-snapshot.js';
@@ -22,6 +23,9 @@ export interface RevokeOptions {
   readonly terminate?: boolean;
 }
 
+/** Stragglers that are revoked at the same time. */
+const AT_ONCE = 50;
+
 /**
  * Revokes tasks and canvases.
  *
@@ -34,6 +38,7 @@ export class Revocation {
     private readonly ledger: Ledger,
     private readonly reader: TaskReader,
     private readonly jobs: JobStore,
+    private readonly headers: HeaderStore,
     private readonly publisher: Pick<Publisher, 'letGo'>,
     private readonly control: Control,
     private readonly hooks: HookRunner,
@@ -53,8 +58,11 @@ export class Revocation {
     if (isTerminal(snapshot.state)) return false;
     const { queue = CANVAS_QUEUE } = snapshot;
     await this.ledger.markRevoked(id, this.#ttl(id, queue));
-    if (queue === CANVAS_QUEUE) await this.revokeBelow(id, { terminate });
-    else await this.#revokeTask({ queue, id }, { terminate });
+    if (queue === CANVAS_QUEUE) {
+      await this.revokeBelow(id, { terminate });
+      // Its body runs, and some of its header may still.
+      if (snapshot.name === 'chord') await this.revokeStragglers(id, { terminate });
+    } else await this.#revokeTask({ queue, id }, { terminate });
     await this.control.send({ revoke: id, terminate });
     return true;
   }
@@ -68,12 +76,26 @@ export class Revocation {
           isOpen = true;
           continue;
         }
+        if (child.id.endsWith('.hold')) {
+          await this.jobs.withdraw(child);
+          continue;
+        }
         if (child.queue === CANVAS_QUEUE) await this.revokeBelow(child.id, options);
         else await this.#revokeTask(child, options);
       }
     }
     // Its producer hears of it with its next step, and adds nothing more; the node need not wait for that.
     if (isOpen) await this.publisher.letGo(node);
+  }
+
+  /** Revokes what had not ended when the header of a node was closed. */
+  async revokeStragglers(node: string, options: Required<RevokeOptions>): Promise<void> {
+    for await (const page of this.headers.stragglers(node)) {
+      const members = page.filter(({ id }) => Number.isInteger(memberIndex(id)));
+      for (let from = 0; from < members.length; from += AT_ONCE) {
+        await Promise.all(members.slice(from, from + AT_ONCE).map(({ id }) => this.revokeAdded(id, options)));
+      }
+    }
   }
 
   /** Revokes what a running task has added: the canvas in its place, or a member of its group; if it is there. */

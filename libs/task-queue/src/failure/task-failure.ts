@@ -9,10 +9,19 @@ import type { JsonValue } from '../primitives/json.js';
  * - `revoked`: somebody revoked it; `expired`: no worker took it up in time;
  * - `worker-lost`: the processes that ran it died more often than the poison limit allows;
  * - `removed`: its job was taken out of the queue by hand, so nobody will ever run it;
- * - `upstream`: it never started, because a step before it failed.
+ * - `upstream`: it never started, because a step before it failed;
+ * - `pending`: the header that it is a member of was closed before it had ended.
  */
 export type FailureReason =
-  'error' | 'soft-time-limit' | 'time-limit' | 'revoked' | 'expired' | 'worker-lost' | 'removed' | 'upstream';
+  | 'error'
+  | 'soft-time-limit'
+  | 'time-limit'
+  | 'revoked'
+  | 'expired'
+  | 'worker-lost'
+  | 'removed'
+  | 'upstream'
+  | 'pending';
 
 /** An error as plain data: bounded in size, safe to store, to log and to send to an errback. */
 export interface SerializedError {

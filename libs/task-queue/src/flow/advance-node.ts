@@ -19,6 +19,9 @@ import type { ChildName } from './ids.js';
  *              └─ failed ─ ask recovery ┤
  *                                       └─ errback, fail ─→ settle as failed
  * ```
+ *
+ * With a budget, a header is closed before its end when the budget is breached (`judgeHeader`); the stage goes on with
+ * what is there.
  */
 export interface NodeView {
   readonly stage: number;
@@ -27,6 +30,8 @@ export interface NodeView {
   /** Members that returned and members that failed; for groups and headers. */
   readonly succeeded: number;
   readonly failed: number;
+  /** That the header was closed, or judged by its budget: what follows has been decided. */
+  readonly isClosed?: boolean;
 }
 
 /** A child that is in neither list of its parent was removed by hand (hole H1). */
@@ -61,10 +66,12 @@ export function advanceNode(node: NodeEnvelope, view: NodeView): NodeStep {
         : { do: 'settle-child', child: view.stage, end: view.child };
     }
     case 'group':
-      return view.succeeded === node.size ? { do: 'settle-list' } : { do: 'settle-members-failed' };
+      return view.succeeded === node.size && view.isClosed !== true
+        ? { do: 'settle-list' }
+        : { do: 'settle-members-failed' };
     case 'chord':
       if (view.stage > 0) return { do: 'settle-child', child: 'body', end: view.child };
-      if (view.succeeded < node.size) return { do: 'recover' };
+      if (view.succeeded < node.size || view.isClosed === true) return { do: 'recover' };
       return addBody(node.body, node.recovery === ALWAYS_OUTCOMES ? 'outcomes' : 'values');
   }
 }

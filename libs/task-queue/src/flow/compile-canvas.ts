@@ -6,6 +6,7 @@ import type {
   GroupData,
   SignatureData,
 } from '../canvas/canvas-data.js';
+import { FAIL_FAST } from '../canvas/header-rules.js';
 import type { InputRef, NodeEnvelope, TaskEnvelope } from './envelope.js';
 import type { FlowPlan, PlannedJob, Retention } from './flow-plan.js';
 import { CANVAS_QUEUE, childId } from './ids.js';
@@ -166,21 +167,39 @@ export function compileMember(
   context: CompileContext,
 ): FlowPlan {
   const from = below({ retention: 'age' }, merge(undefined, canvas.options));
-  return compile(member, childId(id, index), from, context);
+  const plan = compile(member, childId(id, index), from, context);
+  return isJudged(canvas) ? reporting(plan) : plan;
+}
+
+/** A member whose failure its node hears of at once. */
+export function reporting(member: FlowPlan): FlowPlan {
+  return { ...member, job: { ...member.job, reports: true } };
+}
+
+/** Whether a header is closed before its end when too much of it has failed. */
+export function isJudged(canvas: GroupData | ChordData): boolean {
+  return canvas.kind === 'group' ? canvas.failFast === true : canvas.budget !== undefined;
 }
 
 function groupNode(group: GroupData, id: string, from: Inherited, context: CompileContext): FlowPlan {
-  const members = compileMembers(group.members, id, below(from, merge(from.options, group.options)), context);
+  const start = below(from, merge(from.options, group.options));
+  const members = compileMembers(group.members, id, start, isJudged(group), context);
   return tree(groupJob(group, id, members.length), members);
 }
 
 function groupJob(group: GroupData, id: string, size: number): PlannedJob {
-  return nodeJob(id, 'group', { v: 1, node: 'group', size, ...callbacks(group) });
+  return nodeJob(id, 'group', {
+    v: 1,
+    node: 'group',
+    size,
+    ...(group.failFast === true ? { budget: FAIL_FAST } : {}),
+    ...callbacks(group),
+  });
 }
 
 function chordNode(chord: ChordData, id: string, from: Inherited, context: CompileContext): FlowPlan {
   const options = merge(from.options, chord.options);
-  const header = compileMembers(chord.header, id, below(from, options), context);
+  const header = compileMembers(chord.header, id, below(from, options), isJudged(chord), context);
   return tree(chordJob(chord, id, options, header.length, context), header);
 }
 
@@ -200,6 +219,7 @@ function chordJob(
     size,
     body: body as CanvasData,
     recovery: chord.recovery ?? context.recovery,
+    ...(chord.budget === undefined ? {} : { budget: chord.budget }),
     ...(chord.links?.length ? { links: chord.links } : {}),
     ...(errbacks.length ? { errbacks } : {}),
     ...later(options),
@@ -210,9 +230,11 @@ function compileMembers(
   members: readonly CanvasData[],
   id: string,
   from: Inherited,
+  isJudgedAtOnce: boolean,
   context: CompileContext,
 ): FlowPlan[] {
-  return members.map((member, index) => compile(member, childId(id, index), from, context));
+  const plans = members.map((member, index) => compile(member, childId(id, index), from, context));
+  return isJudgedAtOnce ? plans.map(reporting) : plans;
 }
 
 /** A chain in a chain is its steps, unless it has callbacks of its own: those need a node that knows its end. */

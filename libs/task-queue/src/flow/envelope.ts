@@ -1,4 +1,5 @@
 import type { CallKey, CallOptions, CanvasData, ItemForm } from '../canvas/canvas-data.js';
+import type { Budget } from '../canvas/header-rules.js';
 import type { FailedAttempt } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -173,6 +174,7 @@ export interface ChainNode extends NodeBase {
 export interface GroupNode extends NodeBase {
   readonly node: 'group';
   readonly size: number;
+  readonly budget?: Budget;
 }
 /** Children 0 to size - 1 are the header; the child `body` is added when they are terminal. */
 export interface ChordNode extends NodeBase {
@@ -180,16 +182,18 @@ export interface ChordNode extends NodeBase {
   readonly size: number;
   readonly body: CanvasData;
   readonly recovery: string;
+  /** Members tell the node of each failure, not only of the last end. */
+  readonly budget?: Budget;
+}
+
+/** The budget that a node was published with, if it is judged by one. */
+export function budgetOf(node: NodeEnvelope): Budget | undefined {
+  return node.node === 'group' || node.node === 'chord' ? node.budget : undefined;
 }
 
 /** A node with the size that its record has by now: members may have been added since it was published. */
 export function withSize(node: NodeEnvelope, size: number | undefined): NodeEnvelope {
   return size === undefined || node.node === 'task' ? node : { ...node, size };
-}
-
-/** How many members a group or header was published with. */
-export function sizeIn(data: string): number {
-  return (JSON.parse(data) as GroupNode | ChordNode).size;
 }
 
 /** Whether a node has, or will have, a child of this id. */
@@ -205,6 +209,12 @@ export interface SentinelEnvelope {
   readonly node: 'sentinel';
 }
 
+/** Holds a parked node back; running it means nothing but that time has passed. */
+export interface HoldEnvelope {
+  readonly v: 1;
+  readonly node: 'hold';
+}
+
 /** Runs the hooks of a task after it has ended, or releases what handles its dead letter. */
 export interface HookEnvelope {
   readonly v: 1;
@@ -217,7 +227,10 @@ export interface HookEnvelope {
   readonly headers?: Readonly<Record<string, JsonValue>>;
 }
 
-export type Envelope = TaskEnvelope | NodeEnvelope | SentinelEnvelope | HookEnvelope;
+/** What lies in the queue of composite nodes. */
+export type CanvasEnvelope = NodeEnvelope | SentinelEnvelope | HoldEnvelope;
+
+export type Envelope = TaskEnvelope | CanvasEnvelope | HookEnvelope;
 
 /**
  * Reads the data of a job in a user's queue.
@@ -300,10 +313,10 @@ export function isLetterRelease(data: unknown): data is HookEnvelope {
  *
  * @throws UndecodablePayloadError when this library did not write it
  */
-export function decodeNode(data: unknown): NodeEnvelope | SentinelEnvelope {
+export function decodeNode(data: unknown): CanvasEnvelope {
   const fields = asRecord(data);
   if (fields !== undefined && fields['v'] === 1 && isNode(fields)) {
-    return fields as unknown as NodeEnvelope | SentinelEnvelope;
+    return fields as unknown as CanvasEnvelope;
   }
   throw new UndecodablePayloadError(
     `The job's data is not a canvas node of version 1: got ${shapeOf(data)}.`,
@@ -311,13 +324,16 @@ export function decodeNode(data: unknown): NodeEnvelope | SentinelEnvelope {
 }
 
 /** As far as a forged one could do harm: what is to be published later is looked at more closely when it is. */
-function isNode({ node, size, rest, body, recovery, links, errbacks }: Record<string, unknown>): boolean {
+function isNode(fields: Record<string, unknown>): boolean {
+  const { node, size, rest, body, recovery, links, errbacks, budget } = fields;
   const areCanvases = (list: unknown): boolean => Array.isArray(list) && list.every(isCanvas);
   if (links !== undefined && !areCanvases(links)) return false;
   if (errbacks !== undefined && !areCanvases(errbacks)) return false;
+  if (budget !== undefined && asRecord(budget) === undefined) return false;
   switch (node) {
     case 'task':
     case 'sentinel':
+    case 'hold':
       return true;
     case 'chain':
       return isSize(size) && areCanvases(rest);

@@ -35,6 +35,8 @@ export interface PlannedJob {
   readonly priority?: number;
   /** Ahead of everything that waits; for hooks, which belong to work that is over. */
   readonly lifo?: boolean;
+  /** Its node hears of its failure at once, not only when all have ended. */
+  readonly reports?: boolean;
 }
 
 /**

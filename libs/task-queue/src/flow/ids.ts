@@ -22,7 +22,7 @@ import { randomFillSync } from 'node:crypto';
 export const CANVAS_QUEUE = '_canvas';
 
 /** A path segment: which child of a node. */
-export type ChildName = number | 'body' | 'sentinel';
+export type ChildName = number | 'body' | 'sentinel' | 'hold';
 
 /** Makes the id of a new canvas. */
 export function newCanvasId(shards: number, random: () => number = Math.random): string {
@@ -105,7 +105,7 @@ function replacedTask(root: string): string | undefined {
   return REPLACEMENT.exec(root)?.[1];
 }
 
-/** The index of a member, or NaN for a child that has a name (`body`, `sentinel`). */
+/** The index of a member, or NaN for a child that has a name (`body`, `sentinel`, `hold`). */
 export function memberIndex(id: string): number {
   return Number(id.slice(id.lastIndexOf('.') + 1));
 }

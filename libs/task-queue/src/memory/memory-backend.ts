@@ -6,6 +6,7 @@ import type { TaskEvents, Wake } from '../backend/task-events.js';
 import type { Workers } from '../backend/workers.js';
 import { MemoryExamination } from './memory-examination.js';
 import { MemoryFailureStore } from './memory-failure-store.js';
+import { MemoryHeaders } from './memory-headers.js';
 import { MemoryInspection } from './memory-inspection.js';
 import { MemoryJobs } from './memory-jobs.js';
 import { MemoryLedger } from './memory-ledger.js';
@@ -39,6 +40,7 @@ export interface Namespace {
 export class MemoryBackend implements Backend {
   readonly ledger: MemoryLedger;
   readonly publisher: MemoryPublisher;
+  readonly headers: MemoryHeaders;
   readonly locks: MemoryLocks;
   readonly idempotencyKeys: MemoryKeyStore;
   readonly jobs: MemoryJobs;
@@ -58,6 +60,7 @@ export class MemoryBackend implements Backend {
     this.examination = new MemoryExamination(store);
     this.ledger = new MemoryLedger(store);
     this.publisher = new MemoryPublisher(store, published, eager);
+    this.headers = new MemoryHeaders(store);
     this.jobs = new MemoryJobs(store);
     this.failures = new MemoryFailureStore(store);
     this.rateLimiter = new MemoryRateLimiter(store);

@@ -2,6 +2,7 @@ import type { JobRef } from '../backend/job-ref.js';
 import type { FoundTask, JobStore } from '../backend/job-store.js';
 import type { Stage } from '../backend/ledger.js';
 import type { JobFields, TaskReply } from '../backend/task-reply.js';
+import type { ParkedRecord } from '../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
@@ -17,7 +18,7 @@ export class MemoryJobs implements JobStore {
   async look(id: string): Promise<TaskReply> {
     const job = this.store.find(id);
     const kept = this.#kept(id);
-    if (job) return { source: 'job', queue: job.queue, place: job.place, ...kept, job: fieldsOf(job) };
+    if (job) return { source: 'job', queue: job.queue, place: job.place, ...kept, job: this.#fieldsOf(job) };
     return this.#throughParent(id, kept);
   }
 
@@ -39,6 +40,13 @@ export class MemoryJobs implements JobStore {
   async removeTask(ref: JobRef): Promise<void> {
     this.store.withdraw(ref);
     if (rootOf(ref.id) === ref.id) this.store.removeRecord(ref.id);
+  }
+
+  #fieldsOf(job: MemoryJob): JobFields {
+    const fields = fieldsOf(job);
+    const parked = this.store.record(job.id)?.fields.get(`p:${job.id}`);
+    if (fields.node === undefined || parked === undefined) return fields;
+    return { ...fields, node: { ...fields.node, parked: JSON.parse(parked) as ParkedRecord } };
   }
 
   #kept(id: string): { record?: TaskFailure; decision?: ChordDecisionRecord } {

@@ -9,10 +9,12 @@ import type {
   NodeRecord,
   Stage,
 } from '../backend/ledger.js';
+import type { Budget } from '../canvas/header-rules.js';
+import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
-import { CANVAS_QUEUE, lineOf, memberIndex, parentOf } from '../flow/ids.js';
+import { CANVAS_QUEUE, childId, lineOf, memberIndex, parentOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
 import { keepLetter } from './memory-failure-store.js';
 import { dispatchOf, keyOf, type MemoryJob, refOf } from './memory-job.js';
@@ -34,6 +36,10 @@ export class MemoryLedger implements Ledger {
       failure: this.#read<TaskFailure>(id, `f:${id}`),
       decision: this.#read<ChordDecisionRecord>(id, `r:${id}`),
       revoked: await this.isRevoked(id),
+      closing: this.#read<ClosingRecord>(id, `c:${id}`),
+      parked: this.#read<ParkedRecord>(id, `p:${id}`),
+      budget: this.#read<Budget>(id, `b:${id}`),
+      isHeld: node?.pending.has(keyOf({ queue: CANVAS_QUEUE, id: childId(id, 'hold') })) === true,
     };
   }
 

@@ -1,6 +1,7 @@
 import type { Holder } from '../backend/ledger.js';
 import type { Addition, Dispatch, Publication, Publisher } from '../backend/publisher.js';
-import { sizeIn } from '../flow/envelope.js';
+import { reporting } from '../flow/compile-canvas.js';
+import type { ChordNode, GroupNode } from '../flow/envelope.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, lineOf, membershipsOf } from '../flow/ids.js';
 import { MemoryDispatch } from './memory-dispatch.js';
@@ -58,12 +59,13 @@ export class MemoryPublisher implements Publisher {
     const known = fields.get(note);
     if (known !== undefined) return { is: 'exists', id: childId(node.id, Number(known)) };
     if (lineOf(node.id).some((above) => fields.has(`x:${above}`))) return { is: 'revoked' };
-    const published = sizeIn(node.data);
+    if (fields.has(`c:${node.id}`)) return { is: 'closed' };
+    const { size: published, budget } = JSON.parse(node.data) as GroupNode | ChordNode;
     if (published === 0 && node.dispatch !== undefined && node.dispatch.end === undefined)
       return { is: 'open' };
     const index = node.size ?? published;
     const id = childId(node.id, index);
-    this.store.add(compile(id), node);
+    this.store.add(budget === undefined ? compile(id) : reporting(compile(id)), node);
     node.size = index + 1;
     fields.set(note, String(index));
     return { is: 'added', id };

@@ -137,6 +137,7 @@ export class MemoryStore {
       retention: planned.retention,
       priority: planned.priority ?? 0,
       lifo: planned.lifo ?? false,
+      reports: planned.reports ?? false,
       timestamp: nowMs,
       parent,
       pending: new Set(),
@@ -188,16 +189,19 @@ export class MemoryStore {
   complete(job: MemoryJob, value: string): void {
     job.returnvalue = value;
     this.#end(job, 'completed');
-    job.parent?.values.set(keyOf(job), value);
-    this.#tellParent(job);
+    const parent = this.#leaveParent(job);
+    parent?.values.set(keyOf(job), value);
+    if (parent) this.#release(parent);
   }
 
   fail(job: MemoryJob, reason: string): void {
     job.failedReason = reason;
     this.#end(job, 'failed');
-    job.parent?.failures.set(keyOf(job), reason);
+    const parent = this.#leaveParent(job);
+    parent?.failures.set(keyOf(job), reason);
     this.observer.failed(job);
-    this.#tellParent(job);
+    if (parent && job.reports) this.wake(parent);
+    else if (parent) this.#release(parent);
   }
 
   /** Puts a job that ran back, to be started again after a time. */
@@ -224,10 +228,16 @@ export class MemoryStore {
     const isOpen = !isOver(job);
     this.#leave(job);
     this.#delete(job);
-    this.#tellParent(job);
+    const parent = this.#leaveParent(job);
+    if (parent) this.#release(parent);
     this.#wake(job);
     if (isOpen) this.observer.failed(job);
     return true;
+  }
+
+  /** Releases a node that waits, although children are pending. */
+  wake(node: MemoryJob): void {
+    if (node.place === 'waiting-children') this.#makeReady(node);
   }
 
   /** When the next delayed job is due. */
@@ -347,12 +357,12 @@ export class MemoryStore {
     this.#wake(job);
   }
 
-  /** A child has ended or has been taken away: the last one releases its parent. */
-  #tellParent(job: MemoryJob): void {
-    const { parent } = job;
-    if (parent?.pending.delete(keyOf(job))) this.#release(parent);
+  /** A child has ended or has been taken away. @returns its parent, unless that has done without it by now */
+  #leaveParent(job: MemoryJob): MemoryJob | undefined {
+    return job.parent?.pending.delete(keyOf(job)) ? job.parent : undefined;
   }
 
+  /** The last child releases its parent. */
   #release(node: MemoryJob): void {
     if (node.pending.size === 0 && node.place === 'waiting-children') this.#makeReady(node);
   }

@@ -3,8 +3,8 @@ import type { BullQueue } from '../broker/producers.js';
 import { RedisBackend } from '../broker/redis-backend.js';
 import type { CanvasData, GroupData } from '../canvas/canvas-data.js';
 import { type CanvasStream, isStream, type MemberStream } from '../canvas/canvas-stream.js';
+import type { Budget } from '../canvas/header-rules.js';
 import { makeSignature } from '../canvas/signature.js';
-import type { ChordRecoveryType } from '../chords/chord-recovery.js';
 import type { ErrbackOnly } from '../chords/built-in-recoveries.js';
 import { type ExplainOptions, readExtent } from '../doctor/explain-options.js';
 import type { Explanation } from '../doctor/explanation.js';
@@ -30,9 +30,10 @@ import {
   createChord,
   type Header,
   type HeaderValues,
+  type RecoveryChoice,
 } from '../workflows/chord.js';
 import { fromData, type UntypedCanvas } from '../workflows/from-data.js';
-import { createGroup, type GroupOf, type Members } from '../workflows/group.js';
+import { createGroup, type GroupOf, type GroupOptions, type Members } from '../workflows/group.js';
 import { CanvasPublisher } from '../workflows/port.js';
 import {
   createStreamedChord,
@@ -40,7 +41,7 @@ import {
   type StreamedChord,
   type StreamedChordOptions,
   type StreamedGroup,
-  type StreamOptions,
+  type StreamedGroupOptions,
 } from '../workflows/streamed.js';
 import { createSignature, type Signature } from '../workflows/signature.js';
 import { createTaskMakers } from '../workflows/task-makers.js';
@@ -130,14 +131,14 @@ export class WorkflowService {
    */
   group<C extends AnyCanvas>(
     members: MemberStream<C>,
-    options?: StreamOptions,
+    options?: StreamedGroupOptions,
   ): StreamedGroup<MissingOfAll<C>, ResultOf<C>>;
   /** Members side by side; the value is the list of theirs, in definition order. */
-  group<const M extends Members>(members: M): GroupOf<M>;
-  group(members: Members | MemberStream<AnyCanvas>, options?: StreamOptions): unknown {
+  group<const M extends Members>(members: M, options?: GroupOptions): GroupOf<M>;
+  group(members: Members | MemberStream<AnyCanvas>, options?: StreamedGroupOptions): unknown {
     return isStream(members)
       ? createStreamedGroup(this.#publisher, members as MemberStream<AnyCanvas>, options)
-      : createGroup(this.#publisher, members);
+      : createGroup(this.#publisher, members, options);
   }
 
   /**
@@ -147,7 +148,7 @@ export class WorkflowService {
   chord<
     C extends AnyCanvas,
     Body extends Follower<BodyInput<ResultOf<C>[], Recovery>>,
-    Recovery extends ChordRecoveryType = typeof ErrbackOnly,
+    Recovery extends RecoveryChoice = typeof ErrbackOnly,
   >(
     header: MemberStream<C>,
     body: Body,
@@ -160,7 +161,7 @@ export class WorkflowService {
   chord<
     const H extends Header,
     Body extends Follower<BodyInput<HeaderValues<H>, Recovery>>,
-    Recovery extends ChordRecoveryType = typeof ErrbackOnly,
+    Recovery extends RecoveryChoice = typeof ErrbackOnly,
   >(header: H, body: Body, options?: ChordOptions<Recovery>): ChordOf<H, Body>;
   chord(
     header: Header | MemberStream<AnyCanvas>,
@@ -236,6 +237,22 @@ export class WorkflowService {
    */
   async explain(id: string, options?: ExplainOptions): Promise<Explanation> {
     return this.engine.explainer.explain(id, readExtent(options));
+  }
+
+  /**
+   * Changes the budget of a chord, or of a fail-fast group, that runs: in place of the one it was published with. It is
+   * judged by it at once; one that is parked goes on.
+   *
+   * ```ts
+   * await workflows.setBudget(id, { count: 50, onBreach: 'callback' });
+   * ```
+   *
+   * @returns false when its header is over: then nothing has changed
+   * @throws InvalidCanvasError when the budget cannot be read; NoBudgetError when the canvas was published without one
+   * @throws ResultUnknownError when no canvas has this id; BrokerUnavailableError
+   */
+  setBudget(id: string, budget: Budget): Promise<boolean> {
+    return this.engine.setBudget(id, budget);
   }
 
   /** The handle on a task or canvas, from its id alone. */

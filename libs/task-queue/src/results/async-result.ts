@@ -12,7 +12,7 @@ import { insideTask } from '../task/task-context.js';
 import { isTerminal, type TaskState } from '../task/task-state.js';
 import type { ErrorRegistry } from './error-registry.js';
 import type { TaskReader } from './task-reader.js';
-import type { DispatchProgress, MemberCounts, Recovered, TaskSnapshot } from './task-snapshot.js';
+import type { DispatchProgress, MemberCounts, Parked, Recovered, TaskSnapshot } from './task-snapshot.js';
 
 /** How to wait for a result. */
 export interface GetOptions {
@@ -40,6 +40,8 @@ export interface TaskMoment {
   readonly dispatch?: DispatchProgress;
   /** That a chord's callback runs, or ran, although members failed. */
   readonly recovered?: Recovered;
+  /** Of a chord whose budget is breached: that it waits for somebody to decide. */
+  readonly parked?: Parked;
 }
 
 /** A task or canvas as one plain object, for an API to answer with. */
@@ -423,13 +425,15 @@ function momentOf({
   counts,
   dispatch,
   recovered,
-}: Pick<TaskSnapshot, 'state' | 'progress' | 'counts' | 'dispatch' | 'recovered'>): TaskMoment {
+  parked,
+}: Pick<TaskSnapshot, 'state' | 'progress' | 'counts' | 'dispatch' | 'recovered' | 'parked'>): TaskMoment {
   return {
     state,
     ...(progress === undefined ? {} : { progress }),
     ...(counts === undefined ? {} : { counts }),
     ...(dispatch === undefined ? {} : { dispatch }),
     ...(recovered === undefined ? {} : { recovered }),
+    ...(parked === undefined ? {} : { parked }),
   };
 }
 

@@ -1,12 +1,15 @@
 import type { JobStore } from '../backend/job-store.js';
-import type { Ledger, MemberRecord } from '../backend/ledger.js';
+import type { HeaderStore } from '../backend/header-store.js';
+import type { Ledger, MemberRecord, NodeRecord } from '../backend/ledger.js';
 import type { TaskEvents } from '../backend/task-events.js';
 import type { MemberOutcome } from '../chords/chord-recovery.js';
+import type { TaskFailure } from '../failure/task-failure.js';
 import { hasChild, type NodeEnvelope } from '../flow/envelope.js';
 import { childId, parentOf } from '../flow/ids.js';
 import {
   failureFromReason,
   failureOfMissing,
+  failureOfPending,
   failedSnapshot,
   failureOfSkipped,
   nodeOf,
@@ -19,6 +22,7 @@ export class TaskReader {
   constructor(
     private readonly jobs: JobStore,
     private readonly ledger: Ledger,
+    private readonly headers: HeaderStore,
     readonly events: TaskEvents,
   ) {}
 
@@ -64,28 +68,46 @@ export class TaskReader {
 
   /** The same page by page, with memory for one of them. */
   async *settledPages(id: string, size: number): AsyncGenerator<MemberOutcome[]> {
-    let isIncomplete: boolean | undefined;
+    let record: NodeRecord | undefined;
     for await (const { from, to, members } of this.ledger.membersInOrder(id, size)) {
       const page: MemberOutcome[] = [];
       for (const record of members) page[record.index - from] = outcomeOf(record);
       const missing: number[] = [];
       for (let index = from; index < to; index++) if (page[index - from] === undefined) missing.push(index);
       if (missing.length > 0) {
-        isIncomplete ??= await this.#isIncomplete(id);
-        const records = await this.ledger.readFailures(missing.map((index) => childId(id, index)));
+        record ??= await this.ledger.readNode(id);
+        const ids = missing.map((index) => childId(id, index));
+        const failures = await this.#failuresOfMissing(id, ids, record);
         for (const [at, index] of missing.entries()) {
           const taskId = childId(id, index);
-          const failure = records[at] ?? failureOfMissing(taskId, isIncomplete);
-          page[index - from] = { status: 'rejected', index, taskId, failure };
+          page[index - from] = { status: 'rejected', index, taskId, failure: failures[at] as TaskFailure };
         }
       }
       yield page;
     }
   }
 
-  async #isIncomplete(id: string): Promise<boolean> {
-    const { dispatch } = await this.ledger.readNode(id);
-    return dispatch !== undefined && dispatch.state !== 'sealed';
+  /** What became of members that are in no list of their node. */
+  async #failuresOfMissing(
+    node: string,
+    ids: readonly string[],
+    { closing, dispatch }: NodeRecord,
+  ): Promise<TaskFailure[]> {
+    const records = await this.ledger.readFailures(ids);
+    if (closing === undefined || closing.by === 'end') {
+      const isIncomplete = dispatch !== undefined && dispatch.state !== 'sealed';
+      return ids.map((id, at) => records[at] ?? failureOfMissing(id, isIncomplete));
+    }
+    // What a straggler came to afterwards is not what the header came to.
+    const areStragglers = await this.headers.areStragglers(node, ids);
+    return ids.map(
+      (id, at) => (areStragglers[at] === true ? undefined : records[at]) ?? failureOfPending(id),
+    );
+  }
+
+  async #failureOfMissing(node: string, id: string): Promise<TaskFailure> {
+    const { closing } = await this.ledger.readNode(node);
+    return closing === undefined || closing.by === 'end' ? failureOfMissing(id, false) : failureOfPending(id);
   }
 
   /** A task that nothing is stored about: not there yet, skipped or removed, as its node says. */
@@ -99,13 +121,13 @@ export class TaskReader {
       case 'UNKNOWN':
         return { id, state: 'UNKNOWN' };
       case 'SUCCESS':
-        return { id, state: 'FAILURE', failure: failureOfMissing(id, false) };
+        return { id, state: 'FAILURE', failure: await this.#failureOfMissing(parent, id) };
       case 'FAILURE':
       case 'REVOKED': {
         const isMember = (above.name === 'group' || above.name === 'chord') && !id.endsWith('.body');
         const failure =
           isMember || above.failure === undefined
-            ? failureOfMissing(id, false)
+            ? await this.#failureOfMissing(parent, id)
             : failureOfSkipped(id, above.failure);
         return { id, state: above.state, failure };
       }

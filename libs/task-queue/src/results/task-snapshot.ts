@@ -35,6 +35,16 @@ export interface Recovered {
   readonly strategy: string;
   readonly failed: number;
   readonly size: number;
+  /** Members that had not ended when the header was closed, where it was closed before its end. */
+  readonly pending?: number;
+}
+
+/** That a chord waits for somebody to decide, because its budget is breached. */
+export interface Parked {
+  /** In words. */
+  readonly why: string;
+  /** ISO 8601. */
+  readonly since: string;
 }
 
 /** Everything that the store knows about one task or canvas at one moment. */
@@ -52,6 +62,7 @@ export interface TaskSnapshot {
   readonly counts?: MemberCounts;
   readonly dispatch?: DispatchProgress;
   readonly recovered?: Recovered;
+  readonly parked?: Parked;
   /** Epoch milliseconds. */
   readonly publishedAt?: number;
   readonly startedAt?: number;
@@ -93,6 +104,10 @@ function jobSnapshot(id: string, reply: Extract<TaskReply, { source: 'job' }>): 
     retries: job.node ? undefined : Math.max(0, job.attemptsMade - (job.finishedOn === undefined ? 0 : 1)),
     counts: job.node === undefined ? undefined : countsOf(job.node),
     dispatch: job.node === undefined ? undefined : progressOf(job.node),
+    parked: job.node?.parked && {
+      why: job.node.parked.why,
+      since: new Date(job.node.parked.atMs).toISOString(),
+    },
     publishedAt: job.timestamp,
     // BullMQ notes the last activation, which of a node is its end.
     startedAt: job.node ? undefined : job.processedOn,
@@ -124,7 +139,7 @@ function runningState(place: string, job: JobFields): TaskState {
 export function nodeOf({ data, size }: NonNullable<JobFields['node']>): NodeEnvelope | undefined {
   try {
     const node = decodeNode(JSON.parse(data));
-    return node.node === 'sentinel' ? undefined : withSize(node, size);
+    return node.node === 'sentinel' || node.node === 'hold' ? undefined : withSize(node, size);
   } catch {
     return undefined;
   }
@@ -159,7 +174,8 @@ export function failedSnapshot(id: string, queue: string, failure: TaskFailure):
 
 function recovered(decision: ChordDecisionRecord | undefined): { recovered?: Recovered } {
   if (decision?.next.run !== 'callback') return {};
-  return { recovered: { strategy: decision.strategy, failed: decision.failed, size: decision.size } };
+  const { strategy, failed, size, pending } = decision;
+  return { recovered: { strategy, failed, size, ...(pending === undefined ? {} : { pending }) } };
 }
 
 const STALLED = /stalled more than allowable limit|started more than allowable limit/;
@@ -212,6 +228,15 @@ export function failureOfMissing(id: string, dispatchCut: boolean): TaskFailure 
           message: `Task ${id} was removed from its queue by hand, so nobody will ever run it.`,
         },
   );
+}
+
+/** The record of a member that had not ended when its header was closed. */
+export function failureOfPending(id: string): TaskFailure {
+  return failureOf(id, '', '', 'pending', {
+    name: 'MemberPendingError',
+    code: 'MEMBER_PENDING',
+    message: `Task ${id} had not ended when the header that it is a member of was closed.`,
+  });
 }
 
 /** The record of a task that was revoked before it could run (again). */

@@ -1,5 +1,6 @@
 import type { ChordData } from '../canvas/canvas-data.js';
-import { makeChord } from '../canvas/chord.js';
+import { type HeaderRules, makeChord } from '../canvas/chord.js';
+import { FAIL_FAST } from '../canvas/header-rules.js';
 import {
   type BodyInputKind,
   type ErrbackOnly,
@@ -7,6 +8,8 @@ import {
   recoveryName,
 } from '../chords/built-in-recoveries.js';
 import type { ChordRecovery, ChordRecoveryType } from '../chords/chord-recovery.js';
+import { Tolerance } from '../chords/tolerate.js';
+import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type {
   AnyCanvas,
@@ -50,12 +53,33 @@ export class Chord<Missing extends unknown[], R, Input extends unknown[] = Missi
 export type Header = Members | Group<never, unknown[], never>;
 
 /** How a chord deals with members that fail. */
-export interface ChordOptions<Recovery extends ChordRecoveryType = ChordRecoveryType> {
+export interface ChordOptions<Recovery extends RecoveryChoice = RecoveryChoice> {
   /**
-   * Decides what runs when members fail. Name it here where the body is made for it, also when it is the
-   * module's default: a chord that names none is checked as under `ErrbackOnly`.
+   * Decides what runs when members fail: a strategy, or `Tolerate({ … })`. Name it here where the body is made for it,
+   * also when it is the module's default: a chord that names none is checked as under `ErrbackOnly`.
    */
   readonly recovery?: Recovery;
+  /**
+   * Ends the header with the first member that fails: the errbacks run, members that have not begun never do. The budget
+   * `Tolerate({ count: 0 })` by another name. @defaultValue false
+   */
+  readonly failFast?: boolean;
+}
+
+/** What a chord can name as its recovery: the class of a strategy, or a budget. */
+export type RecoveryChoice = ChordRecoveryType | Tolerance;
+
+/** What the data of a chord says about its options. @throws InvalidCanvasError when two of them rule each other out */
+export function headerRules({ recovery, failFast = false }: ChordOptions): HeaderRules {
+  if (recovery instanceof Tolerance) {
+    if (failFast)
+      throw new InvalidCanvasError('failFast', 'Tolerate({ … }) says already when the header ends');
+    return { recovery: recoveryName(recovery.recovery), budget: recovery.budget };
+  }
+  return {
+    ...(recovery === undefined ? {} : { recovery: recoveryName(recovery) }),
+    ...(failFast ? { budget: FAIL_FAST } : {}),
+  };
 }
 
 /** The list of a header's values. */
@@ -78,10 +102,18 @@ export type ChordOf<H extends Header, Body extends AnyCanvas> = H extends AnyCan
  * - `ErrbackOnly`: the values of all members;
  * - `CallbackWithSuccesses`: a list of values, of which some may be missing;
  * - `CallbackWithOutcomes`: a settled outcome for every member;
+ * - `Tolerate`: what the strategy within it says, `CallbackWithSuccesses` if it names none;
  * - a strategy of your own: what it declares, or the values of all members, because with no failure that is
  *   what the body gets and no strategy is asked.
  */
-export type BodyInput<Values extends unknown[], Recovery extends ChordRecoveryType> =
+export type BodyInput<Values extends unknown[], Recovery extends RecoveryChoice> =
+  Recovery extends Tolerance<infer Within>
+    ? InputUnder<Values, Within>
+    : Recovery extends ChordRecoveryType
+      ? InputUnder<Values, Recovery>
+      : never;
+
+type InputUnder<Values extends unknown[], Recovery extends ChordRecoveryType> =
   // A strategy that never looks at the outcome cannot leave any value out.
   Recovery extends typeof ErrbackOnly
     ? Values
@@ -106,13 +138,8 @@ type DeclaredInput<Recovery extends ChordRecoveryType> =
 export function createChord<
   const H extends Header,
   Body extends Follower<BodyInput<HeaderValues<H>, Recovery>>,
-  Recovery extends ChordRecoveryType = typeof ErrbackOnly,
+  Recovery extends RecoveryChoice = typeof ErrbackOnly,
 >(publisher: CanvasPublisher, header: H, body: Body, options: ChordOptions<Recovery> = {}): ChordOf<H, Body> {
-  const { recovery } = options;
-  const data = makeChord(
-    header as AnyCanvas | Iterable<AnyCanvas>,
-    body,
-    recovery === undefined ? {} : { recovery: recoveryName(recovery) },
-  );
+  const data = makeChord(header as AnyCanvas | Iterable<AnyCanvas>, body, headerRules(options));
   return new Chord(publisher, data) as unknown as ChordOf<H, Body>;
 }

@@ -101,7 +101,17 @@ type Appended<Values extends unknown[], R> = number extends Values['length']
   ? (Values[number] | R)[]
   : [...Values, R];
 
+/** How a group deals with members that fail. */
+export interface GroupOptions {
+  /** Ends the group with the first member that fails; members that have not begun never do. @defaultValue false */
+  readonly failFast?: boolean;
+}
+
 /** A group of these members, read from the iterable at once. An empty one is a group with the value `[]`. */
-export function createGroup<const M extends Members>(publisher: CanvasPublisher, members: M): GroupOf<M> {
-  return new Group(publisher, makeGroup(members as Iterable<AnyCanvas>)) as unknown as GroupOf<M>;
+export function createGroup<const M extends Members>(
+  publisher: CanvasPublisher,
+  members: M,
+  options: GroupOptions = {},
+): GroupOf<M> {
+  return new Group(publisher, makeGroup(members as Iterable<AnyCanvas>, options)) as unknown as GroupOf<M>;
 }

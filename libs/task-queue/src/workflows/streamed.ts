@@ -12,8 +12,7 @@ import {
 import { makeChord } from '../canvas/chord.js';
 import { makeGroup } from '../canvas/group.js';
 import { prepareCall, withApplyOptions } from '../canvas/prepare-call.js';
-import { type ErrbackOnly, recoveryName } from '../chords/built-in-recoveries.js';
-import type { ChordRecoveryType } from '../chords/chord-recovery.js';
+import type { ErrbackOnly } from '../chords/built-in-recoveries.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -27,7 +26,8 @@ import type {
   MissingOfAll,
   ResultOf,
 } from './canvas-types.js';
-import type { BodyInput, ChordOptions } from './chord.js';
+import { type BodyInput, type ChordOptions, headerRules, type RecoveryChoice } from './chord.js';
+import type { GroupOptions } from './group.js';
 import type { CanvasPublisher } from './port.js';
 
 /** How a source is read. */
@@ -40,8 +40,11 @@ export interface StreamOptions {
   readonly window?: number;
 }
 
+/** How a group of a source deals with members that fail, and how its source is read. */
+export interface StreamedGroupOptions extends GroupOptions, StreamOptions {}
+
 /** How a chord of a source deals with members that fail, and how its source is read. */
-export interface StreamedChordOptions<Recovery extends ChordRecoveryType = ChordRecoveryType>
+export interface StreamedChordOptions<Recovery extends RecoveryChoice = RecoveryChoice>
   extends ChordOptions<Recovery>, StreamOptions {}
 
 const DEFAULT_WINDOW = 10_000;
@@ -156,25 +159,24 @@ export class StreamedChord<Missing extends unknown[], R> extends StreamedCanvas<
 export function createStreamedGroup<C extends AnyCanvas>(
   publisher: CanvasPublisher,
   members: MemberStream<C>,
-  options: StreamOptions = {},
+  options: StreamedGroupOptions = {},
 ): StreamedGroup<MissingOfAll<C>, ResultOf<C>> {
-  return new StreamedGroup(publisher, streamOf(makeGroup([]), members, options));
+  return new StreamedGroup(publisher, streamOf(makeGroup([], options), members, options));
 }
 
 /** A chord of what a source gives. @throws InvalidCanvasError when the body is missing */
 export function createStreamedChord<
   C extends AnyCanvas,
   Body extends Follower<BodyInput<ResultOf<C>[], Recovery>>,
-  Recovery extends ChordRecoveryType = typeof ErrbackOnly,
+  Recovery extends RecoveryChoice = typeof ErrbackOnly,
 >(
   publisher: CanvasPublisher,
   header: MemberStream<C>,
   body: Body,
   options: StreamedChordOptions<Recovery> = {},
 ): StreamedChord<MissingOfAll<C>, ResultOf<Body>> {
-  const { recovery } = options;
-  const named = recovery === undefined ? {} : { recovery: recoveryName(recovery) };
-  return new StreamedChord(publisher, streamOf(makeChord([], body, named), header, options));
+  const rules = { ...headerRules(options), size: Infinity };
+  return new StreamedChord(publisher, streamOf(makeChord([], body, rules), header, options));
 }
 
 function streamOf(

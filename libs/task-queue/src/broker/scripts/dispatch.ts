@@ -5,12 +5,12 @@ import { script } from './script.js';
  * KEYS: node's job, record. ARGV: key of its sentinel, the fields under which a revocation of it or of a node above it
  * would stand.
  * Returns: 1 when the node is there, who dispatches, members added so far, how it ended, queues of the members as JSON,
- * 1 when the sentinel holds the node, children that have not ended, 1 when it is revoked.
+ * 1 when the sentinel holds the node, children that have not ended, 1 when it is revoked, 1 when its header is closed.
  */
 export const READ_DISPATCH = script(`
 local revoked = 0
 for at = 2, #ARGV do revoked = revoked + redis.call('HEXISTS', KEYS[2], ARGV[at]) end
-local noted = redis.call('HMGET', KEYS[1], 'tq:by', 'tq:dispatched', 'tq:end', 'tq:queues')
+local noted = redis.call('HMGET', KEYS[1], 'tq:by', 'tq:dispatched', 'tq:end', 'tq:queues', 'tq:closed')
 return {
   redis.call('EXISTS', KEYS[1]),
   noted[1],
@@ -19,7 +19,8 @@ return {
   noted[4],
   redis.call('SISMEMBER', KEYS[1] .. ':dependencies', ARGV[1]),
   redis.call('SCARD', KEYS[1] .. ':dependencies'),
-  revoked > 0 and 1 or 0
+  revoked > 0 and 1 or 0,
+  noted[5]
 }`);
 
 /**

@@ -2,14 +2,16 @@ import { script } from './script.js';
 
 /**
  * How far a node has come.
- * KEYS: node's job, record. ARGV: node id, key of its sentinel, the fields under which a revocation of it or of a
- * node above it would stand.
+ * KEYS: node's job, record. ARGV: node id, keys of its sentinel and of its hold, the fields under which a revocation of it
+ * or of a node above it would stand.
  * Returns: stage JSON, size if it is noted, values, failures, pending, whether the sentinel ran, own failure JSON, decision JSON, 1 when
- * it is revoked, members dispatched so far and how the dispatch ended if it has been opened for one.
+ * it is revoked, members dispatched so far and how the dispatch ended if it has been opened for one; closing JSON, parked
+ * JSON, budget JSON, 1 when the hold is pending.
  */
 export const READ_NODE = script(`
 local revoked = 0
-for at = 3, #ARGV do revoked = revoked + redis.call('HEXISTS', KEYS[2], ARGV[at]) end
+for at = 4, #ARGV do revoked = revoked + redis.call('HEXISTS', KEYS[2], ARGV[at]) end
+local judged = redis.call('HMGET', KEYS[2], 'c:' .. ARGV[1], 'p:' .. ARGV[1], 'b:' .. ARGV[1])
 local noted = redis.call('HMGET', KEYS[1], 'tq:stage', 'tq:size', 'tq:dispatched', 'tq:end')
 return {
   noted[1],
@@ -22,7 +24,11 @@ return {
   redis.call('HGET', KEYS[2], 'r:' .. ARGV[1]),
   revoked > 0 and 1 or 0,
   noted[3],
-  noted[4]
+  noted[4],
+  judged[1],
+  judged[2],
+  judged[3],
+  redis.call('SISMEMBER', KEYS[1] .. ':dependencies', ARGV[3])
 }`);
 
 /**
@@ -45,7 +51,7 @@ return {
  * KEYS: queues, record. ARGV: prefix, id, parent node's id or ''.
  * Returns: source, own failure JSON, decision JSON, then by source
  *   'job': queue, place, then name, timestamp, processedOn, finishedOn, returnvalue, failedReason, atm, ats, progress, and of a node: data, values, failures, pending, stage,
- *   size if it is noted, members dispatched and how the dispatch ended, whether the sentinel ran out, and whether the child of that stage is among the values, among the failures
+ *   size if it is noted, members dispatched and how the dispatch ended, whether the sentinel ran out, and whether the child of that stage is among the values, among the failures, that it is parked as JSON
  *   'value' | 'failed': queue, JSON or reason
  *   'absent' (its node exists, but never heard of it) | 'unknown'
  */
@@ -78,11 +84,10 @@ for _, queue in ipairs(queues) do
       for index = 1, 4 do reply[18 + index] = noted[index] end
       reply[23] = noted[3] and redis.call('HEXISTS', key .. ':failed', key .. '.sentinel') or 0
       local child = reply[19] and cjson.decode(reply[19]).child
-      if child then
-        local field = prefix .. ':' .. child.queue .. ':' .. child.id
-        reply[24] = redis.call('HEXISTS', key .. ':processed', field)
-        reply[25] = redis.call('HEXISTS', key .. ':failed', field)
-      end
+      local field = child and prefix .. ':' .. child.queue .. ':' .. child.id
+      reply[24] = field and redis.call('HEXISTS', key .. ':processed', field) or 0
+      reply[25] = field and redis.call('HEXISTS', key .. ':failed', field) or 0
+      reply[26] = redis.call('HGET', KEYS[2], 'p:' .. id)
     end
     return reply
   end

@@ -1,5 +1,6 @@
 import type { DispatchRecord } from '../../backend/ledger.js';
 import type { JobFields, TaskReply } from '../../backend/task-reply.js';
+import type { ParkedRecord } from '../../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../../chords/decision-record.js';
 import type { SerializedError, TaskFailure } from '../../failure/task-failure.js';
 import type { JsonValue } from '../../primitives/json.js';
@@ -61,8 +62,13 @@ function jobFields(text: (at: number) => string | undefined): JobFields {
             ...dispatchIn(text(20), text(21), text(22) === '1'),
             ...(text(23) === '1' ? { child: 'value' as const } : {}),
             ...(text(24) === '1' ? { child: 'failure' as const } : {}),
+            ...parkedIn(text(25)),
           },
   }) as JobFields;
+}
+
+function parkedIn(json: string | undefined): { parked?: ParkedRecord } {
+  return json === undefined ? {} : { parked: JSON.parse(json) as ParkedRecord };
 }
 
 function dispatchIn(

@@ -1,0 +1,51 @@
+import type { Budget } from '../canvas/header-rules.js';
+import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
+import type { JobRef } from './job-ref.js';
+import type { Holder } from './ledger.js';
+
+/** What became of a verdict over a header. */
+export type Verdicted =
+  /** It stands, or another one did already. */
+  | 'done'
+  /** What it was reached by has changed meanwhile: it is to be judged again. */
+  | 'changed'
+  /** The activation in whose name it was written has been superseded. */
+  | 'superseded';
+
+/** By what a header was judged: it has to be the same when the verdict is written. */
+export interface Seen {
+  /** The budget that somebody has set since the node was published. */
+  readonly budget: Budget | undefined;
+  /** Members that had failed. */
+  readonly failures: number;
+}
+
+/**
+ * Headers that are judged before all of their members have ended. Every verdict is one step: that it is written and what
+ * it does happen together, in the name of the activation that holds the node, or not at all.
+ */
+export interface HeaderStore {
+  /**
+   * Closes a header: the verdict is written, and those of its members that have not ended are its members no more. What
+   * they come to goes nowhere; they are kept as stragglers.
+   */
+  close(holder: Holder, closing: ClosingRecord, seen: Seen): Promise<Verdicted>;
+  /** Notes that a header waits for somebody to decide. */
+  park(holder: Holder, parked: ParkedRecord, seen: Seen): Promise<Verdicted>;
+  /** Puts the node back to wait for its members, unless one has failed since, or the budget is another one. */
+  wait(holder: Holder, seen: Seen): Promise<Verdicted>;
+  /**
+   * Sets the budget of a header that is not closed, and has it judged by it. One that is parked goes on.
+   *
+   * @returns false when the header is over, or nobody knows the node
+   */
+  setBudget(node: string, budget: Budget): Promise<boolean>;
+  /** Has a header judged that waits for its members. */
+  wake(node: string): Promise<void>;
+  /** How many members of a node have failed with an error of each name. */
+  failuresByName(node: string): Promise<ReadonlyMap<string, number>>;
+  /** The members that had not ended when the header was closed, page by page. */
+  stragglers(node: string): AsyncIterable<JobRef[]>;
+  /** Which of these members had not ended when the header was closed. */
+  areStragglers(node: string, ids: readonly string[]): Promise<boolean[]>;
+}

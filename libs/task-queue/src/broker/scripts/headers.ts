@@ -1,0 +1,97 @@
+import { script } from './script.js';
+
+/*
+ * Verdicts over headers. Each begins by asking whether the activation still holds its node, and whether what the verdict
+ * was reached by is still so: the budget that somebody may have changed, and where it matters the failures.
+ */
+
+const FENCE = `
+if redis.call('GET', KEYS[1] .. ':lock') ~= ARGV[1] then return false end
+if (redis.call('HGET', KEYS[2], 'b:' .. ARGV[2]) or '') ~= ARGV[3] then return 0 end`;
+
+/**
+ * Closes a header: the verdict, and the members that have not ended set aside, in one step. The first verdict stands.
+ * KEYS: node's job, record, those set aside. ARGV: token, node id, budget seen or '', verdict as JSON.
+ * Returns 1, 0 when the budget has changed, or nil when superseded.
+ */
+export const CLOSE_HEADER = script(`${FENCE}
+if redis.call('HSETNX', KEYS[2], 'c:' .. ARGV[2], ARGV[4]) == 0 then return 1 end
+redis.call('HSET', KEYS[1], 'tq:closed', 1)
+redis.call('HSET', KEYS[2], 'closed', 1)
+redis.call('HDEL', KEYS[2], 'p:' .. ARGV[2])
+local pending = KEYS[1] .. ':dependencies'
+if redis.call('EXISTS', pending) == 1 then redis.call('RENAME', pending, KEYS[3]) end
+return 1`);
+
+/**
+ * Notes that a header waits for somebody to decide.
+ * KEYS: node's job, record. ARGV: token, node id, budget seen or '', note as JSON. Returns as above.
+ */
+export const PARK_HEADER = script(`${FENCE}
+redis.call('HSETNX', KEYS[2], 'p:' .. ARGV[2], ARGV[4])
+return 1`);
+
+/**
+ * Puts a node back among those that wait for their children, as BullMQ does it, unless a member has failed since the
+ * node was judged: BullMQ releases a node for a failure only while it waits.
+ * KEYS: node's job, record, active, waiting-children, stalled, events. ARGV: token, node id, budget seen or '', failures
+ * seen, key of its sentinel, now. Returns 1, 0 when there is something new, or nil when superseded.
+ */
+export const WAIT_FOR_MEMBERS = script(`${FENCE}
+local failed = redis.call('HLEN', KEYS[1] .. ':failed') - redis.call('HEXISTS', KEYS[1] .. ':failed', ARGV[5])
+if failed > tonumber(ARGV[4]) or redis.call('SCARD', KEYS[1] .. ':dependencies') == 0 then return 0 end
+if redis.call('LREM', KEYS[3], -1, ARGV[2]) == 0 then return false end
+redis.call('DEL', KEYS[1] .. ':lock')
+redis.call('SREM', KEYS[5], ARGV[2])
+redis.call('ZADD', KEYS[4], ARGV[6], ARGV[2])
+redis.call('XADD', KEYS[6], '*', 'event', 'waiting-children', 'jobId', ARGV[2], 'prev', 'active')
+return 1`);
+
+/** Releases a node that waits for its children, as BullMQ does when the last of them has ended. */
+const WAKE = `
+local function wake(node, waiting, wait, marker, meta, active, events, id)
+  if redis.call('ZREM', waiting, id) == 0 then return end
+  redis.call('RPUSH', wait, id)
+  local limits = redis.call('HMGET', meta, 'paused', 'concurrency')
+  local isFull = limits[2] and redis.call('LLEN', active) >= tonumber(limits[2])
+  if not limits[1] and not isFull then redis.call('ZADD', marker, 0, '0') end
+  redis.call('XADD', events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'waiting-children')
+end`;
+
+/** KEYS: node's job, waiting-children, wait, marker, meta, active, events. ARGV: node id. */
+export const WAKE_NODE = script(`${WAKE}
+wake(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], ARGV[1])
+return 1`);
+
+/**
+ * Sets the budget of a header that is not over, and has it judged by it.
+ * KEYS: as above, then record. ARGV: node id, budget as JSON. Returns 1, or 0 when it is over.
+ */
+export const SET_BUDGET = script(`${WAKE}
+local id, record = ARGV[1], KEYS[8]
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if redis.call('HEXISTS', KEYS[1], 'finishedOn') + redis.call('HEXISTS', KEYS[1], 'tq:stage') > 0 then return 0 end
+for _, field in ipairs({ 'c:', 'r:', 'f:' }) do
+  if redis.call('HEXISTS', record, field .. id) == 1 then return 0 end
+end
+redis.call('HSET', record, 'b:' .. id, ARGV[2])
+redis.call('HDEL', record, 'p:' .. id)
+wake(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], id)
+return 1`);
+
+/**
+ * How many members failed with which error: what BullMQ keeps of each begins with its name.
+ * KEYS: node's failures. ARGV: cursor, how many to look at. Returns the next cursor, then name and count in turn.
+ */
+export const COUNT_FAILURES = script(`
+local page = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local counts, reply = {}, { page[1] }
+for at = 2, #page[2], 2 do
+  local name = string.match(page[2][at], '^([^:]*): ') or page[2][at]
+  counts[name] = (counts[name] or 0) + 1
+end
+for name, count in pairs(counts) do
+  table.insert(reply, name)
+  table.insert(reply, count)
+end
+return reply`);

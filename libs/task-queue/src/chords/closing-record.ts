@@ -1,0 +1,25 @@
+import type { RestPolicy } from '../canvas/header-rules.js';
+import type { ClosedBy } from './judge-header.js';
+
+/**
+ * That a header is closed, as it is stored: once, in one step with the moment from which nothing more is heard of the
+ * members that have not ended.
+ */
+export interface ClosingRecord {
+  readonly by: ClosedBy;
+  readonly follow: 'recovery' | 'errback';
+  readonly rest: RestPolicy;
+  /** In words. */
+  readonly why: string;
+  /** Members that had not ended. */
+  readonly pending: number;
+  /** Epoch milliseconds. */
+  readonly atMs: number;
+}
+
+/** That a header waits for somebody to decide. */
+export interface ParkedRecord {
+  readonly why: string;
+  /** Epoch milliseconds. */
+  readonly atMs: number;
+}

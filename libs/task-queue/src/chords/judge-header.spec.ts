@@ -1,0 +1,91 @@
+import type { Budget } from '../canvas/header-rules.js';
+import { breachOf, type HeaderView, judgeHeader, type Judgement } from './judge-header.js';
+
+const TEN: HeaderView = { size: 10, isSealed: true, succeeded: 0, failed: 0, byError: new Map() };
+const after = (failed: number, more: Partial<HeaderView> = {}): HeaderView => ({ ...TEN, failed, ...more });
+const errors = (counts: Readonly<Record<string, number>>): Partial<HeaderView> => ({
+  byError: new Map(Object.entries(counts)),
+});
+
+describe('a breach', () => {
+  it.each<[Budget, HeaderView, string | undefined]>([
+    [{ count: 0 }, after(0), undefined],
+    [{ count: 0 }, after(1), '1 member failed, and 0 may'],
+    [{ count: 2 }, after(2), undefined],
+    [{ count: 2 }, after(3), '3 members failed, and 2 may'],
+    [{ percentage: 20 }, after(2), undefined],
+    [{ percentage: 20 }, after(3), '3 of 10 members failed, and 20 % may'],
+    [{ percentage: 0 }, after(1), '1 of 10 members failed, and 0 % may'],
+    [{ percentage: 100 }, after(10), undefined],
+    [{ minSuccesses: 8 }, after(2), undefined],
+    [{ minSuccesses: 8 }, after(3), '7 of 10 members can still succeed, and 8 have to'],
+    [{ minSuccesses: 11 }, after(0), '10 of 10 members can still succeed, and 11 have to'],
+    [{ byError: { A: 1 } }, after(9, errors({ A: 1, B: 8 })), undefined],
+    [{ byError: { A: 1 } }, after(9, errors({ A: 2, B: 7 })), '2 members failed with A, and 1 may'],
+    [{ count: 5, byError: { A: 1 } }, after(6, errors({ A: 1 })), '6 members failed, and 5 may'],
+    [{ count: 5, percentage: 10 }, after(2), '2 of 10 members failed, and 10 % may'],
+  ])('of %j after %o: %s', (budget, view, message) => {
+    expect(breachOf(budget, view)?.message).toBe(message);
+  });
+
+  it('of a share waits for the seal, one of a count does not', () => {
+    const open = after(9, { isSealed: false });
+    expect(breachOf({ percentage: 1, minSuccesses: 10 }, open)).toBeUndefined();
+    expect(breachOf({ percentage: 1, count: 8 }, open)?.limit).toBe('count');
+  });
+});
+
+describe('a judgement', () => {
+  it.each<[string, Budget, HeaderView, Partial<Judgement>]>([
+    ['waits while the budget holds', { count: 1 }, after(1, { succeeded: 8 }), { do: 'wait' }],
+    [
+      'asks the recovery when all have ended',
+      { count: 1 },
+      after(1, { succeeded: 9 }),
+      { do: 'close', by: 'end', follow: 'recovery', rest: 'leave' },
+    ],
+    [
+      'waits for the seal when all that are there have ended',
+      { count: 1 },
+      after(1, { succeeded: 9, isSealed: false }),
+      { do: 'wait' },
+    ],
+    [
+      'closes on a breach',
+      { count: 0 },
+      after(1),
+      { do: 'close', by: 'budget', follow: 'errback', rest: 'revoke' },
+    ],
+    [
+      'closes on a breach by the last member',
+      { count: 0 },
+      after(1, { succeeded: 9 }),
+      { do: 'close', by: 'budget', follow: 'errback' },
+    ],
+    [
+      'lets the recovery go on with what is there',
+      { count: 0, onBreach: 'callback', rest: 'leave' },
+      after(1),
+      { do: 'close', by: 'budget', follow: 'recovery', rest: 'leave' },
+    ],
+    ['parks', { count: 0, onBreach: 'park' }, after(1), { do: 'park', why: '1 member failed, and 0 may' }],
+  ])('%s', (_, budget, view, judgement) => {
+    expect(judgeHeader(budget, view)).toMatchObject(judgement);
+  });
+
+  it('never goes back: more failures breach what fewer did', () => {
+    const budgets: Budget[] = [
+      { count: 3 },
+      { percentage: 30 },
+      { minSuccesses: 6 },
+      { count: 5, minSuccesses: 7 },
+    ];
+    for (const budget of budgets) {
+      const breached = Array.from(
+        { length: 11 },
+        (_, failed) => breachOf(budget, after(failed)) !== undefined,
+      );
+      expect(breached).toEqual(breached.toSorted((one, other) => Number(one) - Number(other)));
+    }
+  });
+});

@@ -1,0 +1,193 @@
+import type { Delivery, Verdict } from '../backend/delivery.js';
+import type { HeaderStore, Seen } from '../backend/header-store.js';
+import type { JobStore } from '../backend/job-store.js';
+import type { Ledger, NodeRecord } from '../backend/ledger.js';
+import type { Publisher } from '../backend/publisher.js';
+import type { Budget } from '../canvas/header-rules.js';
+import { type HeaderView, judgeHeader, type Judgement } from '../chords/judge-header.js';
+import { budgetOf, type ChordNode, type GroupNode, type NodeEnvelope } from '../flow/envelope.js';
+import type { FlowPlan } from '../flow/flow-plan.js';
+import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
+import type { Clock } from '../primitives/clock.js';
+import { fieldsOf } from './discretion.js';
+import type { EngineLog } from './engine-log.js';
+import type { Revocation } from './revocation.js';
+
+/** What judging headers needs. */
+export interface HeaderJudgeDeps {
+  readonly ledger: Ledger;
+  readonly headers: HeaderStore;
+  readonly publisher: Publisher;
+  readonly jobs: JobStore;
+  readonly revocation: Revocation;
+  readonly clock: Clock;
+  readonly log: EngineLog;
+}
+
+/** What a node does after a look at its header. */
+export type AfterLook =
+  /** What comes after a header: it is closed, or nothing of it is missing. */
+  | 'go-on'
+  /** Nothing: it waits for its members. */
+  | 'waits'
+  /** The same look again: something has changed. */
+  | 'again'
+  | 'superseded';
+
+/** A hold comes due now and then, and goes back. */
+const HOLD_MS = 3_600_000;
+
+/**
+ * Judges the headers of nodes that have a budget, whenever such a node is released: by the failure of a member, by its
+ * last member, or because somebody has changed the budget.
+ *
+ * ```
+ * open ──breach, or the last member──→ closed ─→ recovery or errback
+ *  │ └──breach under 'park'──→ parked ──the budget is changed──→ open
+ *  └──revoked──→ as any node
+ * ```
+ *
+ * Closing is one step in the store, under the lock of the node: the verdict, and the members that have not ended set
+ * aside. What was decided stands; a worker that dies after it leaves the rest to the next activation, which does it again:
+ * cancelling what is to be cancelled, then what follows.
+ */
+export class HeaderJudge {
+  constructor(private readonly deps: HeaderJudgeDeps) {}
+
+  /** Looks at the header of a node that has a budget, before anything else; every other node goes on. */
+  async look(delivery: Delivery, node: NodeEnvelope, record: NodeRecord): Promise<AfterLook> {
+    const published = budgetOf(node);
+    if (published === undefined || record.stage !== undefined || record.revoked) return 'go-on';
+    return this.#judge(delivery, node as GroupNode | ChordNode, record, record.budget ?? published);
+  }
+
+  async #judge(
+    delivery: Delivery,
+    node: GroupNode | ChordNode,
+    record: NodeRecord,
+    budget: Budget,
+  ): Promise<AfterLook> {
+    if (record.closing !== undefined) return this.#clearUp(delivery, record, record.closing.rest);
+    if (isCutShort(record)) return 'go-on';
+    const seen: Seen = { budget: record.budget, failures: record.failures };
+    if (record.parked !== undefined) return this.#hold(delivery, record, seen);
+    const view = await this.#view(delivery.id, node.size, budget, record);
+    if (isComplete(view) && view.size >= (budget.minSuccesses ?? 0)) return this.#letGo(delivery, record);
+    return this.#carryOut(delivery, record, seen, view, judgeHeader(budget, view));
+  }
+
+  async #carryOut(
+    delivery: Delivery,
+    record: NodeRecord,
+    seen: Seen,
+    view: HeaderView,
+    judgement: Judgement,
+  ): Promise<AfterLook> {
+    const { headers, clock, log } = this.deps;
+    const atMs = clock.wallMs();
+    switch (judgement.do) {
+      case 'wait': {
+        // The hold of one that was parked; without it, it goes on by its members.
+        if (record.isHeld) return this.#letGo(delivery, record);
+        const waits = await headers.wait(delivery, seen);
+        return waits === 'done' ? 'waits' : waits === 'changed' ? 'again' : waits;
+      }
+      case 'park': {
+        const parked = await headers.park(delivery, { why: judgement.why, atMs }, seen);
+        if (parked === 'done') {
+          log.warn(`${delivery.name} ${delivery.id} is parked: ${judgement.why}`, fieldsOf(delivery));
+        }
+        return parked === 'superseded' ? parked : 'again';
+      }
+      case 'close': {
+        const { by, follow, rest, why } = judgement;
+        const pending = Math.max(0, view.size - view.succeeded - view.failed);
+        const closed = await headers.close(delivery, { by, follow, rest, why, pending, atMs }, seen);
+        if (closed === 'done' && by !== 'end') {
+          log.warn(`The header of ${delivery.name} ${delivery.id} is closed: ${why}`, fieldsOf(delivery));
+        }
+        return closed === 'superseded' ? closed : 'again';
+      }
+    }
+  }
+
+  /** A hold that has come due: it goes back, until it is taken away. One that was missed when it was to be ends. */
+  async holdOn({ id }: Delivery): Promise<Verdict> {
+    const { isHeld } = await this.deps.ledger.readNode(parentOf(id) ?? '');
+    return isHeld ? { do: 'give-back', delayMs: HOLD_MS } : { do: 'complete', value: null };
+  }
+
+  /** Waits for somebody to decide, whether members are pending or not. */
+  async #hold(delivery: Delivery, record: NodeRecord, seen: Seen): Promise<AfterLook> {
+    const { publisher, headers } = this.deps;
+    if (!record.isHeld && (await publisher.publishUnder(delivery, holdOf(delivery.id))) === 'superseded') {
+      return 'superseded';
+    }
+    const waits = await headers.wait(delivery, seen);
+    return waits === 'done' ? 'waits' : waits === 'changed' ? 'again' : waits;
+  }
+
+  /** What had not ended is revoked where that is asked for; and nothing is held or published any more. */
+  async #clearUp(
+    { id }: Delivery,
+    record: NodeRecord,
+    rest: NonNullable<NodeRecord['closing']>['rest'],
+  ): Promise<AfterLook> {
+    const { publisher, jobs, revocation } = this.deps;
+    if (record.dispatch?.state === 'open') await publisher.letGo(id);
+    await jobs.withdraw({ queue: CANVAS_QUEUE, id: childId(id, 'hold') });
+    if (rest !== 'leave') await revocation.revokeStragglers(id, { terminate: rest === 'terminate' });
+    return 'go-on';
+  }
+
+  async #letGo({ id }: Delivery, record: NodeRecord): Promise<AfterLook> {
+    if (!record.isHeld) return 'go-on';
+    await this.deps.jobs.withdraw({ queue: CANVAS_QUEUE, id: childId(id, 'hold') });
+    return 'again';
+  }
+
+  async #view(id: string, size: number, budget: Budget, record: NodeRecord): Promise<HeaderView> {
+    const { dispatch, values, failures, isHeld } = record;
+    const isDispatching = dispatch?.state === 'open';
+    const published = isDispatching ? dispatch.dispatched : size;
+    const pending = record.pending - Number(isHeld) - Number(isDispatching);
+    return {
+      size,
+      // The size of a source that is being read is how much of it has been read.
+      isSealed: !isDispatching || record.size === undefined,
+      succeeded: values,
+      // Those that were taken out of their queues are in no list: they are neither values nor pending.
+      failed: Math.max(failures, published - values - Math.max(0, pending)),
+      byError:
+        budget.byError === undefined || failures === 0 ? NONE : await this.deps.headers.failuresByName(id),
+    };
+  }
+}
+
+const NONE: ReadonlyMap<string, number> = new Map();
+
+/** Nobody publishes the rest of its members: it fails for that, whatever its budget. */
+function isCutShort({ dispatch, pending }: NodeRecord): boolean {
+  const { state = 'sealed' } = dispatch ?? {};
+  return state === 'cut' || state === 'failed' || (state === 'open' && pending === 0);
+}
+
+function isComplete({ size, isSealed, succeeded }: HeaderView): boolean {
+  return isSealed && succeeded >= size;
+}
+
+/** One more child, which does not end before it is taken away. */
+function holdOf(node: string): FlowPlan {
+  return {
+    job: {
+      id: childId(node, 'hold'),
+      queue: CANVAS_QUEUE,
+      name: 'hold',
+      data: { v: 1, node: 'hold' },
+      retention: 'parent',
+      delayMs: HOLD_MS,
+    },
+    children: [],
+    size: 1,
+  };
+}

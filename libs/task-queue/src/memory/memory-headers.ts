@@ -1,0 +1,89 @@
+import type { HeaderStore, Seen, Verdicted } from '../backend/header-store.js';
+import type { JobRef } from '../backend/job-ref.js';
+import type { Holder } from '../backend/ledger.js';
+import type { Budget } from '../canvas/header-rules.js';
+import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
+import { CANVAS_QUEUE } from '../flow/ids.js';
+import { isOver, type MemoryJob, refOf } from './memory-job.js';
+import type { MemoryStore } from './memory-store.js';
+
+/** Headers that are judged before all of their members have ended, in memory. */
+export class MemoryHeaders implements HeaderStore {
+  constructor(private readonly store: MemoryStore) {}
+
+  async close(holder: Holder, closing: ClosingRecord, seen: Seen): Promise<Verdicted> {
+    return this.#judge(holder, seen, (node, fields) => {
+      if (fields.has(`c:${node.id}`)) return 'done';
+      fields.set(`c:${node.id}`, JSON.stringify(closing));
+      fields.delete(`p:${node.id}`);
+      node.left = new Set(node.pending);
+      node.pending.clear();
+      return 'done';
+    });
+  }
+
+  async park(holder: Holder, parked: ParkedRecord, seen: Seen): Promise<Verdicted> {
+    return this.#judge(holder, seen, (node, fields) => {
+      if (!fields.has(`p:${node.id}`)) fields.set(`p:${node.id}`, JSON.stringify(parked));
+      return 'done';
+    });
+  }
+
+  async wait(holder: Holder, seen: Seen): Promise<Verdicted> {
+    return this.#judge(holder, seen, (node) => {
+      if (node.failures.size > seen.failures) return 'changed';
+      return this.store.waitForChildren(node) ? 'done' : 'changed';
+    });
+  }
+
+  async setBudget(id: string, budget: Budget): Promise<boolean> {
+    const node = this.#node(id);
+    if (node === undefined || isOver(node) || node.stage !== undefined) return false;
+    const { fields } = this.store.openRecord(id);
+    if (['c:', 'r:', 'f:'].some((field) => fields.has(`${field}${id}`))) return false;
+    fields.set(`b:${id}`, JSON.stringify(budget));
+    fields.delete(`p:${id}`);
+    this.store.wake(node);
+    return true;
+  }
+
+  async wake(id: string): Promise<void> {
+    const node = this.#node(id);
+    if (node !== undefined) this.store.wake(node);
+  }
+
+  async failuresByName(id: string): Promise<ReadonlyMap<string, number>> {
+    const counts = new Map<string, number>();
+    for (const reason of this.#node(id)?.failures.values() ?? []) {
+      const name = /^([^:]*): /.exec(reason)?.[1] ?? reason;
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  async *stragglers(id: string): AsyncGenerator<JobRef[]> {
+    yield [...(this.#node(id)?.left ?? [])].map(refOf);
+  }
+
+  async areStragglers(id: string, ids: readonly string[]): Promise<boolean[]> {
+    const left = new Set([...(this.#node(id)?.left ?? [])].map((key) => refOf(key).id));
+    return ids.map((one) => left.has(one));
+  }
+
+  #judge(
+    holder: Holder,
+    { budget }: Seen,
+    write: (node: MemoryJob, fields: Map<string, string>) => Verdicted,
+  ): Verdicted {
+    const node = this.store.job(holder);
+    if (node === undefined || node.token !== holder.token) return 'superseded';
+    const { fields } = this.store.openRecord(holder.id);
+    const now = fields.get(`b:${holder.id}`);
+    if (now !== (budget === undefined ? undefined : JSON.stringify(budget))) return 'changed';
+    return write(node, fields);
+  }
+
+  #node(id: string): MemoryJob | undefined {
+    return this.store.job({ queue: CANVAS_QUEUE, id });
+  }
+}
