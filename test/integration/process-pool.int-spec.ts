@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  CallbackWithOutcomes,
   NonRetryableError,
   TaskRevokedError,
   type TaskFailure,
@@ -113,6 +114,28 @@ describe('what a handler in a child process has', () => {
       (await app.workflows.chain(doubles.s(1), doubles.s(), doubles.s()).applyAsync()).get(within),
     ).resolves.toBe(8);
     await expect((await doubles.map([1, 2, 3]).applyAsync()).get(within)).resolves.toEqual([2, 4, 6]);
+  });
+});
+
+describe('a body in a child process that takes Outcomes', () => {
+  it.each([
+    ['a few', 3],
+    ['more than a page', 1_200],
+  ])('reads %s members itself, with the failures among them', async (_what, count) => {
+    const { doubles, fails, reads } = tasks();
+    const members = Array.from({ length: count }, (_, index) => doubles.s(index));
+    const header = [...members, fails.s('class') as never];
+    const options = { recovery: CallbackWithOutcomes };
+    const chord = await app.workflows.chord(header, reads.s('x'), options).applyAsync();
+    const seen = (await chord.get({ timeout: '60s' })) as unknown as { pid: number };
+    const failed = ['the card was declined'];
+    expect(seen).toMatchObject({ label: 'x', size: count + 1, sum: count * (count - 1), failed });
+    expect(seen.pid).not.toBe(process.pid);
+  });
+
+  it('takes a list where it is called by itself', async () => {
+    const handle = await tasks().reads.delay([1, 2], 'own');
+    await expect(handle.get(within)).resolves.toMatchObject({ size: 2, sum: 3, failed: [] });
   });
 });
 

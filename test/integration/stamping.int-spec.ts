@@ -143,6 +143,21 @@ describe('stamps', () => {
     ]);
   });
 
+  it('stay in dead letters, and with the tasks that are run again out of them', async () => {
+    const { workflows } = app;
+    const { failing, seen } = tasks();
+    const canvas = workflows.chord([seen.si(1, 'fine'), failing.si(4)], seen.s('never')).stamp(stamps);
+    const handle = await canvas.delay();
+    await expect(handle.get()).rejects.toThrow('no 4');
+    const letter = await workflows.deadLetters.get(`${handle.id}.1`);
+    expect(letter).toMatchObject({ failure: { request: { headers: stamps } }, payload: { headers: stamps } });
+    const again = await workflows.deadLetters.retry(`${handle.id}.1`);
+    await expect(again.get()).rejects.toThrow('no 4');
+    expect(app.runs.of('failing')).toEqual(Array(4).fill(stamps));
+    const second = await workflows.deadLetters.get(again.id);
+    expect(second?.failure.request.headers).toEqual(stamps);
+  });
+
   it('reach the hooks of success and of a revocation', async () => {
     const { seen } = tasks();
     await seen.s(1, 'fine').stamp(stamps).delay();

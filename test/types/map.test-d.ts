@@ -1,4 +1,4 @@
-import type { Chunks, Group, Signature } from 'nestjs-task-queue';
+import type { Chunks, Group, Outcome, Signature } from 'nestjs-task-queue';
 import { MathTasks } from './fixtures.js';
 import { assertType, chain, chord, type Equal, tasks } from './support.js';
 
@@ -47,3 +47,17 @@ chain(chunks, math.sum.s());
 export declare const lengths: Signature<[lists: number[][]], number[]>;
 chord(asGroup, lengths);
 chord(chunks, lengths);
+
+// With an outcome for each item.
+const outcomes = math.double.map([1, 2], { settle: true });
+assertType<Equal<typeof outcomes, Signature<[], Outcome<number>[], unknown[]>>>();
+const laterOutcomes = math.double.map(undefined, { settle: true });
+assertType<Equal<typeof laterOutcomes, Signature<[items: number[]], Outcome<number>[]>>>();
+const settledChunks = math.add.chunks([[1, 2]], 10, { settle: true });
+assertType<Equal<typeof settledChunks, Chunks<Outcome<number>>>>();
+const unsettled = math.double.map([1], { settle: false });
+assertType<Equal<typeof unsettled, Signature<[], number[], unknown[]>>>();
+// @ts-expect-error outcomes are no numbers
+chain(outcomes, math.sum.s());
+// @ts-expect-error an option that there is not
+math.double.map([1], { settled: true });

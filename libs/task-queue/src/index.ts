@@ -202,4 +202,4 @@ export {
   type StreamOptions,
 } from './workflows/streamed.js';
 export { Signature } from './workflows/signature.js';
-export type { TaskMaker, TasksOf } from './workflows/task-types.js';
+export type { EachOptions, TaskMaker, TasksOf } from './workflows/task-types.js';

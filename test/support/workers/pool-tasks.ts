@@ -25,6 +25,7 @@ import {
   type JsonValue,
   NonRetryableError,
   OnFailure,
+  Outcomes,
   RejectTask,
   Retry,
   Task,
@@ -196,6 +197,16 @@ export class PoolTasks {
   @Task()
   doubles(value: number): number {
     return value * 2;
+  }
+
+  /** What its header came to, and in which process that was read. */
+  @Task()
+  async reads(outcomes: Outcomes<number>, label: string): Promise<JsonValue> {
+    let sum = 0;
+    for await (const value of outcomes.values()) sum += value;
+    const failed: string[] = [];
+    for await (const { failure } of outcomes.failures()) failed.push(failure.error.message);
+    return { label, size: outcomes.size, sum, failed, pid: process.pid };
   }
 
   @Task()

@@ -49,7 +49,7 @@ export interface Seat {
   release(): void;
 }
 
-type SeenByHandler = 'headers' | 'maxRetries' | 'retried' | 'each' | 'once';
+type SeenByHandler = 'headers' | 'maxRetries' | 'retried' | 'each' | 'settle' | 'once';
 
 /** A call as its handler sees it. */
 export interface HostedCall {
@@ -57,6 +57,8 @@ export interface HostedCall {
   readonly name: string;
   readonly queue: string;
   readonly args: readonly JsonValue[];
+  /** The members that the handler reads page by page, in front of the arguments. */
+  readonly header?: { readonly node: string; readonly size: number };
   readonly item?: number;
   /** What else was published with the call, as far as its handler sees it. */
   readonly envelope: { readonly [K in SeenByHandler]: TaskEnvelope[K] | undefined };

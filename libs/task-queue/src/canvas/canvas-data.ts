@@ -55,6 +55,8 @@ export interface SignatureData extends NodeData {
   readonly immutable?: boolean;
   /** One job that calls the task for one item of `args[0]` after the other; its value is the list of theirs. */
   readonly each?: ItemForm;
+  /** Of a call for each item: one that fails is an outcome in the list, and the next one follows. */
+  readonly settle?: boolean;
   /**
    * The queue that the task's declaration names, for whoever publishes the call without knowing the task: a
    * producer, or a worker that releases a step of another service. Weaker than a queue in any options.

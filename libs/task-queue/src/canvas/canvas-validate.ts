@@ -76,6 +76,7 @@ function checkTask(node: Readonly<Record<string, unknown>>, path: CanvasPath, li
     throw invalid(path, `taskQueue has to be the name of a queue, without ":", got ${got}`);
   }
   if (node['each'] !== undefined) checkItems(node['each'], args, path);
+  if (node['settle'] !== undefined) checkSettle(node['settle'], node['each'], path);
   checkArguments(node['task'], args, limit, (at) => below(path, at));
 }
 
@@ -89,6 +90,12 @@ function checkItems(each: unknown, args: readonly unknown[], path: CanvasPath): 
   if (!Array.isArray(items) || args.length > 1) throw invalid(path, `a ${each} takes one list of items`);
   const odd = each === 'starmap' ? items.findIndex((item) => !Array.isArray(item)) : -1;
   if (odd >= 0) throw invalid(path, `item ${odd} of a starmap has to be a list of arguments`);
+}
+
+function checkSettle(settle: unknown, each: unknown, path: CanvasPath): void {
+  if (typeof settle !== 'boolean')
+    throw invalid(path, `settle has to be true or false, got ${nameOf(settle)}`);
+  if (settle && each === undefined) throw invalid(path, 'settle is for the items of a map, starmap or chunk');
 }
 
 function checkCallbacks(node: CanvasData, path: CanvasPath): void {

@@ -1,7 +1,7 @@
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { GroupData, ItemForm, SignatureData } from './canvas-data.js';
 import { makeGroup } from './group.js';
-import { makeSignature } from './signature.js';
+import { makeSignature, type SignatureTraits } from './signature.js';
 
 /**
  * A call that runs its task for each item of a list. With the items it ignores the value that a canvas puts in, as in
@@ -13,13 +13,15 @@ export function makeEach(
   each: ItemForm,
   task: string,
   items: Iterable<unknown> | undefined,
-  taskQueue?: string,
+  traits: EachTraits = {},
 ): SignatureData {
-  const label = taskQueue === undefined ? {} : { taskQueue };
   return items === undefined
-    ? makeSignature(task, [], { each, ...label })
-    : makeSignature(task, [listOf(items, each)], { each, immutable: true, ...label });
+    ? makeSignature(task, [], { each, ...traits })
+    : makeSignature(task, [listOf(items, each)], { each, immutable: true, ...traits });
 }
+
+/** What a call for each item says beside its form. */
+export type EachTraits = Pick<SignatureTraits, 'taskQueue' | 'settle'>;
 
 /**
  * The calls of these lists of arguments, so many to a job; the last job may hold fewer.
@@ -30,7 +32,7 @@ export function makeChunks(
   task: string,
   argLists: Iterable<readonly unknown[]>,
   size: number,
-  taskQueue?: string,
+  traits: EachTraits = {},
 ): GroupData {
   if (!Number.isSafeInteger(size) || size < 1) {
     throw new InvalidCanvasError(
@@ -42,7 +44,7 @@ export function makeChunks(
   const count = Math.ceil(lists.length / size);
   return makeGroup(
     Array.from({ length: count }, (_, at) =>
-      makeEach('starmap', task, lists.slice(at * size, (at + 1) * size), taskQueue),
+      makeEach('starmap', task, lists.slice(at * size, (at + 1) * size), traits),
     ),
   );
 }

@@ -7,6 +7,7 @@ export interface SignatureTraits {
   readonly immutable?: boolean;
   readonly taskQueue?: string;
   readonly each?: ItemForm;
+  readonly settle?: boolean;
 }
 
 /**
@@ -20,7 +21,7 @@ export interface SignatureTraits {
 export function makeSignature(
   task: string,
   args: readonly unknown[] = [],
-  { immutable = false, taskQueue, each }: SignatureTraits = {},
+  { immutable = false, taskQueue, each, settle = false }: SignatureTraits = {},
 ): SignatureData {
   if (typeof task !== 'string' || task === '') {
     throw new InvalidCanvasError('root', 'a signature needs the name of a task');
@@ -34,6 +35,7 @@ export function makeSignature(
     args: copyArguments(args),
     ...(immutable ? { immutable } : {}),
     ...(each === undefined ? {} : { each }),
+    ...(settle ? { settle } : {}),
     ...(taskQueue === undefined ? {} : { taskQueue }),
   });
 }

@@ -1,4 +1,5 @@
 import type { JsonValue } from '../primitives/json.js';
+import type { Outcome } from './built-in-recoveries.js';
 import type { MemberOutcome } from './chord-recovery.js';
 
 /**
@@ -18,27 +19,38 @@ import type { MemberOutcome } from './chord-recovery.js';
  */
 export class Outcomes<T = JsonValue> implements AsyncIterable<MemberOutcome<T>> {
   readonly #read: () => AsyncIterable<readonly MemberOutcome[]>;
+  readonly #node: string | undefined;
 
   /** @internal */
   constructor(
     /** How many members there are. */
     readonly size: number,
     read: () => AsyncIterable<readonly MemberOutcome[]>,
+    node?: string,
   ) {
     this.#read = read;
+    this.#node = node;
   }
 
-  /** The same over a list that is there already, as when a task is called with one. @internal */
+  /** The node whose members these are, where it is not a list. @internal */
+  static nodeOf(outcomes: Outcomes): string | undefined {
+    return outcomes.#node;
+  }
+
+  /** The same over a list that is there already, of values or of outcomes, as when a task is called with one. @internal */
   static of(given: unknown): Outcomes {
     if (given instanceof Outcomes) return given as Outcomes;
     if (!Array.isArray(given))
       throw new TypeError(`expected a list of values for Outcomes, got ${typeof given}`);
-    const members = (given as readonly JsonValue[]).map((value, index) => ({
-      status: 'fulfilled' as const,
-      index,
-      taskId: '',
-      value,
-    }));
+    const list = given as readonly JsonValue[];
+    const isSettled = list.every(isOutcome);
+    const members = list.map((entry, index): MemberOutcome => {
+      const own = { index, taskId: '' };
+      if (!isSettled || !isOutcome(entry)) return { status: 'fulfilled', ...own, value: entry };
+      return entry.status === 'fulfilled'
+        ? { status: 'fulfilled', ...own, value: entry.value }
+        : { status: 'rejected', index, taskId: entry.reason.request.id, failure: entry.reason };
+    });
     return new Outcomes(members.length, async function* () {
       yield members;
     });
@@ -63,4 +75,13 @@ export class Outcomes<T = JsonValue> implements AsyncIterable<MemberOutcome<T>> 
   toJSON(): JsonValue {
     return { outcomes: this.size };
   }
+}
+
+/** Whether an entry of a list is in the form that `settled()` gives. */
+function isOutcome(entry: JsonValue): entry is JsonValue & Outcome {
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return false;
+  const keys = Object.keys(entry).sort().join();
+  return entry['status'] === 'fulfilled'
+    ? keys === 'status,value'
+    : keys === 'reason,status' && entry['status'] === 'rejected';
 }

@@ -2,6 +2,7 @@ import type { LetterPosition } from '../backend/failure-store.js';
 import { validateCanvas } from '../canvas/canvas-validate.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { DeadLetterUnknownError } from '../errors/dead-letter.errors.js';
+import { ResultUnknownError } from '../errors/result.errors.js';
 import type { DeadLetter, DeadLetterSummary } from '../failure/dead-letter.js';
 import { decodeTask, type TaskEnvelope } from '../flow/envelope.js';
 import type { PlannedJob } from '../flow/flow-plan.js';
@@ -64,6 +65,7 @@ export class DeadLetters {
    *
    * @throws DeadLetterUnknownError when there is no such letter
    * @throws UndecodablePayloadError when its data is not ours, and no arguments are given in its place
+   * @throws ResultUnknownError when the task reads the outcomes of a header whose results have expired, likewise
    * @throws InvalidOptionsError; ArgumentTooLargeError; InvalidCanvasError when a map is given something else than a list
    * @throws BrokerUnavailableError
    */
@@ -74,6 +76,7 @@ export class DeadLetters {
     if (letter.retriedAs !== undefined) return this.#handle<R>(letter.retriedAs);
     const delayMs = countdown === undefined ? 0 : readDuration('countdown', countdown, ANY_WAIT);
     if (queue !== undefined) assertQueueName('queue', queue);
+    if (args === undefined) await this.#refuseWithoutHeader(letter);
     const edited = args === undefined ? undefined : readArgs(args);
     const run = this.#plan(letter, delayMs, edited, queue);
     if (edited !== undefined) this.#checkEdited(run, edited);
@@ -149,6 +152,12 @@ export class DeadLetters {
     validateCanvas({ kind: 'task', task: name, args, each }, { argumentBytes, canvasBytes: Infinity });
   }
 
+  async #refuseWithoutHeader({ payload }: DeadLetter): Promise<void> {
+    const { input } = (payload ?? {}) as Partial<TaskEnvelope>;
+    if (input?.from !== 'members') return;
+    if ((await this.engine.reader.node(input.node)) === undefined) throw new ResultUnknownError(input.node);
+  }
+
   #handle<R>(id: string): AsyncResult<R> {
     return new AsyncResult<R>(id, this.engine);
   }
@@ -193,5 +202,5 @@ function envelopeOf({ payload }: DeadLetter, args: readonly JsonValue[] | undefi
 /** Whether one letter cannot be retried, which says nothing of the others. */
 function isRefusal(error: unknown): error is Error {
   const code = (error as { code?: unknown } | null)?.code;
-  return code === 'UNDECODABLE_PAYLOAD' || code === 'DEAD_LETTER_UNKNOWN';
+  return code === 'UNDECODABLE_PAYLOAD' || code === 'DEAD_LETTER_UNKNOWN' || code === 'RESULT_UNKNOWN';
 }

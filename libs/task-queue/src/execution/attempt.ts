@@ -12,7 +12,8 @@ import type { TimerClock } from '../primitives/clock.js';
 import type { AttemptLocks } from './attempt-locks.js';
 import { Deadline } from './deadline.js';
 import type { AbandonedHandler } from './stuck-handlers.js';
-import { ItemRun } from './item-run.js';
+import { headerIn } from './header-outcomes.js';
+import { type ItemRules, ItemRun } from './item-run.js';
 import type { MemberAddition } from './member-addition.js';
 import { checkReplacement } from './replacement.js';
 import { requestRetry, retryStateOf } from './retries-of.js';
@@ -72,6 +73,7 @@ export class Attempt implements HostedAttempt {
   #soft: Deadline | undefined;
   #hard: Deadline | undefined;
   #items: ItemRun | undefined;
+  #rules: ItemRules | undefined;
   #locks: AttemptLocks | undefined;
   #seat: Seat | undefined;
   #ended: Error | undefined;
@@ -92,9 +94,12 @@ export class Attempt implements HostedAttempt {
   /**
    * Runs the handler within its limits. What it returns may be a value or a promise; what it throws may be thrown
    * at once: the way of a task that needs nothing costs next to nothing.
+   *
+   * @param rules what is done around items, where it runs for a list of them
    */
-  run(limits: Limits, trackCurrentTask: boolean): unknown {
+  run(limits: Limits, trackCurrentTask: boolean, rules?: ItemRules): unknown {
     const { host } = this.services;
+    this.#rules = rules;
     if (host !== undefined) return this.#abandonable(this.#runIn(host, limits));
     this.#limit(limits);
     if (this.envelope.each === undefined) {
@@ -152,6 +157,11 @@ export class Attempt implements HostedAttempt {
   /** What its handler was called with last: of a list, for which item. */
   get call(): { readonly args: readonly JsonValue[]; readonly index?: number } {
     return this.#items?.current ?? { args: this.args };
+  }
+
+  /** The call as far as it has come: what a later attempt begins with. */
+  get reached(): TaskEnvelope {
+    return this.#items?.reached ?? this.envelope;
   }
 
   /** Whether its handler has not begun, for want of room. */
@@ -217,7 +227,8 @@ export class Attempt implements HostedAttempt {
   }
 
   #callEach(call: (args: readonly JsonValue[], item: number) => unknown): Promise<JsonValue[]> {
-    this.#items = new ItemRun(this.definition.name, this.envelope, this.args);
+    const { definition, envelope, args, services } = this;
+    this.#items = new ItemRun(definition.name, envelope, args, services.clock, this.#rules);
     return this.#items.run(call, () => {
       if (this.#interruption !== undefined) throw reasonOf(this.#interruption);
     });
@@ -259,25 +270,25 @@ export class Attempt implements HostedAttempt {
       ...(item === undefined ? {} : { item }),
       queue: delivery.queue,
       attempt: delivery.activations,
-      retries: delivery.attemptsMade,
-      maxRetries: () => manualRetries({}, this.#retries).maximum,
+      retries: envelope.settle === true ? manualRetries({}, this.retries).made : delivery.attemptsMade,
+      maxRetries: () => manualRetries({}, this.retries).maximum,
       headers: envelope.headers ?? NO_HEADERS,
       workflow: { id: rootOf(delivery.id), position: positionOf(delivery.id) },
       signal: () => this.#signal,
       logger: () => this.#logger(),
       progress: (meta) => this.progress(meta),
-      idempotencyKey: () => definition.idempotent?.of(this.args) ?? envelope.once?.key,
+      idempotencyKey: () => definition.idempotent?.of(args) ?? envelope.once?.key,
       lock: (name, options) => this.#lock(name, options),
       replacement: (canvas) => checkReplacement(delivery.id, item, canvas, services.limits),
       addMember: (canvas) => this.#addMember(`${item ?? ''}:${added++}`, canvas),
       retry: (request) =>
-        requestRetry(request, this.#retries, services.clock.wallMs(), {
+        requestRetry(request, this.retries, services.clock.wallMs(), {
           task: definition.name,
           each: envelope.each,
           argumentBytes: services.limits.argumentBytes,
         }),
-      retriesSpent: () => areRetriesSpent(this.#retries, services.clock.wallMs()),
-      willRetry: (thrown) => wouldRetry(thrown, this.#retries, services.clock.wallMs()),
+      retriesSpent: () => areRetriesSpent(this.retries, services.clock.wallMs()),
+      willRetry: (thrown) => wouldRetry(thrown, this.retries, services.clock.wallMs()),
       interruption: () => this.#whyEnd(),
       extendTimeLimit: (ms) => this.extendTimeLimit(ms),
     });
@@ -289,8 +300,11 @@ export class Attempt implements HostedAttempt {
     return this.services.members.add({ delivery, envelope, call, signal: this.#signal }, canvas);
   }
 
-  get #retries(): RetryState {
-    return retryStateOf(this.definition, this.envelope, this.delivery);
+  /** What is known of its retries, or of those of the item that runs. */
+  get retries(): RetryState {
+    const { attemptsMade, startedAtMs } = this.delivery;
+    const sinceMs = this.#items?.sinceMs ?? startedAtMs;
+    return retryStateOf(this.definition, this.reached, { attemptsMade, startedAtMs: sinceMs });
   }
 
   /** What cannot be stored is thrown at once; that Redis is away is no reason for a task to fail. */
@@ -320,16 +334,18 @@ export class Attempt implements HostedAttempt {
   }
 
   #hosted(args: readonly JsonValue[], item: number | undefined): HostedCall {
-    const { delivery, envelope } = this;
-    const { headers, maxRetries, retried, each, once } = envelope;
+    const { delivery, reached: envelope } = this;
+    const { headers, maxRetries, retried, each, settle, once } = envelope;
     const soft = this.#soft?.course;
+    const header = headerIn(args);
     return {
       id: delivery.id,
       name: delivery.name,
       queue: delivery.queue,
-      args,
+      args: header === undefined ? args : args.slice(1),
+      ...(header === undefined ? {} : { header }),
       ...(item === undefined ? {} : { item }),
-      envelope: { headers, maxRetries, retried, each, once },
+      envelope: { headers, maxRetries, retried, each, settle, once },
       ...(soft === undefined ? {} : { soft }),
       token: delivery.token,
       activations: delivery.activations,

@@ -91,6 +91,7 @@ function decisionOf(outcome: Outcome, expected: Parameters<typeof matchesAny>[1]
     }
     case 'lost':
     case 'replaced':
+    case 'waits':
     case 'returned':
     case 'superseded':
       throw new Error(`no hook decides about what was ${outcome.kind}`);

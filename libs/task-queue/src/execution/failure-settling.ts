@@ -14,6 +14,7 @@ import type { TaskRegistry } from '../task/task-registry.js';
 import { type Discretion, fieldsOf } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
 import { type CallMade, failureRecord } from './failure-record.js';
+import { headerIn } from './header-outcomes.js';
 import type { HookRunner } from './hook-runner.js';
 import type { TaskAnnouncer } from './task-announcer.js';
 import { untilStored } from './until-stored.js';
@@ -120,6 +121,9 @@ export class FailureSettling {
       return { id, failure, attempts, payload };
     }
     const { input, attempts: _attempts, retried: _retried, parked: _parked, lost: _lost, ...call } = envelope;
+    // Read page by page: the letter says where, as the task did. They are there as long as the results of their canvas.
+    if (input !== undefined && headerIn(whole ?? []) !== undefined)
+      return { id, failure, attempts, payload: { ...call, input } as unknown as JsonValue };
     const args = whole ?? (input ? [await this.deps.resolve(input), ...call.args] : call.args);
     return { id, failure, attempts, payload: { ...call, args } as unknown as JsonValue };
   }

@@ -7,6 +7,7 @@ import { type KeyedCall, keyOfExecution } from '../idempotency/key-of-call.js';
 import type { KeyedCalls, Turn } from '../idempotency/keyed-calls.js';
 import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
+import type { KeyRules } from '../task/idempotency.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { EngineLog } from './engine-log.js';
 import { superseded } from './failure-settling.js';
@@ -50,7 +51,7 @@ export class KeyedExecution {
     const { keyedCalls, stopping, log } = this.deps;
     let call: KeyedCall | undefined;
     try {
-      // Items of a list have no key together, unless the call says one.
+      // Items of a list have keys of their own, unless the call says one for all of them.
       const declared = envelope.each === undefined ? definition.idempotent : undefined;
       call = keyOfExecution(delivery.name, args, envelope.once, declared);
     } catch (error) {
@@ -100,14 +101,12 @@ export class KeyedExecution {
   async #wait(delivery: Delivery, envelope: TaskEnvelope, call: KeyedCall, owner: string): Promise<Entry> {
     const { clock, ledger, log, stopping } = this.deps;
     const nowMs = clock.wallMs();
-    const { waitingSince = nowMs } = envelope;
-    const waitedMs = nowMs - waitingSince;
-    const leftMs = call.rules.waitMs - waitedMs;
-    if (leftMs <= 0) {
+    const wait = waitFor(envelope, call.rules, nowMs);
+    if (wait === undefined) {
       return { come: 'error', error: new IdempotencyTimeoutError(call.key, owner, call.rules.waitMs) };
     }
     if (envelope.waitingSince === undefined) {
-      const noted = { ...envelope, waitingSince };
+      const noted = { ...envelope, waitingSince: wait.since };
       try {
         const isHeard = await untilStored(() => ledger.setData(delivery, noted), stopping, log);
         if (!isHeard) return { come: 'verdict', verdict: superseded(delivery, log) };
@@ -115,13 +114,25 @@ export class KeyedExecution {
         return { come: 'verdict', verdict: { do: 'give-back' } };
       }
     }
-    const delayMs = Math.min(Math.max(waitedMs / 2, LOOK_MS.soonest), LOOK_MS.latest, leftMs);
-    return { come: 'verdict', verdict: { do: 'give-back', delayMs: Math.ceil(delayMs) } };
+    return { come: 'verdict', verdict: { do: 'give-back', delayMs: wait.delayMs } };
   }
 }
 
+/** How long to wait before looking again, and since when; undefined when it has been waited for long enough. */
+export function waitFor(
+  { waitingSince: since }: TaskEnvelope,
+  { waitMs }: KeyRules,
+  nowMs: number,
+): { readonly since: number; readonly delayMs: number } | undefined {
+  const waitedMs = nowMs - (since ?? nowMs);
+  const leftMs = waitMs - waitedMs;
+  if (leftMs <= 0) return undefined;
+  const delayMs = Math.min(Math.max(waitedMs / 2, LOOK_MS.soonest), LOOK_MS.latest, leftMs);
+  return { since: since ?? nowMs, delayMs: Math.ceil(delayMs) };
+}
+
 /** A conflict is an answer; everything else is a store that gave none. */
-function conflictOnly(error: unknown): IdempotencyConflictError {
+export function conflictOnly(error: unknown): IdempotencyConflictError {
   if (error instanceof IdempotencyConflictError) return error;
   throw error;
 }

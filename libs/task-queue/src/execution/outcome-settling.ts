@@ -18,6 +18,7 @@ import { type CallMade, failureRecord } from './failure-record.js';
 import { type FailedCall, type FailureSettling, headline, shown, superseded } from './failure-settling.js';
 import type { HookRunner } from './hook-runner.js';
 import type { Entry, KeyedExecution } from './keyed-execution.js';
+import type { ItemWaits } from './keyed-items.js';
 import type { Outcome } from './outcome.js';
 import type { ReplacedEnd, Replacement } from './replacement.js';
 import { withArgs } from './retries-of.js';
@@ -58,9 +59,9 @@ export class OutcomeSettling {
     envelope: TaskEnvelope,
     args: readonly JsonValue[],
     outcome: Outcome,
-    { items, startedMs }: Attempt,
+    attempt: Attempt,
   ): Verdict | Promise<Verdict> {
-    const reached = items === undefined ? envelope : { ...envelope, done: items.values };
+    const { items, startedMs, reached } = attempt;
     const failing: FailedCall = {
       args,
       ...items?.current,
@@ -79,6 +80,7 @@ export class OutcomeSettling {
           asAsked(reached, args, failing, outcome.decision),
           failing,
           outcome,
+          attempt.retries.sinceMs,
         );
       case 'failed':
         return this.deps.failures.settle(delivery, failing, outcome.error, outcome.expected);
@@ -88,6 +90,8 @@ export class OutcomeSettling {
         return this.deps.replacement
           .begin(delivery, envelope, outcome.canvas)
           .then((end) => this.settleReplaced(delivery, definition, envelope, args, end));
+      case 'waits':
+        return this.#park(delivery, reached, outcome.item);
       case 'returned':
         return items === undefined ? { do: 'give-back' } : this.#giveBack(delivery, reached);
       case 'superseded':
@@ -99,6 +103,19 @@ export class OutcomeSettling {
   async #giveBack(delivery: Delivery, reached: TaskEnvelope): Promise<Verdict> {
     await this.deps.ledger.setData(delivery, reached).catch(() => undefined);
     return { do: 'give-back' };
+  }
+
+  /** Until the call has ended that an item waits for; it holds no slot meanwhile. */
+  async #park(delivery: Delivery, reached: TaskEnvelope, { delayMs, since }: ItemWaits): Promise<Verdict> {
+    const { ledger, log, stopping } = this.deps;
+    const noted = since === undefined ? reached : { ...reached, waitingSince: since };
+    try {
+      const isHeard = await untilStored(() => ledger.setData(delivery, noted), stopping, log);
+      if (!isHeard) return superseded(delivery, log);
+    } catch {
+      return { do: 'give-back' };
+    }
+    return { do: 'give-back', delayMs };
   }
 
   #settleSuccess(
@@ -183,10 +200,11 @@ export class OutcomeSettling {
     envelope: TaskEnvelope,
     call: FailedCall,
     { decision, error }: Extract<Outcome, { kind: 'retry' }>,
+    sinceMs: number,
   ): Promise<Verdict> {
     const { clock, ledger, log, stopping, discretion } = this.deps;
     const failure = discretion.failure(failureRecord(delivery, call.args, error, clock.wallMs(), call));
-    const retried = withRetry(envelope.retried, decision.policy, delivery.attemptsMade, delivery.startedAtMs);
+    const retried = withRetry(envelope.retried, decision.policy, delivery.attemptsMade, sinceMs);
     const attempts = withAttempt(envelope.attempts, failure, this.deps.worker);
     try {
       if (await untilStored(() => ledger.isRevoked(delivery.id), stopping, log)) {

@@ -11,8 +11,9 @@ import type { TaskDefinition } from '../task/task-definition.js';
 import type { Attempt } from './attempt.js';
 import { fieldsOf } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
+import { ItemWaits } from './keyed-items.js';
 import { problemOfResult } from './result-check.js';
-import { checkRetryArgs, retryStateOf } from './retries-of.js';
+import { checkRetryArgs } from './retries-of.js';
 
 /** What one attempt came to. Every end of an attempt is one of these. */
 export type Outcome =
@@ -32,6 +33,8 @@ export type Outcome =
   | { readonly kind: 'lost'; readonly lost: HandlerLostError }
   /** A canvas takes the task's place. */
   | { readonly kind: 'replaced'; readonly canvas: CanvasData }
+  /** An item of its list waits for another call that has its idempotency key. */
+  | { readonly kind: 'waits'; readonly item: ItemWaits }
   /** The worker stops: the attempt is given back and counts as nothing. */
   | { readonly kind: 'returned' }
   /** Somebody else owns the task by now: nothing that this attempt says is heard. */
@@ -67,16 +70,13 @@ export function outcomeOfValue(
 }
 
 /** What a handler that threw has come to: what ended it, or what its policies say about the error. */
-export function outcomeOfError(
-  { definition, envelope, attempt }: Ended,
-  thrown: unknown,
-  deps: ClassifyDeps,
-): Outcome {
+export function outcomeOfError({ definition, attempt }: Ended, thrown: unknown, deps: ClassifyDeps): Outcome {
   const { interruption } = attempt;
   if (interruption?.by === 'lost-lock') return { kind: 'superseded' };
   if (interruption?.by === 'shutdown') return { kind: 'returned' };
   if (thrown instanceof HandlerLostError && interruption?.by !== 'revoked')
     return { kind: 'lost', lost: thrown };
+  if (thrown instanceof ItemWaits && interruption === undefined) return { kind: 'waits', item: thrown };
   if (isControlFlow(thrown)) {
     if (thrown instanceof IgnoreResult) return { kind: 'succeeded', value: null };
     if (thrown instanceof ReplaceTask && interruption?.by !== 'revoked') {
@@ -87,7 +87,7 @@ export function outcomeOfError(
   let decision: RetryDecision;
   try {
     const { clock, random } = deps;
-    decision = decideRetry(error, retryStateOf(definition, envelope, attempt.delivery), clock, random);
+    decision = decideRetry(error, attempt.retries, clock, random);
     // One that was thrown instead of asked for with task.retry(), which has looked already.
     if (decision.kind === 'retry' && decision.args !== undefined)
       checkRetryArgs(definition.name, decision.args, deps.limits.argumentBytes);

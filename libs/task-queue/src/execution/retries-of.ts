@@ -12,7 +12,7 @@ import type { TaskDefinition } from '../task/task-definition.js';
 export function retryStateOf(
   { policies, options: { expected } }: TaskDefinition,
   envelope: TaskEnvelope,
-  delivery: Delivery,
+  delivery: Pick<Delivery, 'attemptsMade' | 'startedAtMs'>,
 ): RetryState {
   const { maxRetries } = envelope;
   return {

@@ -4,7 +4,6 @@ import type { Limit } from '../backend/rate-limiter.js';
 import type { LetterBounds } from '../backend/failure-store.js';
 import type { HandlerHost } from '../backend/handler-host.js';
 import { TaskRevokedError, UnknownTaskError } from '../errors/task.errors.js';
-import { Outcomes } from '../chords/outcomes.js';
 import { decodeTask, type InputRef, isRepeated, type TaskEnvelope } from '../flow/envelope.js';
 import type { PayloadLimits } from '../options/task-queue-options.js';
 import type { RandomSource, TimerClock } from '../primitives/clock.js';
@@ -21,11 +20,15 @@ import type { Discretion } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
 import { askErrorHooks, errorHooksFor } from './error-hooks.js';
 import { FailureSettling, superseded } from './failure-settling.js';
+import { outcomesOf } from './header-outcomes.js';
 import type { HookRunner } from './hook-runner.js';
+import type { ItemRules } from './item-run.js';
+import { ItemSettling } from './item-settling.js';
 import { KeyedExecution } from './keyed-execution.js';
+import { KeyedItems } from './keyed-items.js';
 import type { MemberAddition } from './member-addition.js';
 import type { RecentRevocations } from './recent-revocations.js';
-import { type Outcome, outcomeOfError, outcomeOfValue } from './outcome.js';
+import { type Ended, type Outcome, outcomeOfError, outcomeOfValue } from './outcome.js';
 import { notCalled, OutcomeSettling } from './outcome-settling.js';
 import type { Replacement } from './replacement.js';
 import { isAgain, refusalOf } from './refusal.js';
@@ -169,14 +172,18 @@ export class TaskProcessor {
     const attempt = this.#begin(delivery, definition, envelope, args);
     tell.begins('started', delivery, envelope.headers);
     const ended = { definition, envelope, attempt };
+    const settling = envelope.settle === true ? new ItemSettling(ended, this.deps) : undefined;
+    const rules = envelope.each === undefined ? undefined : this.#rules(ended, settling);
     let outcome: Outcome;
     let hooks: readonly HookDefinition[] | undefined;
     try {
-      const returned = await attempt.run(this.#limits(envelope, definition), this.deps.trackCurrentTask);
+      const limits = this.#limits(envelope, definition);
+      const returned = await attempt.run(limits, this.deps.trackCurrentTask, rules);
       outcome = outcomeOfValue(ended, returned, this.deps);
     } catch (thrown) {
-      outcome = outcomeOfError(ended, thrown, this.deps);
-      hooks = errorHooksFor(ended, thrown, outcome, this.deps);
+      const decided = settling?.outcomeOf(thrown);
+      outcome = decided ?? outcomeOfError(ended, thrown, this.deps);
+      hooks = decided === undefined ? errorHooksFor(ended, thrown, outcome, this.deps) : undefined;
     } finally {
       attempt.close();
       this.deps.running.delete(attempt);
@@ -222,23 +229,11 @@ export class TaskProcessor {
 
   #input(input: InputRef, definition?: TaskDefinition): Promise<JsonValue> | JsonValue {
     if (input.from === 'value') return input.value;
-    // No JSON, but what stands in its place for a handler that reads it page by page. A child process gets the list.
-    if (input.from === 'members' && definition?.takesOutcomes === true && this.deps.host === undefined)
-      return this.#outcomes(input.node, input.size) as unknown as JsonValue;
+    // No JSON, but what stands in its place for a handler that reads it page by page.
+    if (input.from === 'members' && definition?.takesOutcomes === true)
+      return outcomesOf(input, this.deps) as unknown as JsonValue;
     const { ledger, reader, stopping, log } = this.deps;
     return untilStored(() => resolveInput(input, ledger, reader), stopping, log);
-  }
-
-  #outcomes(node: string, size: number): Outcomes {
-    const { reader, stopping, log } = this.deps;
-    return new Outcomes(size, async function* () {
-      const pages = reader.settledPages(node, size);
-      for (;;) {
-        const page = await untilStored(() => pages.next(), stopping, log);
-        if (page.done === true) return;
-        yield page.value;
-      }
-    });
   }
 
   #begin(
@@ -250,6 +245,16 @@ export class TaskProcessor {
     const attempt = new Attempt(delivery, definition, envelope, args, this.#services);
     this.deps.running.add(attempt);
     return attempt;
+  }
+
+  /** What is done around the items of a list. */
+  #rules({ attempt, definition }: Ended, settling: ItemSettling | undefined): ItemRules {
+    const declared = definition.idempotent;
+    const keyed = declared && new KeyedItems(attempt.delivery, declared, () => attempt.reached, this.deps);
+    return {
+      ...(settling && { settle: (thrown, item) => settling.settle(thrown, item) }),
+      ...(keyed && { around: (args, invoke) => keyed.run(args, invoke) }),
+    };
   }
 
   /** Call over task over module. */

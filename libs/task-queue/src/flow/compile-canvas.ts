@@ -91,6 +91,7 @@ function leaf(signature: SignatureData, id: string, from: Inherited, context: Co
     args: signature.args,
     ...(from.input && signature.immutable !== true ? { input: from.input } : {}),
     ...(signature.each === undefined ? {} : { each: signature.each }),
+    ...(signature.settle === true ? { settle: true } : {}),
     ...pick(options, 'headers'),
     ...pick(options, 'softTimeLimitMs'),
     ...pick(options, 'timeLimitMs'),

@@ -47,6 +47,8 @@ export interface TaskEnvelope {
   readonly waitingSince?: number;
   /** The handler is called for each item of the first argument. */
   readonly each?: ItemForm;
+  /** What an item came to is an outcome in the list, also where it failed. */
+  readonly settle?: boolean;
   /** What the first items returned, in attempts that did not get to the end of the list. */
   readonly done?: readonly JsonValue[];
   readonly retried?: RetryCount;
@@ -134,7 +136,7 @@ export function withRetry(
   count: RetryCount | undefined,
   policy: number,
   attemptsMade: number,
-  startedAtMs: number,
+  sinceMs: number,
 ): RetryCount {
   const made = retriesMade(count, attemptsMade);
   const last = String(policy);
@@ -142,7 +144,7 @@ export function withRetry(
     made: { ...made, [last]: (made[last] ?? 0) + 1 },
     last,
     attempts: attemptsMade + 1,
-    sinceMs: count?.sinceMs ?? startedAtMs,
+    sinceMs: count?.sinceMs ?? sinceMs,
   };
 }
 
@@ -260,6 +262,7 @@ function isCall({
   timeLimitMs,
   maxRetries,
   each,
+  settle,
   done,
   retried,
   replaced,
@@ -277,6 +280,7 @@ function isCall({
       (Array.isArray(attempts) && attempts.every((one) => asRecord(one) !== undefined))) &&
     [expires, softTimeLimitMs, timeLimitMs, maxRetries, lost].every(isNumber) &&
     (each === undefined || each === 'map' || each === 'starmap') &&
+    (settle === undefined || typeof settle === 'boolean') &&
     (done === undefined || Array.isArray(done)) &&
     (retried === undefined || asRecord(asRecord(retried)?.['made']) !== undefined) &&
     (replaced === undefined || (typeof by?.['queue'] === 'string' && typeof by['id'] === 'string'))

@@ -56,6 +56,11 @@ export class KeyedCalls {
       record = await this.store.replace(call.name, record.id, claim, this.clock.wallMs());
     }
     refuseOther(record, call);
+    if (isItem(record)) {
+      // An item of a list has no handle. The call ends with its value where it runs.
+      await publish(claim.id);
+      return claim.id;
+    }
     if (!record.confirmed) {
       await publish(record.id);
       await this.store.confirm(call.name, record.id);
@@ -68,13 +73,24 @@ export class KeyedCalls {
    *
    * @throws IdempotencyConflictError when the task that has the key has other arguments
    */
-  async begin(id: string, call: KeyedCall, lifeMs: number): Promise<Turn> {
+  begin(id: string, call: KeyedCall, lifeMs: number): Promise<Turn> {
+    // A task with callbacks was published as a node, which has the key, with the task below it.
+    return this.#begin(id, lineOf(id), call, lifeMs);
+  }
+
+  /** The same for one item of a list: its key is its own, what the task as a whole comes to is not its value. */
+  beginItem(id: string, call: KeyedCall, lifeMs: number): Promise<Turn> {
+    const item = itemOf(id);
+    return this.#begin(item, [item], call, lifeMs);
+  }
+
+  async #begin(id: string, own: readonly string[], call: KeyedCall, lifeMs: number): Promise<Turn> {
     const claim = this.#claim(call, id, lifeMs, true);
     let record = await this.store.claim(call.name, claim, this.clock.wallMs());
     for (;;) {
-      // A task with callbacks was published as a node, which has the key, with the task below it.
-      const isOwn = lineOf(id).includes(record.id);
-      if (isOwn) return record.value === undefined ? { do: 'run' } : { do: 'end', value: record.value };
+      const isOwn = own.includes(record.id);
+      if (isOwn && record.value === undefined) return { do: 'run' };
+      if (isOwn && !isItem(record)) return { do: 'end', value: record.value ?? null };
       const turn = await this.#turnAfter(record, call);
       if (turn !== 'free') {
         refuseOther(record, call);
@@ -85,8 +101,16 @@ export class KeyedCalls {
   }
 
   /** Keeps what the handler returned, before its task ends. @returns the value that stands: that of who was first */
-  async finish(id: string, call: KeyedCall, value: JsonValue): Promise<JsonValue> {
-    const record = await this.store.finish(call.name, lineOf(id), value, this.clock.wallMs());
+  finish(id: string, call: KeyedCall, value: JsonValue): Promise<JsonValue> {
+    return this.#finish(lineOf(id), call, value);
+  }
+
+  finishItem(id: string, call: KeyedCall, value: JsonValue): Promise<JsonValue> {
+    return this.#finish([itemOf(id)], call, value);
+  }
+
+  async #finish(own: readonly string[], call: KeyedCall, value: JsonValue): Promise<JsonValue> {
+    const record = await this.store.finish(call.name, own, value, this.clock.wallMs());
     return record?.value === undefined ? value : record.value;
   }
 
@@ -100,7 +124,7 @@ export class KeyedCalls {
     const isOld = nowMs > record.untilMs;
     const isForeign = !record.confirmed && differs(record, call) && nowMs > record.atMs + ABANDONED_MS;
     if (!isOld && !isForeign && call.rules.onFailure === 'keep') return false;
-    const { state } = await this.reader.read(record.id);
+    const { state } = await this.reader.read(taskOf(record));
     switch (state) {
       case 'FAILURE':
       case 'REVOKED':
@@ -119,11 +143,11 @@ export class KeyedCalls {
 
   async #turnAfter(record: KeyRecord, { rules }: KeyedCall): Promise<Turn | 'free'> {
     if (record.value !== undefined) return { do: 'end', value: record.value };
-    const owner = await this.reader.read(record.id);
+    const owner = await this.reader.read(taskOf(record));
     const isOld = this.clock.wallMs() > record.untilMs;
     switch (owner.state) {
       case 'SUCCESS':
-        return isOld ? 'free' : { do: 'end', value: owner.value ?? null };
+        return isOld || isItem(record) ? 'free' : { do: 'end', value: owner.value ?? null };
       case 'FAILURE':
       case 'REVOKED':
         return isOld || rules.onFailure === 'release' || owner.failure === undefined
@@ -136,7 +160,7 @@ export class KeyedCalls {
       case 'RECEIVED':
       case 'STARTED':
       case 'RETRY':
-        return { do: 'wait', for: record.id };
+        return { do: 'wait', for: taskOf(record) };
     }
   }
 }
@@ -146,5 +170,20 @@ function differs(record: KeyRecord, { digest, rules }: KeyedCall): boolean {
 }
 
 function refuseOther(record: KeyRecord, call: KeyedCall): void {
-  if (differs(record, call)) throw new IdempotencyConflictError(call.key, record.id);
+  if (differs(record, call)) throw new IdempotencyConflictError(call.key, taskOf(record));
+}
+
+/** Under what the items of a list have their keys. No id holds the sign. */
+const ITEM = '#item';
+
+function itemOf(id: string): string {
+  return id + ITEM;
+}
+
+function isItem({ id }: KeyRecord): boolean {
+  return id.endsWith(ITEM);
+}
+
+function taskOf(record: KeyRecord): string {
+  return isItem(record) ? record.id.slice(0, -ITEM.length) : record.id;
 }

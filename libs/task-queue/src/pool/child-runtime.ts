@@ -5,6 +5,7 @@ import { UnknownTaskError } from '../errors/task.errors.js';
 import { Attempt } from '../execution/attempt.js';
 import { AttemptLocks } from '../execution/attempt-locks.js';
 import type { EngineLog } from '../execution/engine-log.js';
+import { outcomesOf } from '../execution/header-outcomes.js';
 import type { MemberAddition } from '../execution/member-addition.js';
 import { problemOfResult } from '../execution/result-check.js';
 import { serializeError } from '../failure/serialize-error.js';
@@ -14,6 +15,7 @@ import type { TimerClock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { PayloadLimits } from '../options/task-queue-options.js';
 import { asInterrupted } from '../task/interruption.js';
+import type { TaskReader } from '../results/task-reader.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import type { ChildStart, FromChild, ToChild } from './protocol.js';
 import { interruptionFromWire } from './wire-interruption.js';
@@ -28,6 +30,7 @@ export interface ChildApplication {
   readonly locks: Locks;
   readonly ledger: Ledger;
   readonly members: MemberAddition;
+  readonly reader: TaskReader;
   close(): Promise<void>;
 }
 
@@ -49,6 +52,7 @@ export class ChildRuntime {
   #currentTask = true;
   #attempt: Attempt | undefined;
   #notes = 0;
+  readonly #ending = new AbortController();
   readonly #unnoted = new Map<number, () => void>();
 
   constructor(
@@ -89,6 +93,7 @@ export class ChildRuntime {
   }
 
   async #end(): Promise<void> {
+    this.#ending.abort();
     await this.#app?.close().catch(() => undefined);
     this.port.exit(0);
   }
@@ -112,7 +117,7 @@ export class ChildRuntime {
     const app = this.#app;
     const definition = app?.registry.get(call.name);
     if (app === undefined || definition === undefined) throw new UnknownTaskError(call.name, call.queue);
-    const { args } = call;
+    const args = this.#argsOf(call, app);
     // As it came over the channel, JSON has left out what was not set.
     const envelope = { v: 1, args, ...call.envelope } as TaskEnvelope;
     const attempt = new Attempt(deliveryOf(call), definition, envelope, args, {
@@ -138,6 +143,14 @@ export class ChildRuntime {
     } finally {
       if (attempt.locks !== undefined) await attempt.locks.release();
     }
+  }
+
+  /** The members of a header are read here: they may be too many to come over the channel. */
+  #argsOf({ args, header }: HostedCall, app: ChildApplication): readonly JsonValue[] {
+    if (header === undefined) return args;
+    const { reader, log } = app;
+    const outcomes = outcomesOf(header, { reader, log, stopping: this.#ending.signal });
+    return [outcomes as unknown as JsonValue, ...args];
   }
 
   #progress(meta: JsonValue): Promise<boolean> {

@@ -1,11 +1,12 @@
 import type { ItemForm } from '../canvas/canvas-data.js';
-import { makeChunks, makeEach } from '../canvas/each.js';
+import { type EachTraits, makeChunks, makeEach } from '../canvas/each.js';
 import { makeSignature } from '../canvas/signature.js';
 import { InvalidTaskError } from '../errors/configuration.errors.js';
+import { InvalidCanvasError } from '../errors/publish.errors.js';
 import { Chunks } from './chunks.js';
 import type { CanvasPublisher } from './port.js';
 import { Signature } from './signature.js';
-import type { EachMaker, TaskMaker, TasksOf } from './task-types.js';
+import type { ChunksMaker, EachMaker, EachOptions, TaskMaker, TasksOf } from './task-types.js';
 
 /** What a class says about one of its task methods. */
 export interface TaskLabel {
@@ -70,13 +71,13 @@ export function createTaskMaker<Args extends unknown[], R>(
   publisher: CanvasPublisher,
   { name, queue }: TaskLabel,
 ): TaskMaker<Args, R> {
+  const label = queue === undefined ? {} : { taskQueue: queue };
   const make = (args: readonly unknown[], immutable: boolean): Signature<[], R, unknown[]> =>
-    new Signature(
-      publisher,
-      makeSignature(name, args, { immutable, ...(queue === undefined ? {} : { taskQueue: queue }) }),
-    );
+    new Signature(publisher, makeSignature(name, args, { immutable, ...label }));
+  const traitsOf = (options: EachOptions | undefined): EachTraits => ({ ...label, ...readEach(options) });
   const eachOf = (form: ItemForm): unknown => {
-    return (items?: Iterable<unknown>) => new Signature(publisher, makeEach(form, name, items, queue));
+    return (items?: Iterable<unknown>, options?: EachOptions) =>
+      new Signature(publisher, makeEach(form, name, items, traitsOf(options)));
   };
   const maker: TaskMaker<unknown[], R> = {
     taskName: name,
@@ -84,9 +85,25 @@ export function createTaskMaker<Args extends unknown[], R>(
     si: (...args) => make(args, true),
     map: eachOf('map') as EachMaker<unknown, R>,
     starmap: eachOf('starmap') as EachMaker<readonly unknown[], R>,
-    chunks: (argLists, size) => new Chunks(publisher, makeChunks(name, argLists, size, queue)),
+    chunks: ((argLists: Iterable<readonly unknown[]>, size: number, options?: EachOptions) =>
+      new Chunks(publisher, makeChunks(name, argLists, size, traitsOf(options)))) as ChunksMaker<
+      unknown[],
+      R
+    >,
     delay: (...args) => make(args, false).delay(),
     applyAsync: (args = [], options = {}) => make(args, false).applyAsync([], options),
   };
   return Object.freeze(maker) as unknown as TaskMaker<Args, R>;
+}
+
+/** @throws InvalidCanvasError when an option is unknown or no boolean */
+function readEach(options: EachOptions = {}): EachOptions {
+  const { settle, ...others } = options as Record<string, unknown>;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined)
+    throw new InvalidCanvasError(`options.${unknown}`, 'unknown option; known is settle');
+  if (settle === undefined) return {};
+  if (typeof settle !== 'boolean')
+    throw new InvalidCanvasError('options.settle', `expected true or false, got ${typeof settle}`);
+  return { settle };
 }

@@ -39,7 +39,7 @@ export interface TaskMaker<Args extends unknown[], R> {
    *
    * @throws InvalidCanvasError when `size` is not a whole number of 1 or more
    */
-  chunks(argLists: Iterable<Readonly<Args>>, size: number): Chunks<R>;
+  readonly chunks: ChunksMaker<Args, R>;
 
   /** Publishes a call. */
   delay(...args: Args): Promise<AsyncResult<R>>;
@@ -48,10 +48,30 @@ export interface TaskMaker<Args extends unknown[], R> {
   applyAsync(...call: ApplyArguments<Args, R>): Promise<AsyncResult<R>>;
 }
 
+/** How one job deals with its items. */
+export interface EachOptions {
+  /**
+   * What each item came to: one that fails for good is an outcome in the list, and the next one follows. Each item has the
+   * retries of the task for itself. Without it the first one that fails is the failure of the whole. @defaultValue false
+   */
+  readonly settle?: boolean;
+}
+
+type Settled = EachOptions & { readonly settle: true };
+type Unsettled = EachOptions & { readonly settle?: false };
+
 /** Makes a signature that runs for a list of items; without the list, one that misses it. */
 export interface EachMaker<Item, R> {
-  (items: Iterable<Item>): Signature<[], R[], unknown[]>;
-  (): Signature<[items: Item[]], R[]>;
+  (items: Iterable<Item>, options?: Unsettled): Signature<[], R[], unknown[]>;
+  (items: Iterable<Item>, options: Settled): Signature<[], Outcome<R>[], unknown[]>;
+  (items?: undefined, options?: Unsettled): Signature<[items: Item[]], R[]>;
+  (items: undefined, options: Settled): Signature<[items: Item[]], Outcome<R>[]>;
+}
+
+/** Makes a group of starmaps. */
+export interface ChunksMaker<Args extends unknown[], R> {
+  (argLists: Iterable<Readonly<Args>>, size: number, options?: Unsettled): Chunks<R>;
+  (argLists: Iterable<Readonly<Args>>, size: number, options: Settled): Chunks<Outcome<R>>;
 }
 
 /** What a task can be mapped over: its first parameter, where the others may be left out. */
