@@ -23,8 +23,11 @@ export interface Finding {
   readonly ours: readonly Cost[];
 }
 
+/** What is compared of a cost. */
+export type Timed = Exclude<keyof Cost, 'shares'>;
+
 /** Our cost over the reference's, round by round. */
-export function ratios({ reference, ours }: Finding, of: keyof Cost): number[] {
+export function ratios({ reference, ours }: Finding, of: Timed): number[] {
   return ours.flatMap((cost, round) => {
     const [mine, theirs] = [cost[of], reference[round]?.[of]];
     return mine === undefined || theirs === undefined ? [] : [mine / theirs];

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { Redis } from 'ioredis';
-import { type Finding, median, ratios } from './measure.js';
+import { type Finding, median, ratios, type Timed } from './measure.js';
 import { REDIS_URL } from './redis-url.js';
 import type { Cost } from './stopwatch.js';
 
@@ -18,7 +18,7 @@ export async function report(findings: readonly Finding[], rounds: number): Prom
     };
     const all = ratios(finding, 'ms');
     const spread = `${number(Math.min(...all), 2)}–${number(Math.max(...all), 2)}`;
-    const processor = (of: keyof Cost): string => {
+    const processor = (of: Timed): string => {
       const values = ratios(finding, of);
       return values.length === 0 ? '' : number(median(values), 2);
     };

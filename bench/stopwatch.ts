@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { type Shares, startProfile } from './profile.js';
 import { REDIS_URL } from './redis-url.js';
 
 /**
@@ -11,6 +12,8 @@ export interface Cost {
   readonly nodeMs?: number;
   /** Processor time of the server's main thread. */
   readonly redisMs?: number;
+  /** Where the time of this process went, when it was asked for. */
+  readonly shares?: Shares;
 }
 
 /** Watches a piece of work: this process and the Redis of the run. */
@@ -18,14 +21,19 @@ export class Stopwatch {
   #wall = performance.now();
   #node = process.cpuUsage();
 
+  /** Whether each piece of work is sampled as well, which makes it slower. */
+  static profiles = false;
+
   private constructor(
     private readonly redis: Redis,
     private readonly redisMs: number,
+    private readonly endProfile: (() => Promise<Shares>) | undefined,
   ) {}
 
   static async start(): Promise<Stopwatch> {
     const redis = new Redis(REDIS_URL);
-    return new Stopwatch(redis, await mainThreadMs(redis));
+    const redisMs = await mainThreadMs(redis);
+    return new Stopwatch(redis, redisMs, Stopwatch.profiles ? await startProfile() : undefined);
   }
 
   /** Begins to count only now. */
@@ -37,9 +45,10 @@ export class Stopwatch {
   async stop(): Promise<Cost> {
     const ms = performance.now() - this.#wall;
     const { user, system } = process.cpuUsage(this.#node);
+    const shares = await this.endProfile?.();
     const redisMs = (await mainThreadMs(this.redis)) - this.redisMs;
     this.redis.disconnect();
-    return { ms, nodeMs: (user + system) / 1_000, redisMs };
+    return { ms, nodeMs: (user + system) / 1_000, redisMs, ...(shares === undefined ? {} : { shares }) };
   }
 }
 

@@ -51,22 +51,25 @@ export function wideChord(width: number, goal: string): Comparison {
       connection.disconnect();
       return cost;
     },
-    ours: async () => {
-      const progress = new Progress();
-      const app = await startApp('both', progress);
-      const workflows = app.get(WorkflowService);
-      const tasks = workflows.tasks(BenchTasks);
-      const chord = async (count: number): Promise<void> => {
-        const called = progress.reach(1);
-        const header = Array.from({ length: count }, (_, n) => tasks.value.s(n));
-        await workflows.chord(header, tasks.body.s()).applyAsync();
-        await called;
-      };
-      const cost = await measured(chord, width, progress);
-      await app.close();
-      return cost;
-    },
+    ours: () => chordOf(width),
   };
+}
+
+/** One chord of so many members, by the library. */
+export async function chordOf(width: number): Promise<Cost> {
+  const progress = new Progress();
+  const app = await startApp('both', progress);
+  const workflows = app.get(WorkflowService);
+  const tasks = workflows.tasks(BenchTasks);
+  const chord = async (count: number): Promise<void> => {
+    const called = progress.reach(1);
+    const header = Array.from({ length: count }, (_, n) => tasks.value.s(n));
+    await workflows.chord(header, tasks.body.s()).applyAsync();
+    await called;
+  };
+  const cost = await measured(chord, width, progress);
+  await app.close();
+  return cost;
 }
 
 /** After a small one: connections are there, scripts are known. */
