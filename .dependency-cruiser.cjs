@@ -9,6 +9,7 @@ const order = [
   'errors',
   'retry',
   'rate-limit',
+  'breaker',
   'task',
   'canvas',
   'chords',

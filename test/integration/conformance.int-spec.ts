@@ -1,5 +1,6 @@
 /** The conformance suite on a real Redis; test/unit/testing/conformance.spec.ts runs it without one. */
 import { budgetCases } from '../conformance/budget-cases.js';
+import { breakerCases } from '../conformance/breaker-cases.js';
 import { canvasCases } from '../conformance/canvas-cases.js';
 import { compositionCases } from '../conformance/composition-cases.js';
 import { deadLetterCases } from '../conformance/dead-letter-cases.js';
@@ -44,6 +45,7 @@ lockCases(redis);
 wideCases(redis);
 rateLimitCases(redis);
 budgetCases(redis);
+breakerCases(redis);
 idempotencyCases(redis);
 explainCases(redis);
 itemCases(redis);

@@ -37,6 +37,11 @@ export function headline(event: TaskEvent): string {
     case 'callback.released':
     case 'errback.released':
       return event.id;
+    case 'breaker.opened':
+      return event.why;
+    case 'breaker.half-open':
+    case 'breaker.closed':
+      return event.name;
   }
 }
 

@@ -1,3 +1,5 @@
+export type { BreakerOptions } from './breaker/breaker-options.js';
+export type { BreakerPhase } from './breaker/breaker-state.js';
 export type { CallOptions, CanvasData } from './canvas/canvas-data.js';
 export type { MemberStream } from './canvas/canvas-stream.js';
 export type { BreachPolicy, Budget, RestPolicy } from './canvas/header-rules.js';
@@ -20,6 +22,7 @@ export { Tolerance, type ToleranceOptions, Tolerate } from './chords/tolerate.js
 export type { ExplainOptions } from './doctor/explain-options.js';
 export type { Explanation } from './doctor/explanation.js';
 export type { Obstacle, ObstacleKind } from './doctor/obstacle.js';
+export { Breakers, type BreakerState, type TripOptions } from './engine/breakers.js';
 export type {
   DeadLetterFilter,
   DeadLetterListOptions,
@@ -104,6 +107,7 @@ export {
   OnSuccess,
 } from './nest/decorators/hook.decorators.js';
 export { type EventMethodDecorator, OnTaskEvent } from './nest/decorators/event.decorator.js';
+export { Breaker } from './nest/decorators/breaker.decorator.js';
 export { Idempotent } from './nest/decorators/idempotent.decorator.js';
 export { Arg, type ArgOptions, Ctx, HeaderOutcomes } from './nest/decorators/param.decorators.js';
 export { Retry } from './nest/decorators/retry.decorator.js';
@@ -160,6 +164,9 @@ export {
   type WorkflowPosition,
 } from './task/task-context.js';
 export {
+  type BreakerClosedEvent,
+  type BreakerHalfOpenEvent,
+  type BreakerOpenedEvent,
   type CallbackReleasedEvent,
   type CanvasFailureEvent,
   type CanvasPublishedEvent,

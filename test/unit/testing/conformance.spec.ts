@@ -1,6 +1,7 @@
 /** The conformance suite without Redis; test/integration/conformance.int-spec.ts runs it with one. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { budgetCases } from '../../conformance/budget-cases.js';
+import { breakerCases } from '../../conformance/breaker-cases.js';
 import { canvasCases } from '../../conformance/canvas-cases.js';
 import { compositionCases } from '../../conformance/composition-cases.js';
 import { deadLetterCases } from '../../conformance/dead-letter-cases.js';
@@ -64,6 +65,7 @@ lockCases(memory);
 wideCases(memory);
 rateLimitCases(memory);
 budgetCases(memory);
+breakerCases(memory);
 idempotencyCases(memory);
 explainCases(memory);
 itemCases(memory);

@@ -2,6 +2,7 @@ import type { ResolvedTaskQueueOptions, ResolvedWorkerOptions } from '../options
 import type { Clock, RandomSource, TimerClock } from '../primitives/clock.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import type { TaskProbe } from '../task/task-registry.js';
+import type { BreakerStore } from './breaker-store.js';
 import type { Broadcast } from './broadcast.js';
 import type { Control } from './control.js';
 import type { Examination } from './examination.js';
@@ -33,6 +34,7 @@ export interface Backend {
   readonly events: TaskEvents;
   readonly control: Control;
   readonly rateLimiter: RateLimiter;
+  readonly breakers: BreakerStore;
   /** Carries events to whoever watches from another process. */
   readonly broadcast: Broadcast;
   readonly inspection: Inspection;

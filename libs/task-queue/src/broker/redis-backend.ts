@@ -12,6 +12,7 @@ import { FlowPublisher } from './flow-publisher.js';
 import { RedisBroadcast } from './redis-broadcast.js';
 import { RedisHeartbeat } from './heartbeat.js';
 import { RedisJanitor } from './janitor.js';
+import { RedisBreakers } from './redis-breakers.js';
 import { type BullQueue, Producers } from './producers.js';
 import { type ConnectionPurpose, RedisConnections } from './redis-connections.js';
 import { RedisExamination } from './redis-examination.js';
@@ -44,6 +45,7 @@ export class RedisBackend implements Backend {
   readonly inspection: RedisInspection;
   readonly examination: RedisExamination;
   readonly rateLimiter: RedisRateLimiter;
+  readonly breakers: RedisBreakers;
   #pool: WorkerPool | undefined;
 
   /** @throws InvalidOptionsError when the options do not say where Redis is */
@@ -71,7 +73,8 @@ export class RedisBackend implements Backend {
     this.failures = new RedisFailureStore(this.keys, ready('ledger'), publishTimeoutMs);
     this.events = new CompletionEvents(this.connections, this.keys, (error) => onTrouble(error, 'events'));
     this.control = new ControlChannel(this.connections, this.keys, publishTimeoutMs);
-    this.rateLimiter = new RedisRateLimiter(this.keys, new ScriptRunner(ready('publish'), publishTimeoutMs));
+    this.rateLimiter = new RedisRateLimiter(this.keys, scripts);
+    this.breakers = new RedisBreakers(this.keys, scripts);
     this.broadcast = new RedisBroadcast(this.connections, this.keys, publishTimeoutMs);
     this.inspection = new RedisInspection(this.connections, this.keys);
     this.examination = new RedisExamination(this.keys, scripts);

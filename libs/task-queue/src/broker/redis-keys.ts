@@ -24,6 +24,8 @@ import { CANVAS_QUEUE, placeOf, rootOf, shardOf } from '../flow/ids.js';
  * {tq:0}:_once:<hash>         hash: which task has an idempotency key, and what it returned
  * {tq:0}:_token               the last fencing token of the locks of a shard
  * {tq:0}:_rate:<limit>        hash: when its next start is due, and the next slot in its line
+ * {tq:0}:_breaker:<name>      hash: how a breaker stands, and what it has counted
+ * {tq:0}:_breakers            set: breakers that are not closed
  * ```
  */
 export class RedisKeys {
@@ -98,6 +100,16 @@ export class RedisKeys {
   /** A rate limit; one for all shards. */
   rateLimit(name: string): string {
     return `${this.shardPrefix(0)}:_rate:${name}`;
+  }
+
+  /** A breaker; one for all shards. */
+  breaker(name: string): string {
+    return `${this.shardPrefix(0)}:_breaker:${name}`;
+  }
+
+  /** The breakers that are not closed; one for all shards. */
+  get troubledBreakers(): string {
+    return `${this.shardPrefix(0)}:_breakers`;
   }
 
   /** What is known of an idempotency key, by its name of fixed length. */

@@ -90,6 +90,11 @@ const cases: readonly [about: string, patient: Partial<Patient>, ...expected: ob
     { kind: 'rate-limited', until: SOON },
   ],
   [
+    'that a breaker holds back',
+    { condition: job('delayed', task({ parked: { times: 1, attempt: 0, breaker: 'api' } })) },
+    { kind: 'breaker-open', breaker: 'api', until: SOON },
+  ],
+  [
     'whose limit is behind it',
     {
       condition: job('delayed', { attemptsMade: 1, ...task({ parked: { times: 1, slot: 1, attempt: 0 } }) }),

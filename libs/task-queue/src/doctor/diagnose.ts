@@ -150,7 +150,12 @@ function delayed(condition: JobCondition, { maxRetriesOf }: Surroundings): Fact 
   const about = { ...aboutOf(condition), until: iso(condition.atMs ?? 0) };
   const envelope = envelopeIn(condition);
   const { attemptsMade, failedReason } = condition;
-  if (envelope?.parked?.attempt === attemptsMade) return { kind: 'rate-limited', ...about };
+  if (envelope?.parked?.attempt === attemptsMade) {
+    const { breaker } = envelope.parked;
+    return breaker === undefined
+      ? { kind: 'rate-limited', ...about }
+      : { kind: 'breaker-open', ...about, breaker };
+  }
   if (envelope?.waitingSince !== undefined)
     return { kind: 'key-taken', ...about, since: iso(envelope.waitingSince) };
   if (attemptsMade === 0) return { kind: 'delayed', ...about };

@@ -49,6 +49,11 @@ export interface Retrying extends Base<'retrying'> {
 export interface RateLimited extends Base<'rate-limited'> {
   readonly until: string;
 }
+/** A breaker keeps it from a resource that does not work; when it asks again. */
+export interface BehindBreaker extends Base<'breaker-open'> {
+  readonly breaker: string;
+  readonly until: string;
+}
 /** Another task has its idempotency key and has not ended; when it looks again. */
 export interface KeyTaken extends Base<'key-taken'> {
   readonly until: string;
@@ -129,6 +134,7 @@ type Any =
   | Delayed
   | Retrying
   | RateLimited
+  | BehindBreaker
   | KeyTaken
   | Running
   | Stalled

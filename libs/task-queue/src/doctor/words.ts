@@ -43,6 +43,11 @@ function wordsOf(fact: Fact, nowMs: number): readonly [text: string, remedy: str
         `is held back by its rate limit until ${fact.until}, in ${left(fact.until)}`,
         'A higher rate lets it begin sooner.',
       ];
+    case 'breaker-open':
+      return [
+        `is kept from its resource by the breaker ${fact.breaker}, and asks again at ${fact.until}, in ${left(fact.until)}`,
+        `It goes on when the resource works again; workflows.breakers.reset('${fact.breaker}') says that it does.`,
+      ];
     case 'key-taken':
       return [
         `waits since ${fact.since} for another task that has its idempotency key, and looks again in ${left(fact.until)}`,

@@ -13,6 +13,7 @@ import { recoveryName } from '../chords/built-in-recoveries.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import { NoBudgetError, ResultUnknownError } from '../errors/result.errors.js';
 import { Explainer } from '../doctor/explainer.js';
+import { BreakerAnnouncer } from '../execution/breaker-announcer.js';
 import { CanvasAnnouncer } from '../execution/canvas-announcer.js';
 import { Discretion } from '../execution/discretion.js';
 import type { EngineLog } from '../execution/engine-log.js';
@@ -71,6 +72,7 @@ export class TaskQueueEngine implements ResultSource {
   readonly bus: EventBus;
   readonly discretion: Discretion;
   readonly tellCanvas: CanvasAnnouncer;
+  readonly tellBreaker: BreakerAnnouncer;
   readonly hub: EventHub;
   /** Says why something has not ended. */
   readonly explainer: Explainer;
@@ -113,6 +115,7 @@ export class TaskQueueEngine implements ResultSource {
     this.discretion = new Discretion(options.redact, options.logging.args);
     this.bus = new EventBus(this.registry, this.backend.broadcast, log);
     this.tellCanvas = new CanvasAnnouncer(this.bus, clock, (task) => this.compileContext().queueOf(task));
+    this.tellBreaker = new BreakerAnnouncer(this.bus, clock, log);
     this.hub = new EventHub(this.backend, this.bus, random);
     this.revocation = new Revocation(
       this.ledger,

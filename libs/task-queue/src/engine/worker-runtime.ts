@@ -25,6 +25,8 @@ import { Replacement } from '../execution/replacement.js';
 import type { Revocation } from '../execution/revocation.js';
 import { RecentRevocations } from '../execution/recent-revocations.js';
 import { RunningAttempts } from '../execution/running-attempts.js';
+import type { BreakerAnnouncer } from '../execution/breaker-announcer.js';
+import { Breaking } from '../execution/breaking.js';
 import { BlockWatch } from '../execution/block-watch.js';
 import { StuckHandlers } from '../execution/stuck-handlers.js';
 import { TaskProcessor } from '../execution/task-processor.js';
@@ -61,6 +63,7 @@ export interface WorkerParts {
   readonly bus: EventBus;
   readonly discretion: Discretion;
   readonly tellCanvas: CanvasAnnouncer;
+  readonly tellBreaker: BreakerAnnouncer;
   readonly log: EngineLog;
   readonly clock: TimerClock;
   readonly random: RandomSource;
@@ -292,7 +295,18 @@ export class WorkerRuntime {
       hooks,
       replacement: new Replacement({ ledger, publisher, revocation, context, clock, log, stopping }),
       members: this.engine.members,
-      admission: new Admission({ limiter: this.engine.backend.rateLimiter, ledger, log, stopping }),
+      admission: new Admission({
+        limiter: this.engine.backend.rateLimiter,
+        breaking: new Breaking({
+          store: this.engine.backend.breakers,
+          tell: this.engine.tellBreaker,
+          log,
+          stopping,
+        }),
+        ledger,
+        log,
+        stopping,
+      }),
       running: this.running,
       stuck: this.#stuck,
       revoked: this.#revoked,

@@ -2,59 +2,89 @@ import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Limit, RateLimiter } from '../backend/rate-limiter.js';
 import { NonRetryableError } from '../errors/task.errors.js';
-import type { TaskEnvelope } from '../flow/envelope.js';
+import type { ParkedNote, TaskEnvelope } from '../flow/envelope.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { RateLimit } from '../rate-limit/rate-limit.js';
 import type { TaskDefinition } from '../task/task-definition.js';
+import type { BreakerPass, Breaking } from './breaking.js';
 import type { EngineLog } from './engine-log.js';
+import type { Outcome } from './outcome.js';
 import { untilStored } from './until-stored.js';
 
 /** What the admission of tasks needs. */
 export interface AdmissionDeps {
   readonly limiter: RateLimiter;
+  readonly breaking: Breaking;
   readonly ledger: Ledger;
   readonly log: EngineLog;
   readonly stopping: AbortSignal;
 }
+
+/** Whether an attempt may begin. */
+export type Entrance =
+  /** It may; a breaker wants to hear what it comes to. */
+  | { readonly come: 'in'; readonly pass?: BreakerPass }
+  /** It may not now: what to do with the task instead. */
+  | { readonly come: 'away'; readonly verdict: Extract<Verdict, { do: 'give-back' | 'leave' }> }
+  /** It never may. */
+  | { readonly come: 'error'; readonly error: unknown };
 
 /** Delays count whole ms by a worker's clock: so that it does not come too early by a rounding. */
 const AFTER_SLOT_MS = 1;
 /** Longer keys would make long names in the store. */
 const MAX_KEY = 200;
 
+/** Whether anybody has to be asked before a task of this kind begins. */
+export function isGuarded({ options, breaker }: TaskDefinition): boolean {
+  return options.rateLimit !== undefined || breaker !== undefined;
+}
+
 /**
- * Whether an attempt may begin now, where its task has a rate limit.
+ * Whether an attempt may begin now, where its task has a breaker or a rate limit.
  *
- * One that may not is given back with the time of its slot, and counts as nothing. The slot is written into the task
- * first: when the worker dies in between, the task is run again at once and asks with it.
+ * One that may not is given back with the time at which it is to ask again, and counts as nothing. The slot that a rate
+ * limit gave is written into the task first: when the worker dies in between, the task is run again at once and asks
+ * with it.
  */
 export class Admission {
   constructor(private readonly deps: AdmissionDeps) {}
 
-  /**
-   * @returns what to do with the task instead of running it, if anything
-   */
-  async turnAway(
+  async enter(
     delivery: Delivery,
+    definition: TaskDefinition,
     envelope: TaskEnvelope,
-    limit: Limit,
-  ): Promise<Extract<Verdict, { do: 'give-back' | 'leave' }> | undefined> {
-    const { limiter, ledger, log, stopping } = this.deps;
-    const { parked } = envelope;
-    const slot = parked?.attempt === delivery.attemptsMade ? parked.slot : undefined;
+    args: readonly JsonValue[],
+  ): Promise<Entrance> {
+    const { options, breaker } = definition;
+    let limit: Limit | undefined;
     try {
-      const answer = await untilStored(() => limiter.ask(limit, slot), stopping, log);
-      if (answer.go) return undefined;
-      const note = { times: (parked?.times ?? 0) + 1, slot: answer.slot, attempt: delivery.attemptsMade };
-      const heard = await untilStored(
-        () => ledger.setData(delivery, { ...envelope, parked: note }),
-        stopping,
-        log,
-      );
-      return heard ? { do: 'give-back', delayMs: answer.waitMs + AFTER_SLOT_MS } : { do: 'leave' };
-    } catch {
-      return { do: 'give-back' }; // only while stopping: the store did not answer
+      limit = options.rateLimit && limitOf(definition, options.rateLimit, args);
+    } catch (error) {
+      return { come: 'error', error };
     }
+    try {
+      // A task that is not let in anyway takes no start away from others.
+      let pass: BreakerPass | undefined;
+      if (breaker !== undefined) {
+        const answer = await this.deps.breaking.ask(breaker);
+        if ('waitMs' in answer)
+          return await this.#park(delivery, envelope, answer.waitMs, { breaker: breaker.name });
+        pass = answer;
+      }
+      if (limit !== undefined) {
+        const slot = slotOf(delivery, envelope);
+        const answer = await this.#store(() => this.deps.limiter.ask(limit, slot));
+        if (!answer.go) return await this.#park(delivery, envelope, answer.waitMs, { slot: answer.slot });
+      }
+      return pass === undefined ? IN : { come: 'in', pass };
+    } catch {
+      return { come: 'away', verdict: { do: 'give-back' } }; // only while stopping: the store did not answer
+    }
+  }
+
+  /** Says what a call has come to that a breaker let in. */
+  report(pass: BreakerPass, outcome: Outcome): Promise<void> {
+    return this.deps.breaking.report(pass, outcome);
   }
 
   /** The other side has asked to be left alone for so long: nobody under this limit begins before. */
@@ -65,6 +95,36 @@ export class Admission {
         this.deps.log.warn(`The rate limit ${limit.name} was not held: ${String(error)}`),
       );
   }
+
+  /** @param by who has turned it away; a slot in the line of its rate limit is kept until there is a new one */
+  async #park(
+    delivery: Delivery,
+    envelope: TaskEnvelope,
+    waitMs: number,
+    by: Pick<ParkedNote, 'slot' | 'breaker'>,
+  ): Promise<Entrance> {
+    const slot = slotOf(delivery, envelope);
+    const note: ParkedNote = {
+      times: (envelope.parked?.times ?? 0) + 1,
+      attempt: delivery.attemptsMade,
+      ...(slot === undefined ? {} : { slot }),
+      ...by,
+    };
+    const heard = await this.#store(() => this.deps.ledger.setData(delivery, { ...envelope, parked: note }));
+    const delayMs = waitMs + AFTER_SLOT_MS;
+    return { come: 'away', verdict: heard ? { do: 'give-back', delayMs } : { do: 'leave' } };
+  }
+
+  #store<T>(work: () => Promise<T>): Promise<T> {
+    return untilStored(work, this.deps.stopping, this.deps.log);
+  }
+}
+
+const IN: Entrance = { come: 'in' };
+
+/** The slot that this attempt was given before. */
+function slotOf({ attemptsMade }: Delivery, { parked }: TaskEnvelope): number | undefined {
+  return parked?.attempt === attemptsMade ? parked.slot : undefined;
 }
 
 /**

@@ -1,6 +1,5 @@
 import type { Holder, Ledger } from '../backend/ledger.js';
 import type { Delivery, Verdict } from '../backend/delivery.js';
-import type { Limit } from '../backend/rate-limiter.js';
 import type { LetterBounds } from '../backend/failure-store.js';
 import type { HandlerHost } from '../backend/handler-host.js';
 import { TaskRevokedError, UnknownTaskError } from '../errors/task.errors.js';
@@ -13,9 +12,10 @@ import type { Locks } from '../locks/locks.js';
 import type { TaskReader } from '../results/task-reader.js';
 import type { HookDefinition, TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
-import { type Admission, limitOf } from './admission.js';
+import { type Admission, isGuarded } from './admission.js';
 import { Attempt, type AttemptServices, type Limits, type MakeLocks } from './attempt.js';
 import { AttemptLocks } from './attempt-locks.js';
+import type { BreakerPass } from './breaking.js';
 import type { Discretion } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
 import { askErrorHooks, errorHooksFor } from './error-hooks.js';
@@ -77,7 +77,7 @@ export interface TaskProcessorDeps {
 /**
  * One attempt of one task, from the delivery to its verdict:
  *
- * decode → find the task → refuse (revoked, lost too often, expired) → resolve the input → turn away (rate limit) →
+ * decode → find the task → refuse (revoked, lost too often, expired) → resolve the input → turn away (breaker, rate limit) →
  * run within limits → classify → settle.
  *
  * Running happens once. Settling is repeated until the store answers, and is fenced by the delivery's token.
@@ -161,9 +161,13 @@ export class TaskProcessor {
       const entry = await this.#keyed.enter(delivery, definition, envelope, args);
       if (entry !== undefined) return this.#settling.settleEntry(delivery, definition, envelope, args, entry);
     }
-    if (definition.options.rateLimit !== undefined) {
-      const turned = await this.#turnAway(delivery, definition, envelope, args);
-      if (turned !== undefined) return turned;
+    let pass: BreakerPass | undefined;
+    if (isGuarded(definition)) {
+      const entrance = await this.deps.admission.enter(delivery, definition, envelope, args);
+      if (entrance.come === 'away') return entrance.verdict;
+      if (entrance.come === 'error')
+        return this.failures.settle(delivery, { ...notCalled(envelope), args, definition }, entrance.error);
+      pass = entrance.pass;
     }
     if (this.deps.revoked.covers(delivery.id) && (await this.#isRevoked(delivery.id))) {
       const revoked = new TaskRevokedError(`Task ${delivery.id} was revoked.`);
@@ -189,6 +193,7 @@ export class TaskProcessor {
       this.deps.running.delete(attempt);
       if (attempt.locks !== undefined) await attempt.locks.release();
     }
+    if (pass !== undefined) await this.deps.admission.report(pass, outcome);
     if (hooks !== undefined) outcome = await askErrorHooks(hooks, ended, outcome, this.deps);
     return this.#settling.settle(delivery, definition, envelope, args, outcome, attempt);
   }
@@ -202,24 +207,6 @@ export class TaskProcessor {
     } catch {
       return { do: 'give-back' };
     }
-  }
-
-  async #turnAway(
-    delivery: Delivery,
-    definition: TaskDefinition,
-    envelope: TaskEnvelope,
-    args: readonly JsonValue[],
-  ): Promise<Verdict | undefined> {
-    const { rateLimit } = definition.options;
-    if (rateLimit === undefined) return undefined;
-    let limit: Limit;
-    try {
-      limit = limitOf(definition, rateLimit, args);
-    } catch (error) {
-      const call = { args, headers: envelope.headers, definition, envelope };
-      return this.failures.settle(delivery, call, error);
-    }
-    return this.deps.admission.turnAway(delivery, envelope, limit);
   }
 
   /** An id may have been used again since it was revoked; a store that does not answer now decides nothing. */

@@ -101,9 +101,11 @@ export interface RetryCount {
 export interface ParkedNote {
   /** How often so far. */
   readonly times: number;
-  /** Its slot in the line of its rate limit, by the store's clock. */
-  readonly slot: number;
-  /** The attempt that the slot is for, by the attempts that had ended in an error. */
+  /** Its slot in the line of its rate limit, by the store's clock; absent where that did not turn it away. */
+  readonly slot?: number;
+  /** The breaker that has turned it away, where it was one. */
+  readonly breaker?: string;
+  /** The attempt that it is about, by the attempts that had ended in an error. */
   readonly attempt: number;
 }
 

@@ -1,6 +1,8 @@
 import type { TaskQueueEngine } from '../engine/task-queue-engine.js';
-import { pause } from '../primitives/bounded.js';
+import { BrokerUnavailableError } from '../errors/publish.errors.js';
+import { bounded, pause } from '../primitives/bounded.js';
 import type { EventLoopMonitor } from './event-loop-monitor.js';
+import { type BreakersDetails, judgeBreakers } from './breakers.probe.js';
 import { type BrokerDetails, judgeBroker } from './broker.probe.js';
 import { type CanvasesDetails, judgeCanvases } from './canvases.probe.js';
 import { type FailuresDetails, judgeFailures } from './failures.probe.js';
@@ -70,6 +72,17 @@ export class EngineProbes {
       const report = await backend.inspection.waitingCanvases(nowMs - canvases.stuckAfterMs, timeoutMs);
       return judgeCanvases(report, nowMs, canvases);
     });
+  }
+
+  breakers({ timeoutMs, breakers: limits }: ResolvedHealthOptions): Promise<Verdict<BreakersDetails>> {
+    const { backend, clock, registry } = this.engine;
+    const own = registry.all().flatMap(({ breaker }) => (breaker === undefined ? [] : [breaker.name]));
+    const read = async () => {
+      const names = new Set([...own, ...(await backend.breakers.troubled())]);
+      return backend.breakers.read([...names].sort());
+    };
+    const late = () => new BrokerUnavailableError(`Redis did not answer within ${timeoutMs} ms.`);
+    return orDown(async () => judgeBreakers(await bounded(read(), timeoutMs, late), clock.wallMs(), limits));
   }
 
   async #see({ timeoutMs, workers: limits }: ResolvedHealthOptions): Promise<WorkersSeen> {

@@ -109,6 +109,16 @@ export interface CanvasesHealthOptions {
   readonly stuck?: Limit<number>;
 }
 
+/** What open breakers say of the health. */
+export interface BreakersHealthOptions {
+  /**
+   * What it is called when a breaker is open. One that is half-open is degraded, unless they are ignored.
+   *
+   * @defaultValue 'degraded'
+   */
+  readonly open?: 'degraded' | 'down' | 'ignored';
+}
+
 /** How the health of a task queue is looked at. An option that cannot be read is refused with an InvalidOptionsError. */
 export interface HealthOptions {
   /**
@@ -128,6 +138,7 @@ export interface HealthOptions {
   readonly queues?: QueuesHealthOptions;
   readonly failures?: FailuresHealthOptions;
   readonly canvases?: CanvasesHealthOptions;
+  readonly breakers?: BreakersHealthOptions;
   /**
    * What terminus is told of what is degraded. `degraded` and `up` keep the answer at 200, `down` makes it 503. Plain
    * verdicts are not changed by it.

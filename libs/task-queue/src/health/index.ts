@@ -1,8 +1,10 @@
 export type { Persistence, ServerReport } from '../backend/inspection.js';
+export type { BreakersDetails } from './breakers.probe.js';
 export type { BrokerDetails } from './broker.probe.js';
 export type { CanvasesDetails } from './canvases.probe.js';
 export type { FailuresDetails } from './failures.probe.js';
 export type {
+  BreakersHealthOptions,
   BrokerHealthOptions,
   CanvasesHealthOptions,
   FailuresHealthOptions,

@@ -22,6 +22,7 @@ describe('options of health checks', () => {
       },
       failures: { waiting: { degraded: 100, down: undefined } },
       canvases: { stuckAfterMs: 3_600_000, stuck: { degraded: 1, down: undefined } },
+      breakers: { open: 'degraded' },
       degradedAs: 'degraded',
     });
   });

@@ -35,6 +35,7 @@ export interface ResolvedHealthOptions {
   };
   readonly failures: { readonly waiting: ResolvedLimit };
   readonly canvases: { readonly stuckAfterMs: number; readonly stuck: ResolvedLimit };
+  readonly breakers: { readonly open: 'degraded' | 'down' | 'ignored' };
   readonly degradedAs: 'degraded' | 'up' | 'down';
 }
 
@@ -53,7 +54,7 @@ const DEFAULTS = {
   canvasesStuck: from(1),
 } as const;
 
-const SECTIONS = ['broker', 'workers', 'queues', 'failures', 'canvases'] as const;
+const SECTIONS = ['broker', 'workers', 'queues', 'failures', 'canvases', 'breakers'] as const;
 
 /**
  * Reads the options of health checks.
@@ -78,6 +79,13 @@ export function resolveHealthOptions(options: HealthOptions = {}): ResolvedHealt
       ),
     },
     canvases: readCanvases(given.canvases),
+    breakers: {
+      open: oneOf('breakers.open', readObject('breakers', given.breakers, ['open']).open, [
+        'degraded',
+        'down',
+        'ignored',
+      ]),
+    },
     degradedAs: oneOf('degradedAs', given.degradedAs, ['degraded', 'up', 'down']),
   };
 }

@@ -1,5 +1,6 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import type {
+  BreakersHealthOptions,
   BrokerHealthOptions,
   CanvasesHealthOptions,
   FailuresHealthOptions,
@@ -96,6 +97,14 @@ export class TaskQueueHealthIndicator {
     options?: IndicatorOptions<CanvasesHealthOptions>,
   ): Promise<TaskQueueHealthResult<Key>> {
     return this.#probe(key, options, (own) => this.health.canvases(own));
+  }
+
+  /** Resources that tasks are kept from: see {@link TaskQueueHealth.breakers}. */
+  breakers<Key extends string>(
+    key: Key,
+    options?: IndicatorOptions<BreakersHealthOptions>,
+  ): Promise<TaskQueueHealthResult<Key>> {
+    return this.#probe(key, options, (own) => this.health.breakers(own));
   }
 
   async #probe<Key extends string, Section extends object>(

@@ -1,11 +1,13 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit, Optional } from '@nestjs/common';
 import { Registrations } from '../nest/discovery/registrations.js';
+import type { BreakersDetails } from './breakers.probe.js';
 import type { BrokerDetails } from './broker.probe.js';
 import type { CanvasesDetails } from './canvases.probe.js';
 import { EngineProbes } from './engine-probes.js';
 import { EventLoopMonitor } from './event-loop-monitor.js';
 import type { FailuresDetails } from './failures.probe.js';
 import type {
+  BreakersHealthOptions,
   BrokerHealthOptions,
   CanvasesHealthOptions,
   FailuresHealthOptions,
@@ -40,6 +42,7 @@ export interface HealthReport {
     readonly queues: Verdict<QueuesDetails>;
     readonly failures: Verdict<FailuresDetails>;
     readonly canvases: Verdict<CanvasesDetails>;
+    readonly breakers: Verdict<BreakersDetails>;
   };
 }
 
@@ -88,14 +91,15 @@ export class TaskQueueHealth implements OnModuleInit, OnApplicationShutdown {
   async check(options?: HealthOptions): Promise<HealthReport> {
     const resolved = this.#resolve(options);
     const engine = this.#of(resolved);
-    const [broker, workers, queues, failures, canvases] = await Promise.all([
+    const [broker, workers, queues, failures, canvases, breakers] = await Promise.all([
       engine.broker(resolved),
       engine.workers(resolved),
       engine.queues(resolved),
       engine.failures(resolved),
       engine.canvases(resolved),
+      engine.breakers(resolved),
     ]);
-    const probes = { broker, workers, queues, failures, canvases };
+    const probes = { broker, workers, queues, failures, canvases, breakers };
     const verdicts: [string, Verdict][] = Object.entries(probes);
     return {
       status: worstOf(verdicts.map(([, { status }]) => status)),
@@ -158,6 +162,12 @@ export class TaskQueueHealth implements OnModuleInit, OnApplicationShutdown {
   async canvases(options: CallOptions<CanvasesHealthOptions> = {}): Promise<Verdict<CanvasesDetails>> {
     const resolved = this.#resolveOne('canvases', options);
     return this.#of(resolved).canvases(resolved);
+  }
+
+  /** Whether breakers keep tasks from the resources that they need. */
+  async breakers(options: CallOptions<BreakersHealthOptions> = {}): Promise<Verdict<BreakersDetails>> {
+    const resolved = this.#resolveOne('breakers', options);
+    return this.#of(resolved).breakers(resolved);
   }
 
   #resolve(options: HealthOptions | undefined): ResolvedHealthOptions {

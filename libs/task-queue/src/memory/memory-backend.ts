@@ -5,6 +5,7 @@ import type { WorkerDescription } from '../backend/inspection.js';
 import type { TaskEvents, Wake } from '../backend/task-events.js';
 import type { Workers } from '../backend/workers.js';
 import { MemoryExamination } from './memory-examination.js';
+import { MemoryBreakers } from './memory-breakers.js';
 import { MemoryFailureStore } from './memory-failure-store.js';
 import { MemoryHeaders } from './memory-headers.js';
 import { MemoryInspection } from './memory-inspection.js';
@@ -51,6 +52,7 @@ export class MemoryBackend implements Backend {
   readonly inspection: MemoryInspection;
   readonly examination: MemoryExamination;
   readonly rateLimiter: MemoryRateLimiter;
+  readonly breakers: MemoryBreakers;
 
   constructor(private readonly namespace: Namespace) {
     const { store, locks, listeners, watchers, published, eager, living } = namespace;
@@ -64,6 +66,7 @@ export class MemoryBackend implements Backend {
     this.jobs = new MemoryJobs(store);
     this.failures = new MemoryFailureStore(store);
     this.rateLimiter = new MemoryRateLimiter(store);
+    this.breakers = new MemoryBreakers(store);
     this.events = new MemoryEvents(namespace);
     this.control = {
       send: async (message: ControlMessage) => listeners.forEach((listener) => listener(message)),

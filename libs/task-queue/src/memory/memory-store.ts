@@ -1,3 +1,4 @@
+import type { BreakerKept } from '../breaker/breaker-state.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { Wake } from '../backend/task-events.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
@@ -48,6 +49,8 @@ export class MemoryStore {
   readonly letters = new Map<string, MemoryLetter>();
   /** Rate limits, by their names. */
   readonly lines = new Map<string, SlotLine>();
+  /** Breakers, by their names. */
+  readonly breakers = new Map<string, BreakerKept>();
   /** How long results of a queue's tasks are kept; nothing expires where no worker is responsible for it. */
   ages: ReadonlyMap<string, number> = new Map();
   #order = 0;

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { InvalidOptionsError, InvalidTaskError } from '../errors/configuration.errors.js';
-import { commonOf, retryOptionsOf } from '../nest/decorators/metadata.js';
+import { breakerOf, commonOf, retryOptionsOf } from '../nest/decorators/metadata.js';
 import { compilePolicies } from '../nest/discovery/compile-policies.js';
 import { connectionOf } from '../nest/discovery/registrations.js';
 import { classOf, TaskProvider } from '../nest/discovery/task-provider.js';
@@ -95,6 +95,7 @@ export class PatternExplorer extends TaskSource {
     const source = sourceOf(found);
     const { queue, connection, options } = readPatternOptions(source, listener.extras);
     const common = commonOf(controller.type);
+    const breaker = breakerOf(controller.type, method);
     const named = connection ?? common.connection ?? this.options.connection;
     return {
       name,
@@ -106,6 +107,7 @@ export class PatternExplorer extends TaskSource {
         queue: queue ?? common.queue ?? this.options.queue ?? DEFAULT_QUEUE,
         source,
         options,
+        ...(breaker === undefined ? {} : { breaker }),
         policies: compilePolicies(source, retryOptionsOf(controller.type, method)),
         invoke: this.handlers.create(found, (context, handle) => this.server.around(context, handle)),
       }),

@@ -8,6 +8,7 @@ import { makeSignature } from '../canvas/signature.js';
 import type { ErrbackOnly } from '../chords/built-in-recoveries.js';
 import { type ExplainOptions, readExtent } from '../doctor/explain-options.js';
 import type { Explanation } from '../doctor/explanation.js';
+import { Breakers } from '../engine/breakers.js';
 import { DeadLetters } from '../engine/dead-letters.js';
 import type { TaskDirectory } from '../engine/task-directory.js';
 import { type EventsOptions, type EventStream, readEventsOptions } from '../engine/event-stream.js';
@@ -66,12 +67,15 @@ import { type TaskClass, type TaskMetadata, taskMetadataOf } from './decorators/
 export class WorkflowService {
   /** The final failures that no task declares expected: to be looked at, run again, or thrown away. */
   readonly deadLetters: DeadLetters;
+  /** What keeps tasks from resources that do not work: how it stands, and to be opened and closed by hand. */
+  readonly breakers: Breakers;
   readonly #publisher: EnginePublisher;
   readonly #makers = new WeakMap<TaskClass, unknown>();
 
   constructor(@Inject(TaskQueueEngine) private readonly engine: TaskQueueEngine) {
     this.#publisher = new EnginePublisher(engine);
     this.deadLetters = new DeadLetters(engine);
+    this.breakers = new Breakers(engine);
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { Breaker } from '../breaker/breaker-options.js';
 import type { FailedRequest, TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { ErrorDecision } from '../retry/error-decision.js';
@@ -15,6 +16,8 @@ export interface TaskDefinition {
   readonly source: string;
   readonly options: ResolvedTaskOptions;
   readonly policies: readonly RetryPolicy[];
+  /** What keeps it from a resource that does not work. */
+  readonly breaker?: Breaker;
   /** What makes two calls of it the same. */
   readonly idempotent?: TaskKey;
   /** Whether its first parameter takes the members of a header page by page instead of as a list. */

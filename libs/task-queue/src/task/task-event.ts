@@ -4,10 +4,14 @@ import type { JsonValue } from '../primitives/json.js';
 /** What stands in every event. */
 interface EventBase<Type extends string> {
   readonly type: Type;
-  /** The id of the task or composite. */
+  /** The id of the task or composite, or the name of the breaker. */
   readonly id: string;
-  /** The task's name; of a composite its kind: `chain`, `group`, `chord`, or `task` for a task with callbacks. */
+  /**
+   * The task's name; of a composite its kind: `chain`, `group`, `chord`, or `task` for a task with callbacks; of a breaker
+   * its name.
+   */
   readonly name: string;
+  /** Empty for a breaker. */
   readonly queue: string;
   /** The id of the canvas that it belongs to; its own id when it stands alone. */
   readonly workflowId: string;
@@ -108,7 +112,18 @@ export interface ErrbackReleasedEvent extends EventBase<'errback.released'> {
   readonly released: readonly string[];
 }
 
-/** Everything that is told about tasks and composites. `type` tells them apart. */
+/** A breaker keeps tasks away from its resource. `id` and `name` are its name; it has no queue. */
+export interface BreakerOpenedEvent extends EventBase<'breaker.opened'> {
+  readonly why: string;
+  /** Until when, ISO 8601; absent where it was opened by hand for good. */
+  readonly until?: string;
+}
+/** Its time is over: a few tasks are let in, to see whether the resource works. */
+export type BreakerHalfOpenEvent = EventBase<'breaker.half-open'>;
+/** Tasks start as ever. */
+export type BreakerClosedEvent = EventBase<'breaker.closed'>;
+
+/** Everything that is told about tasks, composites and breakers. `type` tells them apart. */
 export type TaskEvent =
   | TaskPublishedEvent
   | TaskReceivedEvent
@@ -127,7 +142,10 @@ export type TaskEvent =
   | ChordReleasedEvent
   | ChordRecoveredEvent
   | CallbackReleasedEvent
-  | ErrbackReleasedEvent;
+  | ErrbackReleasedEvent
+  | BreakerOpenedEvent
+  | BreakerHalfOpenEvent
+  | BreakerClosedEvent;
 
 /** What an event can be. */
 export type TaskEventType = TaskEvent['type'];
@@ -155,6 +173,9 @@ export const TASK_EVENT_TYPES = [
   'chord.recovered',
   'callback.released',
   'errback.released',
+  'breaker.opened',
+  'breaker.half-open',
+  'breaker.closed',
 ] as const satisfies readonly TaskEventType[];
 
 /** Whether a text is the type of an event. */

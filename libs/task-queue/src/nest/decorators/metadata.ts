@@ -1,4 +1,5 @@
 import { MetadataScanner } from '@nestjs/core';
+import type { Breaker } from '../../breaker/breaker-options.js';
 import { InvalidTaskError } from '../../errors/configuration.errors.js';
 import { didYouMean } from '../../options/did-you-mean.js';
 import { DEFAULT_QUEUE } from '../../options/resolve-options.js';
@@ -16,6 +17,7 @@ import type { ParameterPlan } from './parameter-plan.js';
  */
 const TASK = 'nestjs-task-queue:task';
 const RETRY = 'nestjs-task-queue:retry';
+const BREAKER = 'nestjs-task-queue:breaker';
 const IDEMPOTENT = 'nestjs-task-queue:idempotent';
 const HOOKS = 'nestjs-task-queue:hooks';
 const LETTERS = 'nestjs-task-queue:dead-letters';
@@ -68,6 +70,11 @@ export function declareTask(prototype: object, method: string, declaration: Task
 export function declareRetry(prototype: object, method: string, options: RetryOptions): void {
   const below = (Reflect.getOwnMetadata(RETRY, prototype, method) ?? []) as RetryOptions[];
   Reflect.defineMetadata(RETRY, [options, ...below], prototype, method);
+  Reflect.defineMetadata(MARKER, true, prototype.constructor);
+}
+
+export function declareBreaker(prototype: object, method: string, breaker: Breaker): void {
+  Reflect.defineMetadata(BREAKER, breaker, prototype, method);
   Reflect.defineMetadata(MARKER, true, prototype.constructor);
 }
 
@@ -132,6 +139,11 @@ export function taskDeclarationOf(type: TaskClass, method: string): TaskDeclarat
 /** The `@Retry` options of a method, top to bottom. */
 export function retryOptionsOf(type: TaskClass, method: string): readonly RetryOptions[] {
   return nearest<readonly RetryOptions[]>(RETRY, type, method) ?? [];
+}
+
+/** What `@Breaker` says of a method. */
+export function breakerOf(type: TaskClass, method: string): Breaker | undefined {
+  return nearest<Breaker>(BREAKER, type, method);
 }
 
 /** What `@Idempotent` says of a method. */

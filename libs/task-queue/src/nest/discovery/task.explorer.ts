@@ -4,6 +4,7 @@ import { DuplicateTaskError, InvalidTaskError } from '../../errors/configuration
 import { DEFAULT_CONNECTION } from '../../options/resolve-options.js';
 import type { TaskRegistry } from '../../task/task-registry.js';
 import {
+  breakerOf,
   eventTypesOf,
   hasDeclarations,
   hookDeclarationsOf,
@@ -20,6 +21,7 @@ import { compilePolicies } from './compile-policies.js';
 import { HandlerFactory } from './handler.factory.js';
 import { hookedTasks } from './hooked-tasks.js';
 import { connectionOf } from './registrations.js';
+import { refuseDifferentBreakers } from './shared-breakers.js';
 import { classOf, type ProviderWrapper, TaskProvider } from './task-provider.js';
 import { type FoundTask, TaskSource } from './task-source.js';
 
@@ -55,6 +57,7 @@ export class TaskExplorer {
     }
     const own = new Map([...tasks].filter(([, task]) => task.connection === name));
     for (const task of own.values()) registry.add(task.define());
+    refuseDifferentBreakers(registry.all());
     // Hooks come second: they may name tasks of any class.
     const hosts = [...providers, ...this.#declaring(this.discovery.getControllers())];
     for (const provider of hosts) {
@@ -97,6 +100,8 @@ export class TaskExplorer {
       if (declaration === undefined) {
         if (retryOptionsOf(type, method).length > 0)
           throw new InvalidTaskError(`${source} has @Retry, but no @Task.`);
+        if (breakerOf(type, method) !== undefined)
+          throw new InvalidTaskError(`${source} has @Breaker, but no @Task.`);
         if (taskKeyOf(type, method) !== undefined)
           throw new InvalidTaskError(`${source} has @Idempotent, but no @Task.`);
         if (letterHandlerOf(type, method) !== undefined)
@@ -104,6 +109,7 @@ export class TaskExplorer {
         continue;
       }
       const metadata = toTaskMetadata(type, method, declaration);
+      const breaker = breakerOf(type, method);
       yield {
         name: metadata.name,
         source,
@@ -114,6 +120,7 @@ export class TaskExplorer {
           queue: metadata.queue,
           source,
           options: metadata.options,
+          ...(breaker === undefined ? {} : { breaker }),
           ...(metadata.idempotent === undefined ? {} : { idempotent: metadata.idempotent }),
           policies: compilePolicies(source, retryOptionsOf(type, method)),
           takesOutcomes: servedPlan(source, declaration).roles[0] === 'outcomes',
