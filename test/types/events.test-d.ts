@@ -33,6 +33,7 @@ export function headline(event: TaskEvent): string {
     case 'canvas.success':
     case 'canvas.failure':
     case 'canvas.revoked':
+    case 'canvas.redriven':
     case 'chord.released':
     case 'callback.released':
     case 'errback.released':

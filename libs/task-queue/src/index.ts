@@ -32,6 +32,7 @@ export type {
 } from './engine/dead-letter-options.js';
 export { DeadLetters } from './engine/dead-letters.js';
 export { Outcomes } from './chords/outcomes.js';
+export type { RedriveOptions, RedriveOutcome } from './engine/redrive.js';
 export { EventStream, type EventsOptions } from './engine/event-stream.js';
 export { DuplicateTaskError, InvalidOptionsError, InvalidTaskError } from './errors/configuration.errors.js';
 export {
@@ -86,6 +87,7 @@ export {
   UpstreamFailedError,
   WorkerLostError,
 } from './errors/task.errors.js';
+export { type RedriveRefusal, RedriveRefusedError } from './errors/redrive.errors.js';
 export type { DeadLetter, DeadLetterSummary, FailedAttempt } from './failure/dead-letter.js';
 export { REDACTED_KEYS, type RedactOption } from './failure/redaction.js';
 export type {
@@ -96,6 +98,7 @@ export type {
   SerializedError,
   TaskFailure,
 } from './failure/task-failure.js';
+export type { EndedGeneration } from './flow/envelope.js';
 export {
   type ErrorMethodDecorator,
   OnDeadLetter,
@@ -170,6 +173,7 @@ export {
   type CallbackReleasedEvent,
   type CanvasFailureEvent,
   type CanvasPublishedEvent,
+  type CanvasRedrivenEvent,
   type CanvasRevokedEvent,
   type CanvasSealedEvent,
   type CanvasSuccessEvent,
@@ -194,6 +198,7 @@ export type { RateLimitOptions } from './rate-limit/rate-limit.js';
 export type { InterruptionCause } from './task/interruption.js';
 export type { AttemptError, TaskRetry, TaskStuck, TaskSuccess } from './task/task-definition.js';
 export type { TaskOptions, TasksOptions } from './task/task-options.js';
+export type { Redriven } from './task/redriven.js';
 export { isTerminal, TASK_STATES, type TaskState, type TerminalState } from './task/task-state.js';
 export type { AnyCanvas, CanvasLike, Follower } from './workflows/canvas-types.js';
 export { Chain } from './workflows/chain.js';

@@ -49,7 +49,7 @@ export interface Seat {
   release(): void;
 }
 
-type SeenByHandler = 'headers' | 'maxRetries' | 'retried' | 'each' | 'settle' | 'once';
+type SeenByHandler = 'headers' | 'maxRetries' | 'retried' | 'each' | 'settle' | 'once' | 'redriven';
 
 /** A call as its handler sees it. */
 export interface HostedCall {

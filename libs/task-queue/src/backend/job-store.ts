@@ -2,6 +2,13 @@ import type { JsonValue } from '../primitives/json.js';
 import type { JobRef } from './job-ref.js';
 import type { TaskReply } from './task-reply.js';
 
+/** A task that failed and whose job is still there. */
+export interface FailedJob {
+  readonly name: string;
+  readonly data: unknown;
+  readonly priority?: number;
+}
+
 /** A task that has a job. */
 export interface FoundTask {
   readonly name: string;
@@ -20,6 +27,8 @@ export interface JobStore {
   look(id: string): Promise<TaskReply>;
   /** What a task's job says about itself; undefined when there is none. */
   find(job: JobRef): Promise<FoundTask | undefined>;
+  /** The jobs of tasks that have failed, in the order of the tasks; undefined where one is gone, or has not failed. */
+  readFailed(tasks: readonly JobRef[]): Promise<readonly (FailedJob | undefined)[]>;
   /**
    * Takes a job out of its queue before it runs (again); its node hears of it in the same moment.
    *

@@ -114,6 +114,8 @@ export interface Ledger {
   dropFailure(id: string, failure: TaskFailure, before: TaskFailure | undefined): Promise<void>;
   /** A node's children that are not terminal yet, page by page. */
   pendingChildren(node: string): AsyncIterable<JobRef[]>;
+  /** A node's children that have failed, page by page. */
+  failedChildren(node: string): AsyncIterable<JobRef[]>;
   /**
    * Everything that the members of a node came to, page by page, in no order. A member that was removed by hand is not
    * here: whoever reads compares with the size (hole H1).

@@ -1,5 +1,6 @@
 import type { SerializedError } from '../failure/task-failure.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
+import type { Rerun } from '../flow/redrive.js';
 import type { Holder } from './ledger.js';
 
 /** What became of a publication. */
@@ -17,6 +18,15 @@ export type Addition =
   | { readonly is: 'added' | 'exists'; readonly id: string }
   /** Nothing was added: the attempt is over, the canvas is revoked, the header is closed or still being read, there is no group. */
   | { readonly is: 'superseded' | 'revoked' | 'closed' | 'open' | 'nowhere' };
+
+/** The next generation of a canvas that has ended. */
+export interface Reopening {
+  /** The root of the canvas and what is put back below it. */
+  readonly rerun: Rerun;
+  /** What the root's data was when this was planned: whoever has put it back since then has changed it. */
+  readonly planned: string;
+  readonly nowMs: number;
+}
 
 /** Puts flow plans into the queues. */
 export interface Publisher {
@@ -49,6 +59,14 @@ export interface Publisher {
    * @param compile makes the plan of the member that gets this id
    */
   addMember(holder: Holder, call: string, compile: (id: string) => FlowPlan): Promise<Addition>;
+  /**
+   * Puts parts of a canvas that has ended back into their queues, all or none of them: those that failed, and the nodes above
+   * them, which keep what their other children came to. The canvas does not expire meanwhile, and the dead letters of its
+   * tasks count as retried.
+   *
+   * @returns 'changed' when the canvas, or a task that is to be put back, is not any more what it was when this was planned
+   */
+  reopen(reopening: Reopening): Promise<'reopened' | 'changed'>;
 }
 
 /**

@@ -137,6 +137,11 @@ export class CanvasLedger implements Ledger {
     } while (cursor !== '0');
   }
 
+  async *failedChildren(node: string): AsyncGenerator<JobRef[]> {
+    for await (const page of this.#scan(`${this.keys.node(node)}:failed`))
+      yield page.map(([key]) => jobInKey(key));
+  }
+
   async *members(node: string): AsyncGenerator<MemberRecord[]> {
     const key = this.keys.node(node);
     for await (const page of this.#scan(`${key}:processed`)) {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Holder } from '../backend/ledger.js';
-import type { Addition, Dispatch, Publication, Publisher } from '../backend/publisher.js';
+import type { Addition, Dispatch, Publication, Publisher, Reopening } from '../backend/publisher.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
 import { reporting } from '../flow/compile-canvas.js';
@@ -17,6 +17,7 @@ import {
   RedisDispatch,
   removeSentinel,
 } from './redis-dispatch.js';
+import { reopen } from './redis-redrive.js';
 import type { RedisClient, RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
 import { callNote, findPlace, type MemberPlace } from './member-place.js';
@@ -149,6 +150,10 @@ export class FlowPublisher implements Publisher {
       const dispatch = await RedisDispatch.open(job, total, newToken(), this.#tools);
       return this.#guarded(dispatch, id);
     });
+  }
+
+  reopen(reopening: Reopening): Promise<'reopened' | 'changed'> {
+    return this.#guard(reopening.rerun.job.id, () => reopen(reopening, this.#tools));
   }
 
   letGo(node: string): Promise<void> {

@@ -1,6 +1,7 @@
 import type { ChainableCommander } from 'ioredis';
 import { Mutex } from './mutex.js';
 import type { RedisClient } from './redis-connections.js';
+import type { Script } from './scripts/script.js';
 
 /**
  * A connection on which several additions of BullMQ can be made one transaction, together with writes of our own: while
@@ -38,10 +39,12 @@ export class JointClient {
   /**
    * Puts additions together, without a word to Redis: also while the transaction before is under way, so that neither
    * side waits for the other. One that is never carried out leaves nothing behind.
+   *
+   * @param first a script that runs before them
    */
-  prepare(additions: readonly (() => Promise<unknown>)[]): Promise<Joint> {
+  prepare(additions: readonly (() => Promise<unknown>)[], first?: ScriptCall): Promise<Joint> {
     return this.#assembly.run(async () => {
-      const joint = new Joint(this.client, additions.length);
+      const joint = new Joint(this.client, additions.length, first);
       this.#joint = joint;
       try {
         await joint.assemble(additions);
@@ -67,6 +70,7 @@ export class Joint {
   constructor(
     private readonly client: RedisClient,
     private readonly additions: number,
+    private readonly first: ScriptCall | undefined,
   ) {}
 
   /** Made when it is first asked for: by then BullMQ has defined its scripts on the connection. */
@@ -80,6 +84,11 @@ export class Joint {
         return this.#results.promise;
       };
       this.#multi = multi;
+      if (this.first !== undefined) {
+        const { script, keys, args } = this.first;
+        // By its text: one that the server does not know would fail amid the others.
+        multi.eval(script.lua, keys.length, ...keys, ...args);
+      }
     }
     return this.#multi;
   }
@@ -119,6 +128,13 @@ export class Joint {
     await this.#added;
     return true;
   }
+}
+
+/** A script with what it is called with. */
+export interface ScriptCall {
+  readonly script: Script;
+  readonly keys: readonly string[];
+  readonly args: readonly (string | number)[];
 }
 
 /** Writes of ours in a transaction. */

@@ -1,5 +1,5 @@
 import type { JobRef } from '../backend/job-ref.js';
-import type { FoundTask, JobStore } from '../backend/job-store.js';
+import type { FailedJob, FoundTask, JobStore } from '../backend/job-store.js';
 import type { TaskReply } from '../backend/task-reply.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
@@ -8,11 +8,13 @@ import { bounded } from '../primitives/bounded.js';
 import type { Producers } from './producers.js';
 import type { RedisClient } from './redis-connections.js';
 import { idInKey, type RedisKeys } from './redis-keys.js';
-import { READ_TASK } from './scripts/reads.js';
+import { READ_FAILED, READ_TASK } from './scripts/reads.js';
 import { runScript } from './scripts/script.js';
 import { parseReply } from './scripts/task-reply.js';
 
 const SCAN_COUNT = 1_000;
+/** Jobs whose data is read at a time. */
+const FAILED_AT_ONCE = 200;
 
 /** BullMQ's jobs, looked at from outside, and taken away. */
 export class RedisJobs implements JobStore {
@@ -25,20 +27,10 @@ export class RedisJobs implements JobStore {
 
   async look(id: string): Promise<TaskReply> {
     const prefix = this.keys.prefixOf(id);
-    const client = await this.client();
-    const flat = await bounded(
-      runScript(
-        client,
-        READ_TASK,
-        [this.keys.queues(prefix), this.keys.record(id)],
-        [prefix, id, parentOf(id) ?? ''],
-      ),
-      this.timeoutMs,
-      () => new BrokerUnavailableError(`Redis did not answer within ${this.timeoutMs} ms.`, id),
-    ).catch((error: unknown) => {
-      if (error instanceof BrokerUnavailableError) throw error;
-      throw new BrokerUnavailableError(`Redis could not be read: ${String(error)}`, id, { cause: error });
-    });
+    const keys = [this.keys.queues(prefix), this.keys.record(id)];
+    const flat = await this.#bounded(id, (client) =>
+      runScript(client, READ_TASK, keys, [prefix, id, parentOf(id) ?? '']),
+    );
     return parseReply(flat as (string | number | null)[]);
   }
 
@@ -46,6 +38,24 @@ export class RedisJobs implements JobStore {
     const job = await this.producers.queue(queue, id).getJob(id);
     if (job === undefined) return undefined;
     return { name: job.name, ...foundIn((job.data ?? {}) as Partial<TaskEnvelope>) };
+  }
+
+  async readFailed(tasks: readonly JobRef[]): Promise<readonly (FailedJob | undefined)[]> {
+    const found: (FailedJob | undefined)[] = [];
+    for (let from = 0; from < tasks.length; from += FAILED_AT_ONCE) {
+      const page = tasks.slice(from, from + FAILED_AT_ONCE);
+      const keys = page.flatMap(({ queue, id }) => [
+        `${this.keys.prefixOf(id)}:${queue}:failed`,
+        this.keys.job(queue, id),
+      ]);
+      const ids = page.map(({ id }) => id);
+      const reply = await this.#bounded(ids[0] ?? '', (client) => runScript(client, READ_FAILED, keys, ids));
+      for (const one of reply as ([string, string, string | null] | null)[]) {
+        if (one === null) found.push(undefined);
+        else found.push(failedJob(one));
+      }
+    }
+    return found;
   }
 
   /** BullMQ refuses to remove what runs, but would remove what has ended, and with it what it came to. */
@@ -65,7 +75,8 @@ export class RedisJobs implements JobStore {
   async removeCanvas(id: string): Promise<void> {
     const client = await this.client();
     await this.#removeNode(id, (await client.hexists(this.keys.record(id), 'closed')) === 1);
-    await client.del(this.keys.record(id));
+    // A body that was superseded is a part of a canvas that lives on.
+    if (rootOf(id) === id) await client.del(this.keys.record(id));
     await client.zrem(this.keys.expiry(this.keys.prefixOf(id)), id);
   }
 
@@ -73,6 +84,15 @@ export class RedisJobs implements JobStore {
     // One that was revoked while it waited is in no queue any more; its record is all there is.
     if (queue !== '') await this.producers.queue(queue, id).remove(id);
     if (rootOf(id) === id) await (await this.client()).del(this.keys.record(id));
+  }
+
+  async #bounded(id: string, question: (client: RedisClient) => Promise<unknown>): Promise<unknown> {
+    const timedOut = () =>
+      new BrokerUnavailableError(`Redis did not answer within ${this.timeoutMs} ms.`, id);
+    return bounded(question(await this.client()), this.timeoutMs, timedOut).catch((error: unknown) => {
+      if (error instanceof BrokerUnavailableError) throw error;
+      throw new BrokerUnavailableError(`Redis could not be read: ${String(error)}`, id, { cause: error });
+    });
   }
 
   /** @param hasClosed whether the canvas has headers that were closed before their end */
@@ -118,4 +138,15 @@ export class RedisJobs implements JobStore {
     }
     await Promise.all(tasks);
   }
+}
+
+/** Data that is no JSON is not ours. */
+function failedJob([name, data, priority]: [string, string, string | null]): FailedJob {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(data);
+  } catch {
+    parsed = undefined;
+  }
+  return { name, data: parsed, ...(Number(priority) > 0 ? { priority: Number(priority) } : {}) };
 }

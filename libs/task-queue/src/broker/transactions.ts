@@ -1,6 +1,6 @@
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { bounded } from '../primitives/bounded.js';
-import type { Joint, OwnWrites } from './joint-client.js';
+import type { Joint, OwnWrites, ScriptCall } from './joint-client.js';
 import { Mutex } from './mutex.js';
 import type { Producers } from './producers.js';
 import type { RedisClient, RedisConnections } from './redis-connections.js';
@@ -13,6 +13,8 @@ export interface FencedChange<Answer> {
   readonly keys: readonly string[];
   /** Looks whether it is to take place. @returns why not, or undefined when it is */
   look(client: RedisClient): Promise<Answer | undefined>;
+  /** A script of ours that runs in the transaction before everything else. */
+  readonly first?: ScriptCall;
   /** BullMQ's additions, on the producers of `ledger`. */
   readonly additions?: Additions;
   /** The additions, where they have been put together before. */
@@ -40,8 +42,8 @@ export class Transactions {
   ) {}
 
   /** Puts additions together ahead of the change that they are for. */
-  prepare(additions: Additions): Promise<Joint> {
-    return this.producers.joint.prepare(additions);
+  prepare(additions: Additions, first?: ScriptCall): Promise<Joint> {
+    return this.producers.joint.prepare(additions, first);
   }
 
   /**
@@ -91,7 +93,7 @@ export class Transactions {
     prepared: Promise<Joint> | undefined,
     turn: { readonly isOver: boolean },
   ): Promise<boolean> {
-    const joint = await (prepared ?? this.prepare(change.additions ?? []));
+    const joint = await (prepared ?? this.prepare(change.additions ?? [], change.first));
     return joint.carryOut((own) => {
       if (turn.isOver) throw new BrokerUnavailableError('Redis answered too late.', change.id);
       change.write?.(own);

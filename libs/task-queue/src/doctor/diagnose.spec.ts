@@ -15,7 +15,13 @@ function job(place: JobPlace, over: Partial<JobCondition> = {}): JobCondition {
   return { queue: 'q', id: '0~a.1', place, name: 't', isPaused: false, ...counts, atMs, ...over };
 }
 function node(place: JobPlace, over: Partial<JobCondition> = {}): JobCondition {
-  const data = JSON.stringify({ v: 1, node: 'chord', size: 3, body: {}, recovery: 'ErrbackOnly' });
+  const data = JSON.stringify({
+    v: 1,
+    node: 'chord',
+    size: 3,
+    body: { kind: 'task', task: 'b', args: [] },
+    recovery: 'ErrbackOnly',
+  });
   return job(place, { queue: '_canvas', id: '0~a', name: 'chord', data, ...over });
 }
 const record = (over: Partial<NodeRecord> = {}): NodeRecord => ({

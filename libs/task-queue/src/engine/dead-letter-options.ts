@@ -44,6 +44,11 @@ export interface RetryLetterOptions {
   readonly queue?: string;
   /** Time until it may start. @defaultValue 0 */
   readonly countdown?: Duration;
+  /**
+   * Redrives the canvas that the task is a part of, as `workflows.redrive` does: this task and whatever else failed in it
+   * is run again, in its place, and the canvas goes on. It excludes the other options. @defaultValue false
+   */
+  readonly redrive?: boolean;
 }
 
 /** How the tasks of many dead letters are run again. */

@@ -6,7 +6,7 @@ import { ResultUnknownError } from '../errors/result.errors.js';
 import type { DeadLetter, DeadLetterSummary } from '../failure/dead-letter.js';
 import { decodeTask, type TaskEnvelope } from '../flow/envelope.js';
 import type { PlannedJob } from '../flow/flow-plan.js';
-import { redriveId } from '../flow/ids.js';
+import { redriveId, wholeOf } from '../flow/ids.js';
 import { readDuration, readInteger, readObject } from '../options/option-readers.js';
 import { assertQueueName } from '../options/option-readers.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -22,6 +22,7 @@ import {
   type RetryLetterOptions,
   type RetryLettersOptions,
 } from './dead-letter-options.js';
+import { Redrive } from './redrive.js';
 import type { TaskQueueEngine } from './task-queue-engine.js';
 
 const PAGE = 200;
@@ -63,14 +64,17 @@ export class DeadLetters {
   /**
    * Runs the task of a letter again. A letter is retried once: the second time gives the handle on the same run.
    *
+   * @returns the handle on the run; with `redrive` that on the canvas
    * @throws DeadLetterUnknownError when there is no such letter
    * @throws UndecodablePayloadError when its data is not ours, and no arguments are given in its place
    * @throws ResultUnknownError when the task reads the outcomes of a header whose results have expired, likewise
    * @throws InvalidOptionsError; ArgumentTooLargeError; InvalidCanvasError when a map is given something else than a list
+   * @throws RedriveRefusedError with `redrive`, when the canvas runs, is gone, or the task is in none
    * @throws BrokerUnavailableError
    */
   async retry<R = JsonValue>(id: string, options: RetryLetterOptions = {}): Promise<AsyncResult<R>> {
-    const { args, queue, countdown } = readObject('', options, ['args', 'queue', 'countdown']);
+    const { args, queue, countdown, redrive = false } = readObject('', options, RETRY_KEYS);
+    if (redrive) return this.#redrive<R>(id, options);
     const letter = await this.get(id);
     if (letter === undefined) throw new DeadLetterUnknownError(id);
     if (letter.retriedAs !== undefined) return this.#handle<R>(letter.retriedAs);
@@ -83,6 +87,20 @@ export class DeadLetters {
     // First the run, then the note: when this ends in between, the next one publishes the same id and adds nothing.
     await this.engine.publisher.publishOnce({ job: run, children: [], size: 1 });
     return this.#handle<R>((await this.engine.backend.failures.markRetried(id, run.id)) ?? run.id);
+  }
+
+  /** A task that runs again in its canvas already is what was asked for. */
+  async #redrive<R>(
+    id: string,
+    { redrive: _redrive, ...others }: RetryLetterOptions,
+  ): Promise<AsyncResult<R>> {
+    const [other] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
+    if (other !== undefined)
+      throw new InvalidOptionsError(other, 'nothing beside redrive', others[other as never]);
+    const letter = await this.get(id);
+    if (letter === undefined) throw new DeadLetterUnknownError(id);
+    if (letter.retriedAs === id) return this.#handle<R>(wholeOf(id));
+    return (await new Redrive(this.engine).begin<R>(wholeOf(id))).result;
   }
 
   /**
@@ -182,6 +200,7 @@ export class DeadLetters {
   }
 }
 
+const RETRY_KEYS: readonly (keyof RetryLetterOptions)[] = ['args', 'queue', 'countdown', 'redrive'];
 const ANY_WAIT = { min: 0, max: Number.MAX_SAFE_INTEGER };
 
 /** The call as it was; with other arguments a map begins at its first item again. */

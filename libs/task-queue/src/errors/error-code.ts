@@ -38,6 +38,7 @@ export const ERROR_CODES = {
   RESULT_UNKNOWN: 'no task has this id, or its result has expired',
   WAIT_INSIDE_TASK: 'a task waits for the result of another task',
   DEAD_LETTER_UNKNOWN: 'there is no dead letter of this id',
+  REDRIVE_REFUSED: 'a canvas cannot be redriven as it is',
   DRAIN_STOPPED: 'the queues of a test would never have come to an end',
   OUTSIDE_TASK: 'the current task was asked for where none is running',
   LOCK_UNAVAILABLE: 'somebody else held a lock for as long as was waited for it',

@@ -274,6 +274,7 @@ export class Attempt implements HostedAttempt {
       maxRetries: () => manualRetries({}, this.retries).maximum,
       headers: envelope.headers ?? NO_HEADERS,
       workflow: { id: rootOf(delivery.id), position: positionOf(delivery.id) },
+      redriven: envelope.redriven,
       signal: () => this.#signal,
       logger: () => this.#logger(),
       progress: (meta) => this.progress(meta),
@@ -335,7 +336,7 @@ export class Attempt implements HostedAttempt {
 
   #hosted(args: readonly JsonValue[], item: number | undefined): HostedCall {
     const { delivery, reached: envelope } = this;
-    const { headers, maxRetries, retried, each, settle, once } = envelope;
+    const { headers, maxRetries, retried, each, settle, once, redriven } = envelope;
     const soft = this.#soft?.course;
     const header = headerIn(args);
     return {
@@ -345,7 +346,7 @@ export class Attempt implements HostedAttempt {
       args: header === undefined ? args : args.slice(1),
       ...(header === undefined ? {} : { header }),
       ...(item === undefined ? {} : { item }),
-      envelope: { headers, maxRetries, retried, each, settle, once },
+      envelope: { headers, maxRetries, retried, each, settle, once, redriven },
       ...(soft === undefined ? {} : { soft }),
       token: delivery.token,
       activations: delivery.activations,

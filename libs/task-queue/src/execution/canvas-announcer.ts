@@ -1,9 +1,10 @@
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import type { TaskFailure } from '../failure/task-failure.js';
-import type { NodeEnvelope } from '../flow/envelope.js';
+import { bodyName, type NodeEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, childId, positionOf, rootOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
+import { type Redriven, generationIn } from '../task/redriven.js';
 import type { TaskEvent } from '../task/task-event.js';
 import type { EventBus } from './event-bus.js';
 
@@ -28,6 +29,12 @@ export class CanvasAnnouncer {
     this.bus.emit({ type: 'canvas.sealed', ...this.#about(id, name), size });
   }
 
+  /** What failed in a canvas is in its queues again. */
+  redriven(id: string, name: string, { generation }: Redriven, rerun: number): void {
+    if (!this.bus.wants('canvas.redriven')) return;
+    this.bus.emit({ type: 'canvas.redriven', ...this.#about(id, name), generation, rerun });
+  }
+
   /** A task was taken out of its queue before it ran. */
   withdrawn(id: string, name: string, queue: string, { error }: TaskFailure): void {
     if (!this.bus.wants('revoked')) return;
@@ -36,10 +43,11 @@ export class CanvasAnnouncer {
 
   /** The body of a chord is in its queue. */
   bodyReleased(
-    { id, name }: Delivery,
+    delivery: Delivery,
+    body: string,
     recovered: { readonly strategy: string; readonly failed: number; readonly size: number } | undefined,
   ): void {
-    const about = { ...this.#about(id, name), body: childId(id, 'body') };
+    const about = { ...this.#ofNode(delivery), body };
     if (this.bus.wants('chord.released')) this.bus.emit({ type: 'chord.released', ...about });
     if (recovered === undefined || !this.bus.wants('chord.recovered')) return;
     const { strategy, failed, size } = recovered;
@@ -49,26 +57,26 @@ export class CanvasAnnouncer {
   callbacksReleased(
     type: 'callback.released' | 'errback.released',
     id: string,
-    name: string,
+    node: NodeEnvelope,
     released: readonly string[],
   ): void {
     if (released.length > 0 && this.bus.wants(type)) {
-      this.bus.emit({ type, ...this.#about(id, name), released });
+      this.bus.emit({ type, ...this.#about(id, node.node), ...generation(node), released });
     }
   }
 
-  success(verdict: Verdict, { id, name }: Delivery): Verdict {
+  success(verdict: Verdict, delivery: Delivery): Verdict {
     if (!this.bus.wants('canvas.success')) return verdict;
     return {
       ...verdict,
-      onStored: () => this.bus.emit({ type: 'canvas.success', ...this.#about(id, name) }),
+      onStored: () => this.bus.emit({ type: 'canvas.success', ...this.#ofNode(delivery) }),
     };
   }
 
   /** The end of a composite, and of what in it will never begin. @param stage how many one-by-one children had begun */
   failure(
     verdict: Verdict,
-    { id, name }: Delivery,
+    delivery: Delivery,
     node: NodeEnvelope,
     stage: number,
     failure: TaskFailure,
@@ -79,20 +87,19 @@ export class CanvasAnnouncer {
       ...verdict,
       onStored: () => {
         if (this.bus.wants('skipped')) {
-          for (const skipped of this.#skipped(id, node, stage)) this.bus.emit(skipped);
+          for (const skipped of this.#skipped(delivery.id, node, stage)) this.bus.emit(skipped);
         }
-        if (this.bus.wants(type)) this.bus.emit(this.#ended(type, id, name, failure));
+        if (this.bus.wants(type)) this.bus.emit(this.#ended(type, delivery, failure));
       },
     };
   }
 
   #ended(
     type: 'canvas.revoked' | 'canvas.failure',
-    id: string,
-    name: string,
+    delivery: Delivery,
     { error, reason, failureCount }: TaskFailure,
   ): TaskEvent {
-    const about = this.#about(id, name);
+    const about = this.#ofNode(delivery);
     return type === 'canvas.revoked'
       ? { type, ...about, error }
       : { type, ...about, error, reason, ...(failureCount === undefined ? {} : { failed: failureCount }) };
@@ -103,9 +110,10 @@ export class CanvasAnnouncer {
     const skip = (child: string, canvas: CanvasData): TaskEvent => ({
       type: 'skipped',
       ...this.#about(child, nameOf(canvas), this.#queueOf(canvas)),
+      ...generation(node),
       because: id,
     });
-    if (node.node === 'chord' && stage === 0) yield skip(childId(id, 'body'), node.body);
+    if (node.node === 'chord' && stage === 0) yield skip(childId(id, bodyName(node)), node.body);
     if (node.node !== 'chain') return;
     for (const [at, step] of node.rest.entries()) {
       if (at + 1 > stage) yield skip(childId(id, at + 1), step);
@@ -115,6 +123,11 @@ export class CanvasAnnouncer {
   #queueOf(canvas: CanvasData): string {
     if (canvas.kind !== 'task') return CANVAS_QUEUE;
     return canvas.options?.queue ?? canvas.taskQueue ?? this.queueOf(canvas.task);
+  }
+
+  #ofNode({ id, name, data }: Delivery) {
+    const own = generationIn(data);
+    return { ...this.#about(id, name), ...(own === undefined ? {} : { generation: own }) };
   }
 
   #about(id: string, name: string, queue: string = CANVAS_QUEUE) {
@@ -127,6 +140,10 @@ export class CanvasAnnouncer {
       at: new Date(this.clock.wallMs()).toISOString(),
     };
   }
+}
+
+function generation({ redriven }: NodeEnvelope): { readonly generation?: number } {
+  return redriven === undefined ? {} : { generation: redriven.generation };
 }
 
 /** The task, or the kind of the composite. */

@@ -7,7 +7,8 @@ import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import { RecoveryFailedError } from '../errors/task.errors.js';
 import { serializeError } from '../failure/serialize-error.js';
 import type { TaskFailure } from '../failure/task-failure.js';
-import type { ChordNode, InputRef, NodeEnvelope } from '../flow/envelope.js';
+import { bodyName, type ChordNode, type InputRef, type NodeEnvelope } from '../flow/envelope.js';
+import type { BodyName } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
 import type { Clock } from '../primitives/clock.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
@@ -17,6 +18,7 @@ import { failureRecord, membersFailedRecord } from './failure-record.js';
 /** What follows a header with failed members. */
 export type AfterHeader =
   | {
+      readonly child: BodyName;
       readonly body: CanvasData;
       readonly input: InputRef | undefined;
       readonly strategy: string;
@@ -48,6 +50,7 @@ export class ChordRecoverer {
     switch (next.run) {
       case 'callback':
         return {
+          child: bodyName(node),
           body: node.body,
           input: this.#bodyInput(delivery, node, next),
           strategy: decision.strategy,

@@ -6,6 +6,7 @@ import { serializeError } from '../failure/serialize-error.js';
 import type { FailureReason, MemberFailure, SerializedError, TaskFailure } from '../failure/task-failure.js';
 import { positionOf, rootOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
+import { generationIn } from '../task/redriven.js';
 
 const REASONS: Readonly<Record<string, FailureReason>> = {
   SOFT_TIME_LIMIT_EXCEEDED: 'soft-time-limit',
@@ -36,6 +37,7 @@ export function failureRecord(
   nowMs: number,
   { index: item, headers }: Partial<CallMade> = {},
 ): TaskFailure {
+  const generation = generationIn(delivery.data);
   return {
     request: {
       id: delivery.id,
@@ -47,6 +49,7 @@ export function failureRecord(
       attempt: delivery.activations,
       workflowId: rootOf(delivery.id),
       position: positionOf(delivery.id),
+      ...(generation === undefined ? {} : { generation }),
     },
     error: serializeError(thrown),
     reason: (thrown instanceof TaskQueueError && REASONS[thrown.code]) || 'error',

@@ -9,6 +9,7 @@ import { CANVAS_QUEUE, releasedId } from '../flow/ids.js';
 import type { TaskReader } from '../results/task-reader.js';
 import type { TaskSnapshot } from '../results/task-snapshot.js';
 import type { HookKind, HookPayload } from '../task/task-definition.js';
+import { generationIn } from '../task/redriven.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { isTerminal } from '../task/task-state.js';
 import type { EngineLog } from './engine-log.js';
@@ -43,14 +44,16 @@ export class HookRunner {
   ) {}
 
   async publish(
-    task: Pick<Delivery, 'id' | 'name' | 'queue'>,
+    task: Pick<Delivery, 'id' | 'name' | 'queue'> & { readonly data?: unknown },
     kind: HookEnvelope['hook'],
     what: Pick<HookEnvelope, 'failure' | 'args' | 'headers'>,
   ): Promise<void> {
-    const data: HookEnvelope = { v: 1, hook: kind, task: task.name, taskId: task.id, ...what };
+    const generation = generationIn(task.data);
+    const about = { hook: kind, task: task.name, taskId: task.id, ...what };
+    const data: HookEnvelope = { v: 1, ...about, ...(generation === undefined ? {} : { generation }) };
     await this.publisher.publishOnce({
       job: {
-        id: releasedId(task.id, 'hook', INDEX[kind]),
+        id: releasedId(task.id, 'hook', INDEX[kind], generation),
         queue: task.queue,
         name: task.name,
         data,
@@ -73,17 +76,24 @@ export class HookRunner {
   }
 
   async #run(envelope: HookEnvelope): Promise<Verdict> {
-    const { hook, task, taskId, failure, args = [], headers } = envelope;
+    const { hook, task, taskId, failure, args = [], headers, generation } = envelope;
     const snapshot = await this.reader.read(taskId).catch(() => undefined);
     if (snapshot === undefined || !isOver(snapshot)) {
       return { do: 'give-back', delayMs: NOT_YET_MS };
     }
     if (hook === 'dead-letter') {
-      if (snapshot.state !== 'SUCCESS') await this.#handleLetter(task, taskId);
+      if (snapshot.state !== 'SUCCESS') await this.#handleLetter(task, taskId, generation);
     } else if (hook === 'success') {
       if (snapshot.state === 'SUCCESS') {
-        const success = { id: taskId, name: task, args, value: snapshot.value ?? null };
-        await this.callNow(task, 'success', headers === undefined ? success : { ...success, headers });
+        const success = {
+          id: taskId,
+          name: task,
+          args,
+          value: snapshot.value ?? null,
+          ...(headers === undefined ? {} : { headers }),
+          ...(generation === undefined ? {} : { generation }),
+        };
+        await this.callNow(task, 'success', success);
       }
     } else if (snapshot.state !== 'SUCCESS') {
       const record = snapshot.failure ?? failure;
@@ -93,13 +103,14 @@ export class HookRunner {
   }
 
   /** Each handler is a task of its own with a fixed id: published once, although this may run twice. */
-  async #handleLetter(task: string, id: string): Promise<void> {
+  async #handleLetter(task: string, id: string, generation: number | undefined): Promise<void> {
     const letter = await this.failures.read(id);
     if (letter === undefined) return;
     const { queue } = letter.failure.request;
     for (const [index, handler] of this.registry.letterHandlersOf(task, queue).entries()) {
       const call = makeSignature(handler.task, [letter], { immutable: true, taskQueue: handler.queue });
-      await this.publisher.publishOnce(compileCanvas(call, releasedId(id, 'letter', index), this.context()));
+      const release = releasedId(id, 'letter', index, generation);
+      await this.publisher.publishOnce(compileCanvas(call, release, this.context()));
     }
   }
 

@@ -13,6 +13,7 @@ import { MAX_TREE } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
+import type { Redriven } from '../task/redriven.js';
 import type { TaskReader } from '../results/task-reader.js';
 import {
   failureFromReason,
@@ -261,7 +262,7 @@ export class NodeProcessor {
           fieldsOf(delivery),
         );
         const recovered = { strategy: next.strategy, failed: next.failed, size: sizeOf(node) };
-        const body = { child: 'body' as const, canvas: next.body, recovered };
+        const body = { child: next.child, canvas: next.body, recovered };
         return this.#add(delivery, node, at, body, next.input, isThere);
       }
       case 'add':
@@ -279,8 +280,10 @@ export class NodeProcessor {
   ): Promise<Verdict | 'again'> {
     const { ledger, publisher, context } = this.deps;
     const id = childId(delivery.id, child);
-    const plan = compileStored(canvas, child === 'body' ? 'body' : 'step', (read) =>
-      compileChild(read, id, context(), input, node.inherit),
+    // A body follows all that was run again, a step only the one before it.
+    const redriven = typeof child === 'string' ? node.redriven : sameGeneration(node);
+    const plan = compileStored(canvas, typeof child === 'string' ? 'body' : 'step', (read) =>
+      compileChild(read, id, context(), input, node.inherit, redriven),
     );
     if (isThere && plan.size <= MAX_TREE) return this.#wait(delivery);
     const stage: Omit<Stage, 'state'> = {
@@ -291,7 +294,7 @@ export class NodeProcessor {
     if (!(await ledger.setStage(delivery, { ...stage, state: 'adding' }))) return { do: 'leave' };
     if ((await publisher.publishUnder(delivery, plan)) === 'superseded') return { do: 'leave' };
     if (!(await ledger.setStage(delivery, { ...stage, state: 'added' }))) return { do: 'leave' };
-    if (child === 'body') this.deps.tell.bodyReleased(delivery, recovered);
+    if (typeof child === 'string') this.deps.tell.bodyReleased(delivery, plan.job.id, recovered);
     // A revocation that came while the child was added has not seen it.
     if (await ledger.isRevoked(delivery.id))
       await this.deps.revocation.revokeBelow(delivery.id, { terminate: false });
@@ -364,6 +367,10 @@ export class NodeProcessor {
     );
     return { do: 'give-back', delayMs: TRY_AGAIN_MS };
   }
+}
+
+function sameGeneration({ redriven }: NodeEnvelope): Redriven | undefined {
+  return redriven && { generation: redriven.generation, changed: [] };
 }
 
 /** A child to be added. */

@@ -16,6 +16,7 @@ import { releasedId } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
 import { failureFromReason, failureOfMissing, failureOfRevoked } from '../results/task-snapshot.js';
+import { generationOf } from '../task/redriven.js';
 import type { CompleteCanvas } from '../task/task-context.js';
 import { fieldsOf } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
@@ -77,8 +78,11 @@ export class Replacement {
 
   async #add(delivery: Delivery, envelope: TaskEnvelope, canvas: CanvasData): Promise<ReplacedEnd> {
     const { ledger, publisher, revocation, context, stopping, log } = this.deps;
-    const id = releasedId(delivery.id, 'replacement', 0);
-    const plan = compileStored(canvas, 'replacement', (read) => compileCanvas(read, id, context()));
+    const id = releasedId(delivery.id, 'replacement', 0, generationOf(envelope));
+    const { redriven } = envelope;
+    const plan = compileStored(canvas, 'replacement', (read) =>
+      compileCanvas(read, id, context(), undefined, redriven),
+    );
     const by: JobRef = { queue: plan.job.queue, id: plan.job.id };
     const note = (replaced: ReplacedNote): Promise<boolean> =>
       untilStored(() => ledger.setData(delivery, { ...envelope, replaced }), stopping, log);

@@ -3,6 +3,7 @@ import type { TaskFailure } from '../failure/task-failure.js';
 import { positionOf, rootOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
+import { generationIn } from '../task/redriven.js';
 import type { TaskEvent } from '../task/task-event.js';
 import type { Discretion } from './discretion.js';
 import type { EventBus } from './event-bus.js';
@@ -70,6 +71,7 @@ export class TaskAnnouncer {
 
   #about(delivery: Delivery, headers: Headers) {
     const { id, name, queue, activations, attemptsMade } = delivery;
+    const generation = generationIn(delivery.data);
     return {
       id,
       name,
@@ -79,6 +81,7 @@ export class TaskAnnouncer {
       at: new Date(this.clock.wallMs()).toISOString(),
       attempt: activations,
       retries: attemptsMade,
+      ...(generation === undefined ? {} : { generation }),
       ...(headers === undefined ? {} : { headers: this.discretion.redact('headers', headers) }),
     };
   }

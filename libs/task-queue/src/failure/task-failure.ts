@@ -53,6 +53,8 @@ export interface FailedRequest {
   readonly workflowId: string;
   /** Where in the canvas it stands, e.g. `3.body`; empty for a task that stands alone. */
   readonly position: string;
+  /** How often the canvas had been redriven; absent in its first generation. */
+  readonly generation?: number;
 }
 
 /** A final failure as plain data. The first argument of every errback and of every `@OnFailure` hook. */

@@ -52,8 +52,8 @@ describe('advanceNode', () => {
     ['a group with a removed member (H1)', group, members(2, 0), { do: 'settle-members-failed' }],
     ['an empty group', { ...group, size: 0 }, members(0, 0), { do: 'settle-list' }],
 
-    ['a chord whose header returned', chord(), members(3, 0), addBody(step('body'), 'values')],
-    ['a chord without a header', chord('ErrbackOnly', 0), members(0, 0), addBody(step('body'), 'values')],
+    ['a chord whose header returned', chord(), members(3, 0), addBody(chord(), 'values')],
+    ['a chord without a header', chord('ErrbackOnly', 0), members(0, 0), addBody(chord(), 'values')],
     ['a chord with a failed member', chord(), members(2, 1), { do: 'recover' }],
     ['a chord with a removed member (H1)', chord(), members(2, 0), { do: 'recover' }],
     ['a chord whose header failed', chord('CallbackWithSuccesses'), members(0, 3), { do: 'recover' }],
@@ -61,13 +61,13 @@ describe('advanceNode', () => {
       'a chord of successes whose header returned',
       chord('CallbackWithSuccesses'),
       members(3, 0),
-      addBody(step('body'), 'values'),
+      addBody(chord(), 'values'),
     ],
     [
       'a chord of outcomes whose header returned',
       chord('CallbackWithOutcomes'),
       members(3, 0),
-      addBody(step('body'), 'outcomes'),
+      addBody(chord(), 'outcomes'),
     ],
     [
       'a chord of outcomes with a failed member',

@@ -1,5 +1,5 @@
 import type { CanvasData } from '../canvas/canvas-data.js';
-import type { MembersForm, NodeEnvelope } from './envelope.js';
+import { bodyName, type ChordNode, type MembersForm, type NodeEnvelope } from './envelope.js';
 import type { ChildName } from './ids.js';
 
 /**
@@ -70,13 +70,13 @@ export function advanceNode(node: NodeEnvelope, view: NodeView): NodeStep {
         ? { do: 'settle-list' }
         : { do: 'settle-members-failed' };
     case 'chord':
-      if (view.stage > 0) return { do: 'settle-child', child: 'body', end: view.child };
+      if (view.stage > 0) return { do: 'settle-child', child: bodyName(node), end: view.child };
       if (view.succeeded < node.size || view.isClosed === true) return { do: 'recover' };
-      return addBody(node.body, node.recovery === ALWAYS_OUTCOMES ? 'outcomes' : 'values');
+      return addBody(node, node.recovery === ALWAYS_OUTCOMES ? 'outcomes' : 'values');
   }
 }
 
 /** The body's release: after a header without failures, or as a strategy decided. */
-export function addBody(body: CanvasData, as: MembersForm): NodeStep {
-  return { do: 'add', child: 'body', canvas: body, input: { of: 'members', as } };
+export function addBody(node: ChordNode, as: MembersForm): NodeStep {
+  return { do: 'add', child: bodyName(node), canvas: node.body, input: { of: 'members', as } };
 }

@@ -7,6 +7,7 @@ import type {
   SignatureData,
 } from '../canvas/canvas-data.js';
 import { FAIL_FAST } from '../canvas/header-rules.js';
+import type { Redriven } from '../task/redriven.js';
 import type { InputRef, NodeEnvelope, TaskEnvelope } from './envelope.js';
 import type { FlowPlan, PlannedJob, Retention } from './flow-plan.js';
 import { CANVAS_QUEUE, childId } from './ids.js';
@@ -38,20 +39,26 @@ interface Inherited {
   readonly options?: CallOptions;
   /** Of a leaf: `age` for the root of a canvas, `parent` below a node. */
   readonly retention: Retention;
+  readonly redriven?: Redriven;
 }
+
+const ROOT: Inherited = { retention: 'age' };
 
 /**
  * Compiles the root of a canvas.
  *
  * @param input value that stands in front of the arguments of the tasks that start the canvas
+ * @param redriven of a callback that is released in a later generation
  */
 export function compileCanvas(
   canvas: CanvasData,
   id: string,
   context: CompileContext,
   input?: InputRef,
+  redriven?: Redriven,
 ): FlowPlan {
-  return compile(canvas, id, { ...(input ? { input } : {}), retention: 'age' }, context);
+  const from = { ...(input ? { input } : {}), ...(redriven ? { redriven } : {}) };
+  return compile(canvas, id, { ...from, retention: 'age' }, context);
 }
 
 /** Compiles a canvas that becomes a child of a running node: a step, or a body. */
@@ -61,13 +68,14 @@ export function compileChild(
   context: CompileContext,
   input: InputRef | undefined,
   options: CallOptions | undefined,
+  redriven?: Redriven,
 ): FlowPlan {
-  return compile(
-    canvas,
-    id,
-    { ...(input ? { input } : {}), ...(options ? { options } : {}), retention: 'parent' },
-    context,
-  );
+  const from = {
+    ...(input ? { input } : {}),
+    ...(options ? { options } : {}),
+    ...(redriven ? { redriven } : {}),
+  };
+  return compile(canvas, id, { ...from, retention: 'parent' }, context);
 }
 
 function compile(canvas: CanvasData, id: string, from: Inherited, context: CompileContext): FlowPlan {
@@ -99,6 +107,7 @@ function leaf(signature: SignatureData, id: string, from: Inherited, context: Co
     ...(expires === undefined ? {} : { expires }),
     ...pick(options, 'ignoreResult'),
     ...pick(options, 'once'),
+    ...(from.redriven ? { redriven: from.redriven } : {}),
   };
   const delayMs =
     options?.eta === undefined ? options?.countdownMs : Math.max(0, options.eta - context.nowMs);
@@ -117,9 +126,13 @@ function leaf(signature: SignatureData, id: string, from: Inherited, context: Co
 function taskNode(signature: SignatureData, id: string, from: Inherited, context: CompileContext): FlowPlan {
   const { links: _links, errbacks: _errbacks, ...bare } = signature;
   const child = leaf(bare, childId(id, 0), { ...from, retention: 'parent' }, context);
-  return node(id, 'task', { v: 1, node: 'task', ...callbacks(signature), firstQueue: child.job.queue }, [
-    child,
-  ]);
+  return node(
+    id,
+    'task',
+    { v: 1, node: 'task', ...callbacks(signature), firstQueue: child.job.queue },
+    from,
+    [child],
+  );
 }
 
 function chainNode(chain: ChainData, id: string, from: Inherited, context: CompileContext): FlowPlan {
@@ -143,6 +156,7 @@ function chainNode(chain: ChainData, id: string, from: Inherited, context: Compi
       ...later(options),
       firstQueue: child.job.queue,
     },
+    from,
     [child],
   );
 }
@@ -155,8 +169,8 @@ export function compileNode(
   size: number,
 ): PlannedJob {
   return canvas.kind === 'group'
-    ? groupJob(canvas, id, size)
-    : chordJob(canvas, id, merge(undefined, canvas.options), size, context);
+    ? groupJob(canvas, id, size, ROOT)
+    : chordJob(canvas, id, merge(undefined, canvas.options), size, context, ROOT);
 }
 
 /** One member of a group or chord that is the root of a canvas. */
@@ -167,7 +181,7 @@ export function compileMember(
   member: CanvasData,
   context: CompileContext,
 ): FlowPlan {
-  const from = below({ retention: 'age' }, merge(undefined, canvas.options));
+  const from = below(ROOT, merge(undefined, canvas.options));
   const plan = compile(member, childId(id, index), from, context);
   return isJudged(canvas) ? reporting(plan) : plan;
 }
@@ -185,23 +199,24 @@ export function isJudged(canvas: GroupData | ChordData): boolean {
 function groupNode(group: GroupData, id: string, from: Inherited, context: CompileContext): FlowPlan {
   const start = below(from, merge(from.options, group.options));
   const members = compileMembers(group.members, id, start, isJudged(group), context);
-  return tree(groupJob(group, id, members.length), members);
+  return tree(groupJob(group, id, members.length, from), members);
 }
 
-function groupJob(group: GroupData, id: string, size: number): PlannedJob {
-  return nodeJob(id, 'group', {
+function groupJob(group: GroupData, id: string, size: number, from: Inherited): PlannedJob {
+  const data: NodeEnvelope = {
     v: 1,
     node: 'group',
     size,
     ...(group.failFast === true ? { budget: FAIL_FAST } : {}),
     ...callbacks(group),
-  });
+  };
+  return nodeJob(id, 'group', data, from);
 }
 
 function chordNode(chord: ChordData, id: string, from: Inherited, context: CompileContext): FlowPlan {
   const options = merge(from.options, chord.options);
   const header = compileMembers(chord.header, id, below(from, options), isJudged(chord), context);
-  return tree(chordJob(chord, id, options, header.length, context), header);
+  return tree(chordJob(chord, id, options, header.length, context, from), header);
 }
 
 function chordJob(
@@ -210,11 +225,12 @@ function chordJob(
   options: CallOptions | undefined,
   size: number,
   context: CompileContext,
+  from: Inherited,
 ): PlannedJob {
   // Seed 003 links the errback to the body; it is the chord's: once, whether header or body failed.
   const { errbacks: bodyErrbacks = [], ...body } = chord.body;
   const errbacks = [...(chord.errbacks ?? []), ...bodyErrbacks];
-  return nodeJob(id, 'chord', {
+  const data: NodeEnvelope = {
     v: 1,
     node: 'chord',
     size,
@@ -224,7 +240,8 @@ function chordJob(
     ...(chord.links?.length ? { links: chord.links } : {}),
     ...(errbacks.length ? { errbacks } : {}),
     ...later(options),
-  });
+  };
+  return nodeJob(id, 'chord', data, from);
 }
 
 function compileMembers(
@@ -245,12 +262,20 @@ function flatten(steps: readonly CanvasData[]): CanvasData[] {
   );
 }
 
-function node(id: string, name: string, data: NodeEnvelope, children: readonly FlowPlan[]): FlowPlan {
-  return tree(nodeJob(id, name, data), children);
+function node(
+  id: string,
+  name: string,
+  data: NodeEnvelope,
+  from: Inherited,
+  children: readonly FlowPlan[],
+): FlowPlan {
+  return tree(nodeJob(id, name, data, from), children);
 }
 
-function nodeJob(id: string, name: string, data: NodeEnvelope): PlannedJob {
-  return { id, queue: CANVAS_QUEUE, name, data, retention: 'canvas' };
+/** What begins in a later generation says so; what was run again is above or before it, not below. */
+function nodeJob(id: string, name: string, data: NodeEnvelope, { redriven }: Inherited): PlannedJob {
+  const own = redriven && { redriven: { generation: redriven.generation, changed: [] } };
+  return { id, queue: CANVAS_QUEUE, name, data: { ...data, ...own }, retention: 'canvas' };
 }
 
 function tree(job: PlannedJob, children: readonly FlowPlan[] = NO_CHILDREN): FlowPlan {
@@ -275,6 +300,7 @@ function below(from: Inherited, options: CallOptions | undefined): Inherited {
   return {
     ...(from.input ? { input: from.input } : {}),
     ...(options ? { options } : {}),
+    ...(from.redriven ? { redriven: from.redriven } : {}),
     retention: 'parent',
   };
 }

@@ -4,7 +4,9 @@ import type { FailedAttempt } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
 import { UndecodablePayloadError } from '../errors/task.errors.js';
+import type { Redriven } from '../task/redriven.js';
 import type { HookKind } from '../task/task-definition.js';
+import type { BodyName } from './ids.js';
 
 /**
  * The wire format: what `job.data` holds. Version 1 of every form carries `v: 1`, so that data which somebody
@@ -58,6 +60,7 @@ export interface TaskEnvelope {
   readonly lost?: number;
   readonly parked?: ParkedNote;
   readonly replaced?: ReplacedNote;
+  readonly redriven?: Redriven;
 }
 
 /** What a task's message says to those who look at its job from outside; anybody may have written it. */
@@ -161,6 +164,21 @@ interface NodeBase {
   readonly inherit?: CallOptions;
   /** The queue of the first child of a task or chain node. */
   readonly firstQueue?: string;
+  readonly redriven?: Redriven;
+  /** Of the root of a canvas that was redriven: what its generations came to, the oldest first. */
+  readonly history?: readonly EndedGeneration[];
+}
+
+/** What a canvas came to before it was redriven. */
+export interface EndedGeneration {
+  readonly generation: number;
+  readonly state: 'SUCCESS' | 'FAILURE';
+  /** `Name: message`; of a chord that was recovered there is none. */
+  readonly error?: string;
+  /** ISO 8601. */
+  readonly finishedAt: string;
+  /** How many tasks were run again after it. */
+  readonly rerun: number;
 }
 
 /** One task that has callbacks of its own. Child 0 is the task. */
@@ -188,11 +206,18 @@ export interface ChordNode extends NodeBase {
   readonly recovery: string;
   /** Members tell the node of each failure, not only of the last end. */
   readonly budget?: Budget;
+  /** The generation whose members the body is for, when one has run before over others. */
+  readonly anew?: number;
 }
 
 /** The budget that a node was published with, if it is judged by one. */
 export function budgetOf(node: NodeEnvelope): Budget | undefined {
   return node.node === 'group' || node.node === 'chord' ? node.budget : undefined;
+}
+
+/** What the body of a chord is called. */
+export function bodyName({ anew }: ChordNode): BodyName {
+  return anew === undefined ? 'body' : `body-${anew}`;
 }
 
 /** A node with the size that its record has by now: members may have been added since it was published. */
@@ -203,7 +228,7 @@ export function withSize(node: NodeEnvelope, size: number | undefined): NodeEnve
 /** Whether a node has, or will have, a child of this id. */
 export function hasChild(node: NodeEnvelope, id: string): boolean {
   const name = id.slice(id.lastIndexOf('.') + 1);
-  if (name === 'body') return node.node === 'chord';
+  if (node.node === 'chord' && name === bodyName(node)) return true;
   return /^\d+$/.test(name) && Number(name) < (node.node === 'task' ? 1 : node.size);
 }
 
@@ -229,6 +254,8 @@ export interface HookEnvelope {
   readonly args?: readonly JsonValue[];
   /** Those of a success; a failure holds its own. */
   readonly headers?: Readonly<Record<string, JsonValue>>;
+  /** Of the task, when its canvas was redriven. */
+  readonly generation?: number;
 }
 
 /** What lies in the queue of composite nodes. */
@@ -271,6 +298,7 @@ function isCall({
   attempts,
   lost,
   parked,
+  redriven,
 }: Record<string, unknown>): boolean {
   const isRecord = (value: unknown): boolean => value === undefined || asRecord(value) !== undefined;
   const isNumber = (value: unknown): boolean => value === undefined || Number.isFinite(value);
@@ -284,9 +312,16 @@ function isCall({
     (each === undefined || each === 'map' || each === 'starmap') &&
     (settle === undefined || typeof settle === 'boolean') &&
     (done === undefined || Array.isArray(done)) &&
+    isRedriven(redriven) &&
     (retried === undefined || asRecord(asRecord(retried)?.['made']) !== undefined) &&
     (replaced === undefined || (typeof by?.['queue'] === 'string' && typeof by['id'] === 'string'))
   );
+}
+
+function isRedriven(redriven: unknown): boolean {
+  if (redriven === undefined) return true;
+  const fields = asRecord(redriven);
+  return isSize(fields?.['generation']) && Array.isArray(fields?.['changed']);
 }
 
 /** Whether it can be resolved: one that cannot would be asked for again and again, as if Redis were away. */
@@ -331,11 +366,12 @@ export function decodeNode(data: unknown): CanvasEnvelope {
 
 /** As far as a forged one could do harm: what is to be published later is looked at more closely when it is. */
 function isNode(fields: Record<string, unknown>): boolean {
-  const { node, size, rest, body, recovery, links, errbacks, budget } = fields;
+  const { node, size, rest, body, recovery, links, errbacks, budget, redriven, history } = fields;
   const areCanvases = (list: unknown): boolean => Array.isArray(list) && list.every(isCanvas);
   if (links !== undefined && !areCanvases(links)) return false;
   if (errbacks !== undefined && !areCanvases(errbacks)) return false;
   if (budget !== undefined && asRecord(budget) === undefined) return false;
+  if (!isRedriven(redriven) || (history !== undefined && !Array.isArray(history))) return false;
   switch (node) {
     case 'task':
     case 'sentinel':

@@ -11,7 +11,8 @@ import { randomFillSync } from 'node:crypto';
  * Callbacks, errbacks and hooks that a node releases are canvases of their own, named after the node that
  * released them: `<node>.link.0`, `<node>.errback.0`. A fixed name is what makes releasing them twice harmless. The same
  * holds for the canvas that takes a running task's place, `<task>.replacement.0`, for what handles a task's dead letter,
- * `<task>.letter.0`, and for a task that is run again out of its dead letter, `<task>.redrive.0`.
+ * `<task>.letter.0`, and for a task that is run again out of its dead letter, `<task>.redrive.0`. What is released in a
+ * later generation of a canvas that was redriven has that in its name as well: `<node>.g1.errback.0`.
  *
  * The unit of placement is a canvas: all of its keys lie under one hash tag, `{<prefix>:<shard>}`. The shard
  * is part of a generated id (`<shard>~<random>`), and follows from a hash of an id that the caller chose, so a
@@ -22,7 +23,10 @@ import { randomFillSync } from 'node:crypto';
 export const CANVAS_QUEUE = '_canvas';
 
 /** A path segment: which child of a node. */
-export type ChildName = number | 'body' | 'sentinel' | 'hold';
+export type ChildName = number | BodyName | 'sentinel' | 'hold';
+
+/** A chord's body; of a later generation when one has run before over other members: `body-1`. */
+export type BodyName = 'body' | `body-${number}`;
 
 /** Makes the id of a new canvas. */
 export function newCanvasId(shards: number, random: () => number = Math.random): string {
@@ -52,8 +56,9 @@ export function releasedId(
   node: string,
   kind: 'link' | 'errback' | 'hook' | 'replacement' | 'letter' | 'redrive',
   index: number,
+  generation = 0,
 ): string {
-  return `${node}.${kind}.${index}`;
+  return generation === 0 ? `${node}.${kind}.${index}` : `${node}.g${generation}.${kind}.${index}`;
 }
 
 const REDRIVEN = /\.redrive\.(\d+)$/;
@@ -118,6 +123,13 @@ export function rootOf(id: string): string {
   if (released) return released[0];
   const dot = id.indexOf('.');
   return dot < 0 ? id : id.slice(0, dot);
+}
+
+/** The same, where a canvas in a task's place belongs to what that task belongs to. */
+export function wholeOf(id: string): string {
+  const root = rootOf(id);
+  const replaced = replacedTask(root);
+  return replaced === undefined ? root : wholeOf(replaced);
 }
 
 /** The path of a node inside its canvas; empty for the root. */

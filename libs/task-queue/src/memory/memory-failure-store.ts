@@ -59,6 +59,12 @@ export class MemoryFailureStore implements FailureStore {
   }
 }
 
+/** Its task is run again under its own id. */
+export function markLetterRetried(store: MemoryStore, id: string): void {
+  const letter = store.letters.get(id);
+  if (letter !== undefined) letter.retriedAs = id;
+}
+
 /** Keeps a letter, and no more than are to be kept. */
 export function keepLetter(store: MemoryStore, { letter, bounds }: LetterEntry): void {
   const { letters } = store;

@@ -1,7 +1,7 @@
 import type { DispatchRecord } from '../backend/ledger.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { SerializedError } from '../failure/task-failure.js';
-import type { Retention } from '../flow/flow-plan.js';
+import type { PlannedJob, Retention } from '../flow/flow-plan.js';
 
 /** Where a job is, in the words in which BullMQ names its lists. */
 export type Place = 'waiting' | 'delayed' | 'active' | 'waiting-children' | 'completed' | 'failed';
@@ -76,4 +76,50 @@ export function dispatchOf(job: MemoryJob | undefined): DispatchRecord | undefin
   const { dispatched, end } = job.dispatch;
   if (end === undefined || end === 'sealed') return { dispatched, state: end ?? 'open' };
   return end === 'let-go' ? { dispatched, state: 'cut' } : { dispatched, state: 'failed', error: end.error };
+}
+
+/** A job that is about to be put somewhere. */
+export function newJob(planned: PlannedJob, parent: MemoryJob | undefined, nowMs: number): MemoryJob {
+  const { id, queue, name, retention, priority = 0, lifo = false, reports = false, delayMs = 0 } = planned;
+  return {
+    id,
+    queue,
+    name,
+    data: JSON.stringify(planned.data),
+    retention,
+    priority,
+    lifo,
+    reports,
+    timestamp: nowMs,
+    parent,
+    pending: new Set(),
+    values: new Map(),
+    failures: new Map(),
+    place: 'waiting-children',
+    ready: 0,
+    dueMs: nowMs + delayMs,
+    token: undefined,
+    attemptsMade: 0,
+    activations: 0,
+    timesLost: 0,
+  };
+}
+
+/** Puts a job in front of the first one that it goes before, else at the end. */
+export function insertBefore(
+  line: MemoryJob[],
+  job: MemoryJob,
+  goesAfter: (other: MemoryJob) => boolean,
+): void {
+  const last = line.at(-1);
+  // Nearly always there is nobody to go before: a wide header would else be walked for each of its members.
+  const at = last === undefined || !goesAfter(last) ? -1 : line.findIndex(goesAfter);
+  if (at < 0) line.push(job);
+  else line.splice(at, 0, job);
+}
+
+/** A node does not know any more what a child of it came to. */
+export function forgetChild(node: MemoryJob, child: JobRef): void {
+  node.values.delete(keyOf(child));
+  node.failures.delete(keyOf(child));
 }

@@ -1,5 +1,5 @@
 import type { JobRef } from '../backend/job-ref.js';
-import type { FoundTask, JobStore } from '../backend/job-store.js';
+import type { FailedJob, FoundTask, JobStore } from '../backend/job-store.js';
 import type { Stage } from '../backend/ledger.js';
 import type { JobFields, TaskReply } from '../backend/task-reply.js';
 import type { ParkedRecord } from '../chords/closing-record.js';
@@ -26,6 +26,15 @@ export class MemoryJobs implements JobStore {
     const job = this.store.job(ref);
     if (job === undefined) return undefined;
     return { name: job.name, ...foundIn(JSON.parse(job.data) as Partial<TaskEnvelope>) };
+  }
+
+  async readFailed(tasks: readonly JobRef[]): Promise<readonly (FailedJob | undefined)[]> {
+    return tasks.map((task) => {
+      const job = this.store.job(task);
+      if (job?.place !== 'failed') return undefined;
+      const { name, data, priority } = job;
+      return { name, data: JSON.parse(data) as unknown, ...(priority === 0 ? {} : { priority }) };
+    });
   }
 
   async withdraw(ref: JobRef): Promise<boolean> {

@@ -91,6 +91,10 @@ export class MemoryLedger implements Ledger {
     yield [...(this.#node(node)?.pending ?? [])].map(refOf);
   }
 
+  async *failedChildren(node: string): AsyncGenerator<JobRef[]> {
+    yield [...(this.#node(node)?.failures.keys() ?? [])].map(refOf);
+  }
+
   async *members(id: string): AsyncGenerator<MemberRecord[]> {
     const node = this.#node(id);
     const members: MemberRecord[] = [];

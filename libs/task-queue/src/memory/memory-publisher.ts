@@ -1,10 +1,13 @@
-import type { Holder } from '../backend/ledger.js';
-import type { Addition, Dispatch, Publication, Publisher } from '../backend/publisher.js';
+import type { Holder, Stage } from '../backend/ledger.js';
+import type { Addition, Dispatch, Publication, Publisher, Reopening } from '../backend/publisher.js';
 import { reporting } from '../flow/compile-canvas.js';
 import type { ChordNode, GroupNode } from '../flow/envelope.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, lineOf, membershipsOf } from '../flow/ids.js';
+import type { Rerun } from '../flow/redrive.js';
 import { MemoryDispatch } from './memory-dispatch.js';
+import { markLetterRetried } from './memory-failure-store.js';
+import { isOver, type MemoryJob } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
 
 /** Puts flow plans into the queues in memory. A tree is one step, however wide it is. */
@@ -42,6 +45,32 @@ export class MemoryPublisher implements Publisher {
     return MemoryDispatch.open(job, total, ++this.#dispatches, { store, published, eager: this.isEager() });
   }
 
+  async reopen({ rerun, planned }: Reopening): Promise<'reopened' | 'changed'> {
+    const { id } = rerun.job;
+    const root = this.store.job(rerun.job);
+    if (root?.data !== planned || !isOver(root)) return 'changed';
+    if (tasksOf(rerun).some((task) => this.store.job(task)?.place !== 'failed')) return 'changed';
+    this.store.stay(id);
+    this.#putBack(rerun, undefined);
+    await this.published(id);
+    return 'reopened';
+  }
+
+  /** Children before the node that waits for them: it may be that it waits for none. */
+  #putBack({ job, children, stage, size, drops, keepsDecision }: Rerun, parent: MemoryJob | undefined): void {
+    const { store } = this;
+    const record = store.openRecord(job.id);
+    record.fields.delete(`f:${job.id}`);
+    if (keepsDecision !== true) for (const field of JUDGED) record.fields.delete(`${field}:${job.id}`);
+    if (job.queue !== CANVAS_QUEUE) markLetterRetried(store, job.id);
+    const back = store.putBack(job, parent);
+    if (stage !== undefined) back.stage = JSON.stringify({ ...stage, state: 'added' } satisfies Stage);
+    if (size !== undefined) back.size = size;
+    if (drops !== undefined) store.drop(drops, back);
+    for (const child of children) this.#putBack(child, back);
+    store.start(back);
+  }
+
   async letGo(id: string): Promise<void> {
     const node = this.store.job({ queue: CANVAS_QUEUE, id });
     if (node?.dispatch === undefined) return;
@@ -70,4 +99,11 @@ export class MemoryPublisher implements Publisher {
     fields.set(note, String(index));
     return { is: 'added', id };
   }
+}
+
+/** What was decided for a header: by its recovery, and by its budget. */
+const JUDGED = ['r', 'c', 'p'] as const;
+
+function tasksOf({ job, children }: Rerun): PlannedJob[] {
+  return [...(job.queue === CANVAS_QUEUE ? [] : [job]), ...children.flatMap(tasksOf)];
 }

@@ -5,7 +5,16 @@ import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, rootOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { SlotLine } from '../rate-limit/take-slot.js';
-import { isOver, keyOf, type MemoryJob, originOf, refOf } from './memory-job.js';
+import {
+  forgetChild,
+  insertBefore,
+  isOver,
+  keyOf,
+  type MemoryJob,
+  newJob,
+  originOf,
+  refOf,
+} from './memory-job.js';
 
 /** Failures, decisions and marks of one canvas: as JSON, by the names of the fields that Redis has. */
 export interface MemoryRecord {
@@ -129,31 +138,38 @@ export class MemoryStore {
     return node;
   }
 
+  /**
+   * Puts a job that has ended back, under the same id, and has it waited for. A node keeps what its children came to; it is
+   * started by itself, when those that are put back with it are there.
+   */
+  putBack(planned: PlannedJob, parent: MemoryJob | undefined): MemoryJob {
+    const before = this.#jobs.get(keyOf(planned));
+    const job = this.#make(planned, parent);
+    if (before === undefined) return job;
+    if (planned.queue === CANVAS_QUEUE) {
+      if (before.left) job.left = before.left;
+      for (const [key, value] of before.values) job.values.set(key, value);
+      for (const [key, reason] of before.failures) job.failures.set(key, reason);
+    }
+    if (parent) forgetChild(parent, planned);
+    return job;
+  }
+
+  /** Takes away what a node's child came to, and the child. What is below it goes with the canvas. */
+  drop(child: JobRef, node: MemoryJob): void {
+    forgetChild(node, child);
+    const job = this.#jobs.get(keyOf(child));
+    if (job !== undefined) this.#delete(job);
+  }
+
+  /** Starts a job that has been put back, unless it waits for children. */
+  start(job: MemoryJob): void {
+    if (job.pending.size === 0) this.#makeReady(job);
+  }
+
   #make(planned: PlannedJob, parent: MemoryJob | undefined): MemoryJob {
     const key = keyOf(planned);
-    const nowMs = this.clock.wallMs();
-    const job: MemoryJob = {
-      id: planned.id,
-      queue: planned.queue,
-      name: planned.name,
-      data: JSON.stringify(planned.data),
-      retention: planned.retention,
-      priority: planned.priority ?? 0,
-      lifo: planned.lifo ?? false,
-      reports: planned.reports ?? false,
-      timestamp: nowMs,
-      parent,
-      pending: new Set(),
-      values: new Map(),
-      failures: new Map(),
-      place: 'waiting-children',
-      ready: 0,
-      dueMs: nowMs + (planned.delayMs ?? 0),
-      token: undefined,
-      attemptsMade: 0,
-      activations: 0,
-      timesLost: 0,
-    };
+    const job = newJob(planned, parent, this.clock.wallMs());
     this.#jobs.set(key, job);
     this.#family(planned.id).add(key);
     if (job.queue !== CANVAS_QUEUE) this.queues.add(job.queue);
@@ -270,6 +286,13 @@ export class MemoryStore {
     this.#expiry.set(id, atMs);
     const record = this.record(id);
     if (record) record.expiresAt = atMs;
+  }
+
+  /** Takes back that a canvas is to go. */
+  stay(id: string): void {
+    this.#expiry.delete(id);
+    const record = this.record(id);
+    if (record) record.expiresAt = Infinity;
   }
 
   removeCanvas(root: string): void {
@@ -399,15 +422,6 @@ export class MemoryStore {
     const atMs = this.#expiry.get(root);
     if (atMs !== undefined && atMs <= this.clock.wallMs()) this.removeCanvas(root);
   }
-}
-
-/** Puts a job in front of the first one that it goes before, else at the end. */
-function insertBefore(line: MemoryJob[], job: MemoryJob, goesAfter: (other: MemoryJob) => boolean): void {
-  const last = line.at(-1);
-  // Nearly always there is nobody to go before: a wide header would else be walked for each of its members.
-  const at = last === undefined || !goesAfter(last) ? -1 : line.findIndex(goesAfter);
-  if (at < 0) line.push(job);
-  else line.splice(at, 0, job);
 }
 
 /** What stands among a node's children while it is held: no job, but named as the one that Redis has. */

@@ -10,6 +10,7 @@ import { type ExplainOptions, readExtent } from '../doctor/explain-options.js';
 import type { Explanation } from '../doctor/explanation.js';
 import { Breakers } from '../engine/breakers.js';
 import { DeadLetters } from '../engine/dead-letters.js';
+import { Redrive, type RedriveOptions, type RedriveOutcome } from '../engine/redrive.js';
 import type { TaskDirectory } from '../engine/task-directory.js';
 import { type EventsOptions, type EventStream, readEventsOptions } from '../engine/event-stream.js';
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
@@ -257,6 +258,24 @@ export class WorkflowService {
    */
   setBudget(id: string, budget: Budget): Promise<boolean> {
     return this.engine.setBudget(id, budget);
+  }
+
+  /**
+   * Redrives a canvas that has ended: begins its next generation, in which what failed is run again, everywhere in its tree,
+   * and what has a value keeps it. A chain goes on at its failed step; a group or chord waits for the members that failed;
+   * a chord then runs its body, once, over all of them. `task.redriven` tells a body, callback or errback the generation and
+   * which members were run again. Also for a chord whose body ran although members failed.
+   *
+   * Two who call at the same time begin one generation.
+   *
+   * @param id of a whole canvas
+   * @throws RedriveRefusedError, whose `reason` says why: it runs, nothing in it failed, it was revoked …
+   * @throws ResultUnknownError when there is no canvas of this id, or it has expired
+   * @throws InvalidOptionsError; BrokerUnavailableError within the publish timeout: it may have begun, and `after` makes
+   *   it safe to ask again
+   */
+  redrive<R = JsonValue>(id: string, options?: RedriveOptions): Promise<RedriveOutcome<R>> {
+    return new Redrive(this.engine).begin<R>(id, options);
   }
 
   /** The handle on a task or canvas, from its id alone. */

@@ -3,6 +3,7 @@ import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { ResultTimeoutError, ResultUnknownError, WaitInsideTaskError } from '../errors/result.errors.js';
 import { ChordError, GroupError } from '../errors/task.errors.js';
 import type { MemberFailure, MemberValue, TaskFailure } from '../failure/task-failure.js';
+import { bodyName, type EndedGeneration } from '../flow/envelope.js';
 import { childId, parentOf } from '../flow/ids.js';
 import type { TimerClock } from '../primitives/clock.js';
 import { pause } from '../primitives/bounded.js';
@@ -42,6 +43,8 @@ export interface TaskMoment {
   readonly recovered?: Recovered;
   /** Of a chord whose budget is breached: that it waits for somebody to decide. */
   readonly parked?: Parked;
+  /** Of a composite that was redriven: how often. */
+  readonly generation?: number;
 }
 
 /** A task or canvas as one plain object, for an API to answer with. */
@@ -51,6 +54,8 @@ export interface TaskDescription extends TaskMoment {
   readonly value?: JsonValue;
   readonly error?: TaskFailure;
   readonly retries?: number;
+  /** Of a canvas that was redriven: what its generations came to, the oldest first; the last 20 of them. */
+  readonly history?: readonly EndedGeneration[];
   /** ISO 8601. */
   readonly publishedAt?: string;
   readonly startedAt?: string;
@@ -249,7 +254,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
     const node = await this.source.reader.node(this.id);
     if (node === undefined) return [];
     const size = node.node === 'task' ? 1 : node.size;
-    const names = [...Array(size).keys(), ...(node.node === 'chord' ? (['body'] as const) : [])];
+    const names = [...Array(size).keys(), ...(node.node === 'chord' ? [bodyName(node)] : [])];
     return names.map((name) => new AsyncResult(childId(this.id, name), this.source));
   }
 
@@ -274,7 +279,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
 
   /** Everything about it as one plain object. Never throws for a failed task. */
   async describe(): Promise<TaskDescription> {
-    const { failure, value, name, retries, ...snapshot } = await this.read();
+    const { failure, value, name, retries, history, ...snapshot } = await this.read();
     return {
       id: this.id,
       ...momentOf(snapshot),
@@ -282,6 +287,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
       ...(value === undefined ? {} : { value }),
       ...(failure === undefined ? {} : { error: failure }),
       ...(retries === undefined ? {} : { retries }),
+      ...(history === undefined ? {} : { history }),
       ...isoTime('publishedAt', snapshot.publishedAt),
       ...isoTime('startedAt', snapshot.startedAt),
       ...isoTime('finishedAt', snapshot.finishedAt),
@@ -426,7 +432,11 @@ function momentOf({
   dispatch,
   recovered,
   parked,
-}: Pick<TaskSnapshot, 'state' | 'progress' | 'counts' | 'dispatch' | 'recovered' | 'parked'>): TaskMoment {
+  redriven,
+}: Pick<
+  TaskSnapshot,
+  'state' | 'progress' | 'counts' | 'dispatch' | 'recovered' | 'parked' | 'redriven'
+>): TaskMoment {
   return {
     state,
     ...(progress === undefined ? {} : { progress }),
@@ -434,6 +444,7 @@ function momentOf({
     ...(dispatch === undefined ? {} : { dispatch }),
     ...(recovered === undefined ? {} : { recovered }),
     ...(parked === undefined ? {} : { parked }),
+    ...(redriven === undefined ? {} : { generation: redriven.generation }),
   };
 }
 

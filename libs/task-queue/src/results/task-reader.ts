@@ -5,7 +5,7 @@ import type { TaskEvents } from '../backend/task-events.js';
 import type { MemberOutcome } from '../chords/chord-recovery.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { hasChild, type NodeEnvelope } from '../flow/envelope.js';
-import { childId, parentOf } from '../flow/ids.js';
+import { childId, memberIndex, parentOf } from '../flow/ids.js';
 import {
   failureFromReason,
   failureOfMissing,
@@ -124,7 +124,8 @@ export class TaskReader {
         return { id, state: 'FAILURE', failure: await this.#failureOfMissing(parent, id) };
       case 'FAILURE':
       case 'REVOKED': {
-        const isMember = (above.name === 'group' || above.name === 'chord') && !id.endsWith('.body');
+        const isMember =
+          (above.name === 'group' || above.name === 'chord') && Number.isInteger(memberIndex(id));
         const failure =
           isMember || above.failure === undefined
             ? await this.#failureOfMissing(parent, id)

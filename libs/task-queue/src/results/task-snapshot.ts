@@ -2,9 +2,10 @@ import type { DispatchRecord } from '../backend/ledger.js';
 import type { JobFields, TaskReply } from '../backend/task-reply.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
-import { decodeNode, type NodeEnvelope, withSize } from '../flow/envelope.js';
+import { decodeNode, type EndedGeneration, type NodeEnvelope, withSize } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
+import type { Redriven } from '../task/redriven.js';
 import type { TaskState } from '../task/task-state.js';
 
 /** How many members of a composite are where. */
@@ -63,6 +64,8 @@ export interface TaskSnapshot {
   readonly dispatch?: DispatchProgress;
   readonly recovered?: Recovered;
   readonly parked?: Parked;
+  readonly redriven?: Redriven;
+  readonly history?: readonly EndedGeneration[];
   /** Epoch milliseconds. */
   readonly publishedAt?: number;
   readonly startedAt?: number;
@@ -108,6 +111,7 @@ function jobSnapshot(id: string, reply: Extract<TaskReply, { source: 'job' }>): 
       why: job.node.parked.why,
       since: new Date(job.node.parked.atMs).toISOString(),
     },
+    ...(job.node === undefined ? {} : generationsOf(job.node)),
     publishedAt: job.timestamp,
     // BullMQ notes the last activation, which of a node is its end.
     startedAt: job.node ? undefined : job.processedOn,
@@ -143,6 +147,12 @@ export function nodeOf({ data, size }: NonNullable<JobFields['node']>): NodeEnve
   } catch {
     return undefined;
   }
+}
+
+/** Which generation a composite is in, and what those before came to. */
+function generationsOf(node: NonNullable<JobFields['node']>): Pick<TaskSnapshot, 'redriven' | 'history'> {
+  const { redriven, history } = nodeOf(node) ?? {};
+  return defined({ redriven, history });
 }
 
 /** Members of a group or header, steps of a chain. A chord's body is not one of its members. */

@@ -6,6 +6,7 @@ import { type Duration, toMilliseconds } from '../primitives/duration.js';
 import type { JsonValue } from '../primitives/json.js';
 import { type Lock, type LockOptions, workUnder } from './lock.js';
 import { pause } from '../primitives/bounded.js';
+import type { Redriven } from './redriven.js';
 import { causeOf, type Interruption, type InterruptionCause, reasonOf } from './interruption.js';
 
 /**
@@ -47,6 +48,7 @@ export interface TaskContextInit {
   readonly maxRetries: () => number;
   readonly headers: Readonly<Record<string, JsonValue>>;
   readonly workflow: WorkflowPosition;
+  readonly redriven?: Redriven | undefined;
   readonly signal: () => AbortSignal;
   readonly logger: () => TaskLogger;
   readonly progress: (meta: JsonValue) => Promise<void>;
@@ -135,6 +137,13 @@ export class TaskContext {
   }
   get workflow(): WorkflowPosition {
     return this.#init.workflow;
+  }
+  /**
+   * That the task's canvas was redriven: which generation this is and, for a body, callback or errback, which members were
+   * run again since it ran last. Undefined in the first generation.
+   */
+  get redriven(): Redriven | undefined {
+    return this.#init.redriven;
   }
   /**
    * Aborts when the attempt should end: soft time limit, revocation, lost lock, shutdown of the worker. The

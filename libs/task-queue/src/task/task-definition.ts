@@ -40,6 +40,8 @@ export interface TaskSuccess {
   readonly value: JsonValue;
   /** Headers that were published with the call, stamps among them; absent where there are none. */
   readonly headers?: Readonly<Record<string, JsonValue>>;
+  /** How often the canvas had been redriven; absent in its first generation. */
+  readonly generation?: number;
 }
 
 /** What `@OnRetry` gets. */

@@ -21,6 +21,8 @@ interface EventBase<Type extends string> {
   readonly at: string;
   /** Headers that were published with the call, stamps among them; absent where there are none, and for composites. */
   readonly headers?: Readonly<Record<string, JsonValue>>;
+  /** How often the canvas had been redriven; absent in its first generation. */
+  readonly generation?: number;
 }
 
 /** An event of one attempt. */
@@ -88,6 +90,12 @@ export interface CanvasFailureEvent extends EventBase<'canvas.failure'> {
 export interface CanvasRevokedEvent extends EventBase<'canvas.revoked'> {
   readonly error: SerializedError;
 }
+/** A canvas that had ended was redriven: what failed in it is in its queues again. */
+export interface CanvasRedrivenEvent extends EventBase<'canvas.redriven'> {
+  readonly generation: number;
+  /** How many tasks are run again. */
+  readonly rerun: number;
+}
 /** All members of a header have ended, and the body is in its queue. */
 export interface ChordReleasedEvent extends EventBase<'chord.released'> {
   /** The id of the body. */
@@ -139,6 +147,7 @@ export type TaskEvent =
   | CanvasSuccessEvent
   | CanvasFailureEvent
   | CanvasRevokedEvent
+  | CanvasRedrivenEvent
   | ChordReleasedEvent
   | ChordRecoveredEvent
   | CallbackReleasedEvent
@@ -169,6 +178,7 @@ export const TASK_EVENT_TYPES = [
   'canvas.success',
   'canvas.failure',
   'canvas.revoked',
+  'canvas.redriven',
   'chord.released',
   'chord.recovered',
   'callback.released',

@@ -104,3 +104,16 @@ if parent ~= '' then
   if redis.call('EXISTS', node) == 1 then return { 'absent', failure, decision } end
 end
 return { 'unknown', failure, decision }`);
+
+/**
+ * The jobs of tasks that have failed, as far as they are there.
+ * KEYS: for each of them the failed jobs of its queue, its job. ARGV: its id.
+ * Returns: for each of them name, data, priority, or nil.
+ */
+export const READ_FAILED = script(`
+local found = {}
+for at, id in ipairs(ARGV) do
+  found[at] = redis.call('ZSCORE', KEYS[2 * at - 1], id)
+    and redis.call('HMGET', KEYS[2 * at], 'name', 'data', 'priority') or false
+end
+return found`);

@@ -1,0 +1,80 @@
+import type { Stage } from '../backend/ledger.js';
+import type { Reopening } from '../backend/publisher.js';
+import type { FlowPlan } from '../flow/flow-plan.js';
+import { CANVAS_QUEUE, parentOf } from '../flow/ids.js';
+import type { KeptStage, Rerun } from '../flow/redrive.js';
+import { flowJob } from './flow-jobs.js';
+import type { DispatchTools } from './redis-dispatch.js';
+import { CLEAR_FOR_RERUN, IS_AS_PLANNED } from './scripts/redrive.js';
+import { runScript } from './scripts/script.js';
+
+/**
+ * Puts parts of a canvas that has ended back, in one transaction under WATCH of its root and of the tasks that failed: their
+ * old jobs are taken away, and BullMQ adds them anew as a tree. The lists of the nodes, in which the values of their other
+ * children are, lie under keys of their own and stay. So there is no moment in which the canvas is half open, and of two who
+ * try it at the same time one finds that it has changed.
+ */
+export async function reopen(
+  { rerun, planned, nowMs }: Reopening,
+  tools: DispatchTools,
+): Promise<'reopened' | 'changed'> {
+  const { keys, producers, transactions } = tools;
+  const root = rerun.job.id;
+  const prefix = keys.prefixOf(root);
+  const all = [...jobsOf(rerun)];
+  const tasks = all.filter(({ job }) => job.queue !== CANVAS_QUEUE).map(({ job }) => job);
+  const plan = planOf(rerun);
+  await tools.announce([plan]);
+  const look = [prefix, root, planned, nowMs, ...tasks.flatMap(({ queue, id }) => [queue, id])];
+  const clear = [prefix, root, ...all.flatMap(clearing)];
+  const answer = await transactions.run({
+    id: root,
+    keys: [keys.node(root), ...tasks.map(({ queue, id }) => keys.job(queue, id))],
+    look: async (client) => {
+      const isAsPlanned = await runScript(
+        client,
+        IS_AS_PLANNED,
+        [keys.node(root), keys.expiry(prefix)],
+        look,
+      );
+      return isAsPlanned === 1 ? undefined : 'changed';
+    },
+    first: {
+      script: CLEAR_FOR_RERUN,
+      keys: [keys.record(root), keys.expiry(prefix), ...keys.letters(prefix)],
+      args: clear,
+    },
+    additions: [() => producers.flow(root, 'ledger').add(flowJob(plan, keys, []))],
+    write: (own) => {
+      for (const { job, stage, size } of all) {
+        const fields = {
+          ...(stage === undefined ? {} : { 'tq:stage': JSON.stringify(stageOf(stage)) }),
+          ...(size === undefined ? {} : { 'tq:size': size }),
+        };
+        if (Object.keys(fields).length > 0) own.set(keys.node(job.id), fields);
+      }
+    },
+  });
+  return answer === 'done' ? 'reopened' : 'changed';
+}
+
+function* jobsOf(rerun: Rerun): Generator<Rerun> {
+  yield rerun;
+  for (const child of rerun.children) yield* jobsOf(child);
+}
+
+/** What the script takes away for a job, and of a chord the body that is superseded. */
+function clearing({ job, keepsDecision, drops }: Rerun): string[] {
+  const kind = job.queue !== CANVAS_QUEUE ? 'task' : keepsDecision === true ? 'decided' : 'node';
+  const own = [kind, job.queue, job.id, parentOf(job.id) ?? ''];
+  return drops === undefined ? own : [...own, 'dropped', drops.queue, drops.id, job.id];
+}
+
+/** One tree, however wide: it is bounded by whoever plans it. */
+function planOf({ job, children }: Rerun): FlowPlan {
+  return { job, children: children.map(planOf), size: 1 };
+}
+
+function stageOf(stage: KeptStage): Stage {
+  return { ...stage, state: 'added' };
+}

@@ -1,0 +1,55 @@
+import { script } from './script.js';
+
+/**
+ * Whether a canvas, and what is to be put back of it, is as it was when a redrive was planned.
+ * KEYS: root's job, expiry. ARGV: prefix, root, root's data, now, then queue and id of each task that is to be put back.
+ * Returns 1 when it is.
+ */
+export const IS_AS_PLANNED = script(`
+local prefix, root = ARGV[1], ARGV[2]
+if redis.call('HGET', KEYS[1], 'data') ~= ARGV[3] then return 0 end
+local nodes = prefix .. ':_canvas:'
+if not redis.call('ZSCORE', nodes .. 'failed', root) and not redis.call('ZSCORE', nodes .. 'completed', root) then return 0 end
+local expires = redis.call('ZSCORE', KEYS[2], root)
+if expires and tonumber(expires) <= tonumber(ARGV[4]) then return 0 end
+for at = 5, #ARGV, 2 do
+  if not redis.call('ZSCORE', prefix .. ':' .. ARGV[at] .. ':failed', ARGV[at + 1]) then return 0 end
+end
+return 1`);
+
+/**
+ * Takes away what is about to be put back: jobs that have ended, what was recorded of them, and what the nodes above them
+ * say of them. A node's own lists stay: what its other children came to. The canvas does not expire any more.
+ *
+ * Runs in the transaction that adds the jobs, in front of them.
+ * KEYS: record, expiry, letters (4). ARGV: prefix, root, then four of each job: what it is ('node', 'decided' for a chord
+ * whose decision stands, 'task', 'dropped' for a body that nobody follows any more), queue, id, the node above it or ''.
+ */
+export const CLEAR_FOR_RERUN = script(`
+local prefix, root = ARGV[1], ARGV[2]
+redis.call('ZREM', KEYS[2], root)
+redis.call('PERSIST', KEYS[1])
+for at = 3, #ARGV, 4 do
+  local kind, queue, id, above = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local base = prefix .. ':' .. queue .. ':'
+  local key = base .. id
+  if above ~= '' then
+    local node = prefix .. ':_canvas:' .. above
+    redis.call('HDEL', node .. ':failed', key)
+    redis.call('HDEL', node .. ':processed', key)
+  end
+  redis.call('HDEL', KEYS[1], 'f:' .. id)
+  if kind ~= 'decided' then redis.call('HDEL', KEYS[1], 'r:' .. id, 'c:' .. id, 'p:' .. id) end
+  if kind == 'dropped' and queue == '_canvas' then
+    redis.call('ZADD', KEYS[2], 0, id)
+  else
+    redis.call('ZREM', base .. 'failed', id)
+    redis.call('ZREM', base .. 'completed', id)
+    redis.call('DEL', key, key .. ':logs')
+    if queue ~= '_canvas' then
+      redis.call('DEL', key .. ':dependencies', key .. ':processed', key .. ':failed', key .. ':unsuccessful')
+      if kind == 'task' and redis.call('ZSCORE', KEYS[3], id) then redis.call('HSET', KEYS[6], id, id) end
+    end
+  end
+end
+return 1`);
