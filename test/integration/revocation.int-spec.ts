@@ -10,6 +10,8 @@ import {
   TaskRevokedError,
   WorkflowService,
 } from 'nestjs-task-queue';
+import type { RedisBackend } from '../../libs/task-queue/src/broker/redis-backend.js';
+import { Transactions } from '../../libs/task-queue/src/broker/transactions.js';
 import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 
 const REDIS_URL = process.env.TEST_REDIS_URL ?? process.env.REDIS_URL ?? '';
@@ -27,7 +29,10 @@ class Log {
 
 @Injectable()
 class RevokedTasks {
-  constructor(private readonly log: Log) {}
+  constructor(
+    private readonly log: Log,
+    private readonly workflows: WorkflowService,
+  ) {}
 
   /** Runs until its signal aborts. */
   @Task()
@@ -57,6 +62,14 @@ class RevokedTasks {
   body(values: number[]): number {
     this.log.lines.push('body');
     return values.length;
+  }
+
+  /** Is replaced by a group of which one member is not due for an hour. */
+  @Task()
+  replaced(task: TaskContext): never {
+    const { value, errback } = this.workflows.tasks(RevokedTasks);
+    const late = value.s(8).set({ countdown: '1h' });
+    return task.replace(this.workflows.group([late]).linkError(errback.s()));
   }
 
   @Task()
@@ -213,6 +226,63 @@ describe('revocation', () => {
     const { jobs } = app.get(TaskQueueEngine).backend;
     expect(await jobs.withdraw({ queue: 'default', id: result.id })).toBe(false);
     expect(await result.describe()).toEqual(before);
+  });
+
+  describe('that meets its task between the look and the removal', () => {
+    /** Lets a delayed task begin when it has been seen to wait, and goes on when `isOver` says so. */
+    const beginsWhenSeen = (id: string, isOver: () => Promise<boolean>): void => {
+      const run = Reflect.get(Transactions.prototype, 'run') as (this: Transactions, change: object) => never;
+      let hasBegun = false;
+      jest.spyOn(Transactions.prototype, 'run').mockImplementation(function (this: Transactions, change) {
+        const look: typeof change.look = async (client) => {
+          const answer = await change.look(client);
+          if (change.id !== id || hasBegun) return answer;
+          hasBegun = true;
+          expect(answer).toBeUndefined();
+          const [queue] = await (app.get(TaskQueueEngine).backend as RedisBackend).queues(['default']);
+          await (await queue?.getJob(id))?.promote();
+          while (!(await isOver())) await new Promise((resolve) => setTimeout(resolve, 10));
+          return answer;
+        };
+        return run.call(this, { ...change, look });
+      });
+    };
+    afterEach(() => jest.restoreAllMocks());
+
+    it('leaves the value of one that has ended, and calls no hook', async () => {
+      const result = await tasks().value.applyAsync([7], { countdown: '1h' });
+      beginsWhenSeen(result.id, result.ready.bind(result));
+      await revoke(result.id);
+      expect(log.lines).toEqual(['value 7']);
+      await expect(result.describe()).resolves.toMatchObject({ state: 'SUCCESS', value: 7 });
+      expect(await result.error()).toBeUndefined();
+    });
+
+    it('leaves the value of a member, and the canvas goes on with it', async () => {
+      const chord = workflows().chord([tasks().value.s(7).set({ countdown: '1h' })], tasks().body.s());
+      const result = await chord.delay();
+      const member = workflows().result(`${result.id}.0`);
+      beginsWhenSeen(member.id, member.ready.bind(member));
+      await revoke(member.id);
+      expect(await result.get()).toBe(1);
+      await expect(member.describe()).resolves.toMatchObject({ state: 'SUCCESS', value: 7 });
+    });
+
+    it('goes on to the canvas that took its place, whose worker looked before there was a revocation', async () => {
+      const result = await tasks().replaced.applyAsync([], { countdown: '1h' });
+      const { ledger } = app.get(TaskQueueEngine);
+      jest.spyOn(ledger, 'isRevoked').mockResolvedValue(false);
+      const inPlace = workflows().result(`${result.id}.replacement.0`);
+      beginsWhenSeen(result.id, async () => {
+        const [queue] = await (app.get(TaskQueueEngine).backend as RedisBackend).queues(['default']);
+        return (await queue?.getJobState(result.id)) === 'waiting-children';
+      });
+      await revoke(result.id);
+      await expect(result.get()).rejects.toThrow(TaskRevokedError);
+      expect([await result.state(), await inPlace.state()]).toEqual(['REVOKED', 'REVOKED']);
+      await until(() => log.lines.length > 0);
+      expect(log.lines).toEqual(['errback revoked']);
+    });
   });
 
   it('refuses an id that nothing has', async () => {

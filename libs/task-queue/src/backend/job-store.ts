@@ -32,7 +32,7 @@ export interface JobStore {
   /**
    * Takes a job out of its queue before it runs (again); its node hears of it in the same moment.
    *
-   * @returns false when there is none, or it runs, or has ended
+   * @returns false when there is none, or it runs, waits for a canvas in its place, or has ended
    */
   withdraw(job: JobRef): Promise<boolean>;
   /** Removes everything that is stored about a canvas that has ended. */

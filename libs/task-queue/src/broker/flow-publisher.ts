@@ -23,7 +23,7 @@ import type { RedisKeys } from './redis-keys.js';
 import { callNote, findPlace, type MemberPlace } from './member-place.js';
 import { KNOWS_CHILD } from './scripts/dispatch.js';
 import { runScript } from './scripts/script.js';
-import { Transactions } from './transactions.js';
+import type { Transactions } from './transactions.js';
 
 /** What the publisher needs to know of the module's options. */
 export interface PublisherOptions {
@@ -52,12 +52,13 @@ export class FlowPublisher implements Publisher {
     private readonly connections: RedisConnections,
     private readonly keys: RedisKeys,
     private readonly producers: Producers,
+    transactions: Transactions,
     private readonly options: PublisherOptions,
   ) {
     this.#tools = {
       keys,
       producers,
-      transactions: new Transactions(connections, producers, options.publishTimeoutMs),
+      transactions,
       announce: (plans) => this.#announce(plans),
     };
   }

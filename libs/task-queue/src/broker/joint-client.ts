@@ -24,7 +24,9 @@ export class JointClient {
         const joint = this.#joint;
         if (joint !== undefined && (key === 'pipeline' || key === 'multi')) return () => joint.commands;
         const value = Reflect.get(target, key) as unknown;
+        // BullMQ looks here whether its scripts are defined, too.
         if (typeof value !== 'function') return value;
+        if (joint !== undefined && isRemoval(key)) return (args: unknown[]) => joint.remove(key, args);
         let method = bound.get(key);
         if (method === undefined) {
           // On the connection itself: its own calls must not come back here.
@@ -79,10 +81,7 @@ export class Joint {
       const multi = this.client.multi();
       this.#exec = multi.exec.bind(multi);
       this.#hset = multi.hset.bind(multi);
-      multi.exec = () => {
-        if (++this.#asked === this.additions) this.#complete.resolve();
-        return this.#results.promise;
-      };
+      multi.exec = () => this.#ask();
       this.#multi = multi;
       if (this.first !== undefined) {
         const { script, keys, args } = this.first;
@@ -91,6 +90,19 @@ export class Joint {
       }
     }
     return this.#multi;
+  }
+
+  /** Puts BullMQ's removal of a job in. @returns what BullMQ takes for the answer of its script, once it has happened */
+  async remove(script: string, args: unknown[]): Promise<number> {
+    const commands = this.commands as unknown as Record<string, (args: unknown[]) => unknown>;
+    commands[script]?.(args);
+    await this.#ask();
+    return 1;
+  }
+
+  #ask(): Promise<[error: Error | null, result: unknown][]> {
+    if (++this.#asked === this.additions) this.#complete.resolve();
+    return this.#results.promise;
   }
 
   async assemble(additions: readonly (() => Promise<unknown>)[]): Promise<void> {
@@ -123,7 +135,8 @@ export class Joint {
     this.#results.resolve(results);
     for (const [error, result] of results) {
       if (error) throw error;
-      if (typeof result === 'number' && result < 0) throw new Error(`BullMQ refused to add a job: ${result}`);
+      if (typeof result === 'number' && result < 0)
+        throw new Error(`BullMQ refused a part of a transaction: ${result}`);
     }
     await this.#added;
     return true;
@@ -158,4 +171,9 @@ function deferred<T>(): Deferred<T> {
   });
   promise.catch(() => undefined);
   return { promise, resolve, reject };
+}
+
+/** BullMQ calls the script that removes a job on the connection itself, under its name and version. */
+function isRemoval(key: PropertyKey): key is string {
+  return typeof key === 'string' && /^removeJob(:|$)/.test(key);
 }

@@ -25,6 +25,7 @@ import { RedisKeys } from './redis-keys.js';
 import { RedisLocks } from './redis-locks.js';
 import { ScriptRunner } from './script-runner.js';
 import { RedisRateLimiter } from './redis-rate-limiter.js';
+import { Transactions } from './transactions.js';
 import { WorkerPool } from './worker-pool.js';
 
 /** Queues of BullMQ and records beside them, in Redis. */
@@ -61,7 +62,10 @@ export class RedisBackend implements Backend {
       (error, purpose: ConnectionPurpose) => onTrouble(error, `connection for ${purpose}`),
     );
     this.producers = new Producers(this.connections, this.keys, (error) => onTrouble(error, 'publishing'));
-    this.publisher = new FlowPublisher(this.connections, this.keys, this.producers, { publishTimeoutMs });
+    const transactions = new Transactions(this.connections, this.producers, publishTimeoutMs);
+    this.publisher = new FlowPublisher(this.connections, this.keys, this.producers, transactions, {
+      publishTimeoutMs,
+    });
     const ready = (purpose: ConnectionPurpose) => () => this.connections.ready(purpose, publishTimeoutMs);
     const ledger = new ScriptRunner(ready('ledger'), publishTimeoutMs);
     this.ledger = new CanvasLedger(this.keys, ledger);
@@ -69,7 +73,7 @@ export class RedisBackend implements Backend {
     const scripts = new ScriptRunner(ready('publish'), publishTimeoutMs);
     this.locks = new RedisLocks(this.keys, scripts);
     this.idempotencyKeys = new RedisKeyStore(this.keys, scripts);
-    this.jobs = new RedisJobs(ready('publish'), this.keys, this.producers, publishTimeoutMs);
+    this.jobs = new RedisJobs(ready('publish'), this.keys, this.producers, transactions, publishTimeoutMs);
     this.failures = new RedisFailureStore(this.keys, ready('ledger'), publishTimeoutMs);
     this.events = new CompletionEvents(this.connections, this.keys, (error) => onTrouble(error, 'events'));
     this.control = new ControlChannel(this.connections, this.keys, publishTimeoutMs);

@@ -11,6 +11,8 @@ import { idInKey, type RedisKeys } from './redis-keys.js';
 import { READ_FAILED, READ_TASK } from './scripts/reads.js';
 import { runScript } from './scripts/script.js';
 import { parseReply } from './scripts/task-reply.js';
+import { CAN_WITHDRAW } from './scripts/withdrawal.js';
+import type { Transactions } from './transactions.js';
 
 const SCAN_COUNT = 1_000;
 /** Jobs whose data is read at a time. */
@@ -22,6 +24,7 @@ export class RedisJobs implements JobStore {
     private readonly client: () => Promise<RedisClient>,
     private readonly keys: RedisKeys,
     private readonly producers: Producers,
+    private readonly transactions: Transactions,
     private readonly timeoutMs: number,
   ) {}
 
@@ -58,10 +61,21 @@ export class RedisJobs implements JobStore {
     return found;
   }
 
-  /** BullMQ refuses to remove what runs, but would remove what has ended, and with it what it came to. */
+  /**
+   * BullMQ refuses to remove what runs, but would remove what has ended, and with it what it came to; or what waits for a
+   * canvas in its place, and with it that canvas. So it is looked at first, and removed only if it has not changed since.
+   */
   async withdraw({ queue, id }: JobRef): Promise<boolean> {
-    if ((await (await this.client()).hget(this.keys.job(queue, id), 'finishedOn')) !== null) return false;
-    return (await this.producers.queue(queue, id).remove(id)) > 0;
+    const job = this.keys.job(queue, id);
+    const waiting = `${this.keys.prefixOf(id)}:${queue}:waiting-children`;
+    const answer = await this.transactions.run<false>({
+      id,
+      keys: [job, `${job}:lock`],
+      look: async (client) =>
+        (await runScript(client, CAN_WITHDRAW, [job, waiting], [id])) === 1 ? undefined : false,
+      additions: [() => this.producers.queue(queue, id, 'ledger').remove(id)],
+    });
+    return answer === 'done';
   }
 
   /**

@@ -114,8 +114,14 @@ export class Revocation {
     if (replacedBy !== undefined) return this.revokeAdded(replacedBy.id, options);
     const failure = failureOfRevoked(id, name, queue, this.clock.wallMs(), headers);
     const before = await this.ledger.writeFailure(id, failure, this.#ttl(id, queue));
-    // It runs, or has ended in this moment: what it comes to is what counts, and its own record of it.
-    if (!(await this.jobs.withdraw({ queue, id }))) return this.ledger.dropFailure(id, failure, before);
+    if (!(await this.jobs.withdraw({ queue, id }))) {
+      // It runs, or has ended in this moment: what it comes to is what counts, and its own record of it.
+      await this.ledger.dropFailure(id, failure, before);
+      // Or it was replaced in this moment, by a worker that looked for a revocation before there was one.
+      const by = (await this.jobs.find({ queue, id }))?.replacedBy;
+      if (by !== undefined) await this.revokeAdded(by.id, options);
+      return;
+    }
     this.tell.withdrawn(id, name, queue, failure);
     if (this.#mayHaveHooks(name)) await this.hooks.publish({ id, name, queue }, 'revoked', { failure });
   }

@@ -39,7 +39,9 @@ export class MemoryJobs implements JobStore {
 
   async withdraw(ref: JobRef): Promise<boolean> {
     const job = this.store.job(ref);
-    return job !== undefined && !isOver(job) && this.store.withdraw(ref);
+    // What waits for a canvas in its place is revoked with that.
+    const canGo = job !== undefined && !isOver(job) && job.place !== 'waiting-children';
+    return canGo && this.store.withdraw(ref);
   }
 
   async removeCanvas(id: string): Promise<void> {
