@@ -3,8 +3,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Task } from 'nestjs-task-queue';
 import { HOLD_LINE, TAKE_SLOT } from '../../libs/task-queue/src/broker/scripts/rate-slots.js';
+import { COUNT_FIRST, SPEND_RETRY } from '../../libs/task-queue/src/broker/scripts/retry-budget.js';
 import { runScript } from '../../libs/task-queue/src/broker/scripts/script.js';
+import { countIn, NO_COUNTS } from '../../libs/task-queue/src/primitives/window-counts.js';
 import { EMPTY_LINE, holdLine, takeSlot } from '../../libs/task-queue/src/rate-limit/take-slot.js';
+import { spendRetry } from '../../libs/task-queue/src/retry/retry-budget.js';
 import { Runs, uniquePrefix, useApps } from '../support/app-fixture.js';
 
 const fixture = useApps();
@@ -64,6 +67,37 @@ it.each([1, 2, 3, 4, 5, 6])(
     await fixture.redis.del(key);
   },
 );
+
+it.each([1, 2, 3])('the script of retry budgets answers as the decision does (seed %d)', async (seed) => {
+  const below = numbers(seed);
+  const key = `{${uniquePrefix('retries')}:0}:_retries:x`;
+  const rule = { partMs: 10 + below(500) / 7, share: below(30) / 100, floor: 1 + below(5) };
+  let kept = NO_COUNTS;
+  let nowMs = 1_700_000_000_000;
+  let granted = 0;
+  for (let turn = 0; turn < 400; turn++) {
+    nowMs += below(4) === 0 ? below(300) : below(10);
+    if (below(2) === 0) {
+      kept = countIn(kept, rule.partMs, nowMs, { all: 1, some: 0 });
+      await runScript(fixture.redis, COUNT_FIRST, [key], [nowMs, rule.partMs]);
+      continue;
+    }
+    const [next, expected] = spendRetry(kept, rule, nowMs);
+    kept = next;
+    if (expected === undefined) granted += 1;
+    const reply = await runScript(
+      fixture.redis,
+      SPEND_RETRY,
+      [key],
+      [nowMs, rule.partMs, rule.share, rule.floor],
+    );
+    expect({ turn, wait: reply }).toEqual({ turn, wait: expected ?? null });
+    expect(await fixture.redis.hlen(key)).toBeLessThanOrEqual(2 * 11);
+  }
+  expect(granted).toBeGreaterThan(5);
+  expect(await fixture.redis.pttl(key)).toBeGreaterThan(0);
+  await fixture.redis.del(key);
+});
 
 it('workers of several applications keep to one limit, and each task comes back once', async () => {
   const producer = await fixture.boot({ providers: [Calls], options: { role: 'producer' } });

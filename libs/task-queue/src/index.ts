@@ -76,6 +76,7 @@ export {
   RecoveryFailedError,
   RemoteTaskError,
   ResultTooLargeError,
+  RetryBudgetExceededError,
   SoftTimeLimitExceededError,
   TaskExpiredError,
   TaskRemovedError,
@@ -155,6 +156,7 @@ export type { DispatchProgress, MemberCounts, Parked, Recovered } from './result
 export type { BackoffOptions, CustomBackoff } from './retry/backoff.js';
 export type { ErrorDecision } from './retry/error-decision.js';
 export { ErrorKinds } from './retry/error-kinds.js';
+export type { RetryBudgetOptions } from './retry/retry-budget.js';
 export type { ErrorMatcher, ErrorTest, RetryOptions } from './retry/retry-policy.js';
 export { RetryPresets } from './retry/retry-presets.js';
 export type { IdempotencyOptions, IdempotentOptions } from './task/idempotency.js';

@@ -16,6 +16,7 @@ import type { KeyStore } from './key-store.js';
 import type { LockStore } from './lock-store.js';
 import type { Publisher } from './publisher.js';
 import type { RateLimiter } from './rate-limiter.js';
+import type { RetryBudgets } from './retry-budgets.js';
 import type { TaskEvents } from './task-events.js';
 import type { Workers } from './workers.js';
 
@@ -35,6 +36,7 @@ export interface Backend {
   readonly control: Control;
   readonly rateLimiter: RateLimiter;
   readonly breakers: BreakerStore;
+  readonly retryBudgets: RetryBudgets;
   /** Carries events to whoever watches from another process. */
   readonly broadcast: Broadcast;
   readonly inspection: Inspection;

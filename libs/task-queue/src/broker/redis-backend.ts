@@ -24,6 +24,7 @@ import { RedisKeyStore } from './redis-key-store.js';
 import { RedisKeys } from './redis-keys.js';
 import { RedisLocks } from './redis-locks.js';
 import { ScriptRunner } from './script-runner.js';
+import { RedisRetryBudgets } from './redis-retry-budgets.js';
 import { RedisRateLimiter } from './redis-rate-limiter.js';
 import { Transactions } from './transactions.js';
 import { WorkerPool } from './worker-pool.js';
@@ -47,6 +48,7 @@ export class RedisBackend implements Backend {
   readonly examination: RedisExamination;
   readonly rateLimiter: RedisRateLimiter;
   readonly breakers: RedisBreakers;
+  readonly retryBudgets: RedisRetryBudgets;
   #pool: WorkerPool | undefined;
 
   /** @throws InvalidOptionsError when the options do not say where Redis is */
@@ -79,6 +81,7 @@ export class RedisBackend implements Backend {
     this.control = new ControlChannel(this.connections, this.keys, publishTimeoutMs);
     this.rateLimiter = new RedisRateLimiter(this.keys, scripts);
     this.breakers = new RedisBreakers(this.keys, scripts);
+    this.retryBudgets = new RedisRetryBudgets(this.keys, scripts);
     this.broadcast = new RedisBroadcast(this.connections, this.keys, publishTimeoutMs);
     this.inspection = new RedisInspection(this.connections, this.keys);
     this.examination = new RedisExamination(this.keys, scripts);

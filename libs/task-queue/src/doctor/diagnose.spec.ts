@@ -101,6 +101,11 @@ const cases: readonly [about: string, patient: Partial<Patient>, ...expected: ob
     { kind: 'breaker-open', breaker: 'api', until: SOON },
   ],
   [
+    'over its retry budget',
+    { condition: job('delayed', task({ parked: { times: 1, attempt: 0, budget: 'queue:q' } })) },
+    { kind: 'over-retry-budget', budget: 'queue:q', until: SOON },
+  ],
+  [
     'whose limit is behind it',
     {
       condition: job('delayed', { attemptsMade: 1, ...task({ parked: { times: 1, slot: 1, attempt: 0 } }) }),

@@ -151,10 +151,10 @@ function delayed(condition: JobCondition, { maxRetriesOf }: Surroundings): Fact 
   const envelope = envelopeIn(condition);
   const { attemptsMade, failedReason } = condition;
   if (envelope?.parked?.attempt === attemptsMade) {
-    const { breaker } = envelope.parked;
-    return breaker === undefined
-      ? { kind: 'rate-limited', ...about }
-      : { kind: 'breaker-open', ...about, breaker };
+    const { breaker, budget } = envelope.parked;
+    if (breaker !== undefined) return { kind: 'breaker-open', ...about, breaker };
+    if (budget !== undefined) return { kind: 'over-retry-budget', ...about, budget };
+    return { kind: 'rate-limited', ...about };
   }
   if (envelope?.waitingSince !== undefined)
     return { kind: 'key-taken', ...about, since: iso(envelope.waitingSince) };

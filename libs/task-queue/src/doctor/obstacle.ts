@@ -54,6 +54,12 @@ export interface BehindBreaker extends Base<'breaker-open'> {
   readonly breaker: string;
   readonly until: string;
 }
+/** Too many of the calls are retries; when it asks again. */
+export interface OverRetryBudget extends Base<'over-retry-budget'> {
+  /** The name of the budget. */
+  readonly budget: string;
+  readonly until: string;
+}
 /** Another task has its idempotency key and has not ended; when it looks again. */
 export interface KeyTaken extends Base<'key-taken'> {
   readonly until: string;
@@ -135,6 +141,7 @@ type Any =
   | Retrying
   | RateLimited
   | BehindBreaker
+  | OverRetryBudget
   | KeyTaken
   | Running
   | Stalled

@@ -48,6 +48,11 @@ function wordsOf(fact: Fact, nowMs: number): readonly [text: string, remedy: str
         `is kept from its resource by the breaker ${fact.breaker}, and asks again at ${fact.until}, in ${left(fact.until)}`,
         `It goes on when the resource works again; workflows.breakers.reset('${fact.breaker}') says that it does.`,
       ];
+    case 'over-retry-budget':
+      return [
+        `waits because too many of the calls are retries, by the budget ${fact.budget}, and asks again at ${fact.until}, in ${left(fact.until)}`,
+        'A larger share or floor lets more of them through.',
+      ];
     case 'key-taken':
       return [
         `waits since ${fact.since} for another task that has its idempotency key, and looks again in ${left(fact.until)}`,

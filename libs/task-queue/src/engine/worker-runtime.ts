@@ -24,6 +24,7 @@ import { CallbackRelease } from '../execution/publish-callbacks.js';
 import { Replacement } from '../execution/replacement.js';
 import type { Revocation } from '../execution/revocation.js';
 import { RecentRevocations } from '../execution/recent-revocations.js';
+import { RetrySpending } from '../execution/retry-spending.js';
 import { RunningAttempts } from '../execution/running-attempts.js';
 import type { BreakerAnnouncer } from '../execution/breaker-announcer.js';
 import { Breaking } from '../execution/breaking.js';
@@ -303,7 +304,9 @@ export class WorkerRuntime {
           log,
           stopping,
         }),
+        spending: new RetrySpending({ budgets: this.engine.backend.retryBudgets, random, log, stopping }),
         ledger,
+        clock,
         log,
         stopping,
       }),

@@ -20,6 +20,7 @@ export const ERROR_CODES = {
   BROKER_UNAVAILABLE: 'Redis did not answer in time, or refused',
   NON_RETRYABLE: 'a task said that it must not be tried again',
   MAX_RETRIES_EXCEEDED: 'a task asked for one more retry than it may have',
+  RETRY_BUDGET_EXCEEDED: 'too many of the calls are retries, and the policy has tasks fail then',
   SOFT_TIME_LIMIT_EXCEEDED: 'a task ran into its soft time limit',
   TIME_LIMIT_EXCEEDED: 'a task ran into its hard time limit',
   TASK_REVOKED: 'a task was revoked',

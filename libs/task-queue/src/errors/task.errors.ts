@@ -14,6 +14,18 @@ export class MaxRetriesExceededError extends TaskQueueError {
   readonly code = 'MAX_RETRIES_EXCEEDED';
 }
 
+/** A retry was over its budget, whose policy says that tasks fail then. `cause` is the error that asked for the retry. */
+export class RetryBudgetExceededError extends TaskQueueError {
+  readonly code = 'RETRY_BUDGET_EXCEEDED';
+  constructor(
+    /** The name of the budget; `queue:` and the name of the queue for that of one. */
+    readonly budget: string,
+    options?: ErrorOptions,
+  ) {
+    super(`The retry budget ${budget} is spent: too many of the calls are retries.`, options);
+  }
+}
+
 /** No method with this name is served by the worker that took the task up. Never retried. */
 export class UnknownTaskError extends TaskQueueError {
   readonly code = 'UNKNOWN_TASK';

@@ -1,21 +1,25 @@
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Limit, RateLimiter } from '../backend/rate-limiter.js';
-import { NonRetryableError } from '../errors/task.errors.js';
+import { NonRetryableError, RetryBudgetExceededError } from '../errors/task.errors.js';
 import type { ParkedNote, TaskEnvelope } from '../flow/envelope.js';
+import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { RateLimit } from '../rate-limit/rate-limit.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { BreakerPass, Breaking } from './breaking.js';
 import type { EngineLog } from './engine-log.js';
 import type { Outcome } from './outcome.js';
+import type { RetrySpending } from './retry-spending.js';
 import { untilStored } from './until-stored.js';
 
 /** What the admission of tasks needs. */
 export interface AdmissionDeps {
   readonly limiter: RateLimiter;
   readonly breaking: Breaking;
+  readonly spending: RetrySpending;
   readonly ledger: Ledger;
+  readonly clock: Clock;
   readonly log: EngineLog;
   readonly stopping: AbortSignal;
 }
@@ -35,8 +39,8 @@ const AFTER_SLOT_MS = 1;
 const MAX_KEY = 200;
 
 /** Whether anybody has to be asked before a task of this kind begins. */
-export function isGuarded({ options, breaker }: TaskDefinition): boolean {
-  return options.rateLimit !== undefined || breaker !== undefined;
+export function isGuarded({ options, breaker, policies }: TaskDefinition): boolean {
+  return options.rateLimit !== undefined || breaker !== undefined || policies.some(({ budget }) => budget);
 }
 
 /**
@@ -71,15 +75,42 @@ export class Admission {
           return await this.#park(delivery, envelope, answer.waitMs, { breaker: breaker.name });
         pass = answer;
       }
+      const paid = await this.#pay(delivery, definition, envelope);
+      if ('come' in paid) return paid;
       if (limit !== undefined) {
         const slot = slotOf(delivery, envelope);
         const answer = await this.#store(() => this.deps.limiter.ask(limit, slot));
-        if (!answer.go) return await this.#park(delivery, envelope, answer.waitMs, { slot: answer.slot });
+        if (!answer.go)
+          return await this.#park(delivery, envelope, answer.waitMs, { slot: answer.slot, ...paid });
       }
+      if (delivery.attemptsMade === 0) this.deps.spending.begin(definition);
       return pass === undefined ? IN : { come: 'in', pass };
     } catch {
       return { come: 'away', verdict: { do: 'give-back' } }; // only while stopping: the store did not answer
     }
+  }
+
+  /** A retry that may have to wait for its budget; one that was granted is not asked for again while others hold it back. */
+  async #pay(
+    delivery: Delivery,
+    definition: TaskDefinition,
+    envelope: TaskEnvelope,
+  ): Promise<Entrance | Pick<ParkedNote, 'paid'>> {
+    const { retried, parked } = envelope;
+    if (delivery.attemptsMade === 0 || retried === undefined) return NOT_PAID;
+    if (parked?.attempt === delivery.attemptsMade && parked.paid) return PAID;
+    const held = await this.deps.spending.hold(definition, Number(retried.last), parked?.times ?? 0);
+    if (held === undefined) return PAID;
+    const { sinceMs = Infinity } = retried;
+    const { maxElapsedMs = Infinity } = definition.policies[Number(retried.last)] ?? {};
+    if (this.deps.clock.wallMs() + held.waitMs - sinceMs > maxElapsedMs)
+      return { come: 'error', error: new RetryBudgetExceededError(held.budget) };
+    return this.#park(delivery, envelope, held.waitMs, { budget: held.budget });
+  }
+
+  /** @see RetrySpending.refuse */
+  refuseRetry(definition: TaskDefinition, policy: number, error: unknown): Promise<Error | undefined> {
+    return this.deps.spending.refuse(definition, policy, error);
   }
 
   /** Says what a call has come to that a breaker let in. */
@@ -101,13 +132,15 @@ export class Admission {
     delivery: Delivery,
     envelope: TaskEnvelope,
     waitMs: number,
-    by: Pick<ParkedNote, 'slot' | 'breaker'>,
+    by: Partial<ParkedNote>,
   ): Promise<Entrance> {
     const slot = slotOf(delivery, envelope);
+    const { parked } = envelope;
     const note: ParkedNote = {
-      times: (envelope.parked?.times ?? 0) + 1,
+      times: (parked?.times ?? 0) + 1,
       attempt: delivery.attemptsMade,
       ...(slot === undefined ? {} : { slot }),
+      ...(parked?.attempt === delivery.attemptsMade && parked.paid ? PAID : NOT_PAID),
       ...by,
     };
     const heard = await this.#store(() => this.deps.ledger.setData(delivery, { ...envelope, parked: note }));
@@ -121,6 +154,8 @@ export class Admission {
 }
 
 const IN: Entrance = { come: 'in' };
+const PAID = { paid: true } as const;
+const NOT_PAID = {} as const;
 
 /** The slot that this attempt was given before. */
 function slotOf({ attemptsMade }: Delivery, { parked }: TaskEnvelope): number | undefined {

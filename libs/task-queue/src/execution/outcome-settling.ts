@@ -214,6 +214,8 @@ export class OutcomeSettling {
           new TaskRevokedError(`Task ${delivery.id} was revoked.`, { cause: error }),
         );
       }
+      const refused = await this.deps.admission.refuseRetry(definition, decision.policy, error);
+      if (refused !== undefined) return await this.deps.failures.settle(delivery, call, refused);
       const heard = await untilStored(
         () => ledger.setData(delivery, { ...envelope, retried, attempts }),
         stopping,

@@ -108,6 +108,10 @@ export interface ParkedNote {
   readonly slot?: number;
   /** The breaker that has turned it away, where it was one. */
   readonly breaker?: string;
+  /** The retry budget that has turned it away, where it was one. */
+  readonly budget?: string;
+  /** Its retry has been counted in its budget. */
+  readonly paid?: true;
   /** The attempt that it is about, by the attempts that had ended in an error. */
   readonly attempt: number;
 }

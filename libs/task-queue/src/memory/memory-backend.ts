@@ -14,6 +14,7 @@ import { MemoryLedger } from './memory-ledger.js';
 import type { MemoryKeyStore } from './memory-key-store.js';
 import type { MemoryLocks } from './memory-locks.js';
 import { MemoryPublisher } from './memory-publisher.js';
+import { MemoryRetryBudgets } from './memory-retry-budgets.js';
 import { MemoryRateLimiter } from './memory-rate-limiter.js';
 import type { MemoryStore } from './memory-store.js';
 
@@ -53,6 +54,7 @@ export class MemoryBackend implements Backend {
   readonly examination: MemoryExamination;
   readonly rateLimiter: MemoryRateLimiter;
   readonly breakers: MemoryBreakers;
+  readonly retryBudgets: MemoryRetryBudgets;
 
   constructor(private readonly namespace: Namespace) {
     const { store, locks, listeners, watchers, published, eager, living } = namespace;
@@ -67,6 +69,7 @@ export class MemoryBackend implements Backend {
     this.failures = new MemoryFailureStore(store);
     this.rateLimiter = new MemoryRateLimiter(store);
     this.breakers = new MemoryBreakers(store);
+    this.retryBudgets = new MemoryRetryBudgets(store);
     this.events = new MemoryEvents(namespace);
     this.control = {
       send: async (message: ControlMessage) => listeners.forEach((listener) => listener(message)),

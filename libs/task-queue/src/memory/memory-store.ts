@@ -4,6 +4,7 @@ import type { Wake } from '../backend/task-events.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, rootOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
+import type { WindowCounts } from '../primitives/window-counts.js';
 import type { SlotLine } from '../rate-limit/take-slot.js';
 import {
   forgetChild,
@@ -58,6 +59,8 @@ export class MemoryStore {
   readonly letters = new Map<string, MemoryLetter>();
   /** Rate limits, by their names. */
   readonly lines = new Map<string, SlotLine>();
+  /** Retry budgets, by their names. */
+  readonly budgets = new Map<string, WindowCounts>();
   /** Breakers, by their names. */
   readonly breakers = new Map<string, BreakerKept>();
   /** How long results of a queue's tasks are kept; nothing expires where no worker is responsible for it. */

@@ -1,5 +1,6 @@
 import type { Backoff, BackoffOptions } from './backoff.js';
 import { compileBackoff } from './backoff.js';
+import { readRetryBudget, type RetryBudget, type RetryBudgetOptions } from './retry-budget.js';
 import { type Duration, toMilliseconds } from '../primitives/duration.js';
 
 /** A test for errors that no class tells apart, such as HTTP responses by their status. */
@@ -37,6 +38,11 @@ export interface RetryOptions {
    * `maxRetries` holds as well. @defaultValue no limit
    */
   readonly maxElapsed?: Duration;
+  /**
+   * How many of the calls may be retries of this policy, over all workers: options, or the name of a budget with the
+   * default numbers. `{}` is one for the queue. @defaultValue no budget
+   */
+  readonly budget?: string | RetryBudgetOptions;
   /** @defaultValue exponential from 1 s to 10 min, with full jitter */
   readonly backoff?: BackoffOptions;
   /**
@@ -60,6 +66,7 @@ export interface RetryPolicy {
   readonly classes: readonly ErrorClass[];
   readonly maxRetries: number;
   readonly maxElapsedMs: number;
+  readonly budget?: RetryBudget;
   readonly backoff: Backoff;
   readonly honourRetryAfter: boolean;
 }
@@ -88,6 +95,7 @@ export function compileRetryPolicy(options: RetryOptions = {}): RetryPolicy {
     classes: [...(matchers ?? []), ...(options.never ?? [])].filter(isErrorClass),
     maxRetries,
     maxElapsedMs: options.maxElapsed === undefined ? Infinity : toMilliseconds(options.maxElapsed),
+    ...(options.budget === undefined ? {} : { budget: readRetryBudget(options.budget) }),
     backoff: compileBackoff(options.backoff ?? { type: 'exponential' }),
     honourRetryAfter: options.honourRetryAfter ?? true,
   };

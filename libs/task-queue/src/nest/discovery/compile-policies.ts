@@ -1,6 +1,7 @@
 import { InvalidTaskError } from '../../errors/configuration.errors.js';
 import { didYouMean, unknownKey } from '../../options/did-you-mean.js';
 import { isPlainObject, kindOf } from '../../options/option-readers.js';
+import { BUDGET_KEYS } from '../../retry/retry-budget.js';
 import {
   compileRetryPolicy,
   matchersProblem,
@@ -13,6 +14,7 @@ const KEYS: readonly (keyof RetryOptions)[] = [
   'never',
   'maxRetries',
   'maxElapsed',
+  'budget',
   'backoff',
   'honourRetryAfter',
 ];
@@ -42,6 +44,17 @@ function checkShape(options: RetryOptions): void {
     throw new RangeError(
       `expected the options ${KEYS.join(', ')}, got ${JSON.stringify(unknown)}${didYouMean(unknown, KEYS)}`,
     );
+  }
+  const { budget } = options;
+  if (budget !== undefined && typeof budget !== 'string') {
+    if (!isPlainObject(budget))
+      throw new RangeError(`expected budget to be a name or options, got ${kindOf(budget)}`);
+    const wrong = unknownKey(budget, BUDGET_KEYS);
+    if (wrong !== undefined) {
+      throw new RangeError(
+        `expected the options ${BUDGET_KEYS.join(', ')} of budget, got ${JSON.stringify(wrong)}${didYouMean(wrong, BUDGET_KEYS)}`,
+      );
+    }
   }
   for (const key of ['for', 'never'] as const) {
     const problem = options[key] === undefined ? undefined : matchersProblem(key, options[key]);
