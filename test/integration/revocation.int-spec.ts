@@ -285,6 +285,35 @@ describe('revocation', () => {
     });
   });
 
+  it('ends thousands by name from another process, while a worker takes them', async () => {
+    const MANY = 1_300;
+    const call = (n: number) => tasks().value.s(n);
+    const options = (n: number) =>
+      n % 3 === 0 ? { countdown: '1h' } : n % 3 === 1 ? { priority: 1 + (n % 7) } : {};
+    const delayed = await workflows()
+      .group(Array.from({ length: 600 }, (_, n) => call(n).set({ countdown: '1h' })))
+      .applyAsync();
+    const alone = await Promise.all(
+      Array.from({ length: MANY }, (_, n) => call(n).applyAsync([], options(n))),
+    );
+    const counts = await elsewhere.get(WorkflowService).revoke({ name: 'RevokedTasks.value' });
+    await delayed.get({ propagate: false });
+    expect(await delayed.state()).toBe('REVOKED');
+    const ends = await Promise.all(alone.map((one) => one.get({ propagate: false })));
+    const revoked = ends.filter((end) => end instanceof TaskRevokedError).length;
+    const ran = ends.filter((end) => typeof end === 'number').length;
+    expect(revoked + ran).toBe(MANY);
+    expect(revoked).toBeGreaterThanOrEqual(MANY / 3);
+    // Each of them one or the other: what was taken out never ran, what ran came to its value.
+    expect(counts.waiting).toBe(600 + revoked);
+    expect(log.lines).toHaveLength(ran);
+    expect(await elsewhere.get(WorkflowService).revoke({ name: 'RevokedTasks.value' })).toEqual({
+      waiting: 0,
+      running: 0,
+      canvases: 0,
+    });
+  }, 120_000);
+
   it('refuses an id that nothing has', async () => {
     await expect(revoke('nobody')).rejects.toThrow('nobody');
   });

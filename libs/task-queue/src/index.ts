@@ -31,6 +31,9 @@ export type {
   RetryLettersOptions,
 } from './engine/dead-letter-options.js';
 export { DeadLetters } from './engine/dead-letters.js';
+export type { RevokeFilter } from './engine/revoke-filter.js';
+export type { RevokedCounts } from './execution/bulk-revocation.js';
+export type { RevokeOptions } from './execution/revocation.js';
 export { Outcomes } from './chords/outcomes.js';
 export type { RedriveOptions, RedriveOutcome } from './engine/redrive.js';
 export { EventStream, type EventsOptions } from './engine/event-stream.js';

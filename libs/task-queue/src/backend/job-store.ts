@@ -17,6 +17,14 @@ export interface FoundTask {
   readonly replacedBy?: JobRef;
 }
 
+/** Which tasks are meant. Everything that is given has to hold. */
+export interface TaskQuery {
+  readonly name?: string;
+  readonly queue?: string;
+  /** Headers of the call; a list there holds one of them. */
+  readonly stamp?: Readonly<Record<string, string | number | boolean>>;
+}
+
 /** The jobs of all queues, for those who look at one from outside or take one away. */
 export interface JobStore {
   /**
@@ -35,6 +43,11 @@ export interface JobStore {
    * @returns false when there is none, or it runs, waits for a canvas in its place, or has ended
    */
   withdraw(job: JobRef): Promise<boolean>;
+  /**
+   * Tasks that have not ended, page by page: what waits before what runs. What moves meanwhile may come twice, or not at
+   * all. After each page it wants to know how many tasks have been taken out of their queues since.
+   */
+  search(query: TaskQuery): AsyncGenerator<readonly JobRef[], void, number>;
   /** Removes everything that is stored about a canvas that has ended. */
   removeCanvas(id: string): Promise<void>;
   /** Removes a task that stands alone. */

@@ -1,5 +1,5 @@
 import type { JobRef } from '../backend/job-ref.js';
-import type { FailedJob, FoundTask, JobStore } from '../backend/job-store.js';
+import type { FailedJob, FoundTask, JobStore, TaskQuery } from '../backend/job-store.js';
 import type { TaskReply } from '../backend/task-reply.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
@@ -9,9 +9,11 @@ import type { Producers } from './producers.js';
 import type { RedisClient } from './redis-connections.js';
 import { idInKey, type RedisKeys } from './redis-keys.js';
 import { READ_FAILED, READ_TASK } from './scripts/reads.js';
+import { ScriptRunner } from './script-runner.js';
 import { runScript } from './scripts/script.js';
 import { parseReply } from './scripts/task-reply.js';
 import { CAN_WITHDRAW } from './scripts/withdrawal.js';
+import { TaskSearch } from './task-search.js';
 import type { Transactions } from './transactions.js';
 
 const SCAN_COUNT = 1_000;
@@ -20,13 +22,17 @@ const FAILED_AT_ONCE = 200;
 
 /** BullMQ's jobs, looked at from outside, and taken away. */
 export class RedisJobs implements JobStore {
+  readonly #search: TaskSearch;
+
   constructor(
     private readonly client: () => Promise<RedisClient>,
     private readonly keys: RedisKeys,
     private readonly producers: Producers,
     private readonly transactions: Transactions,
     private readonly timeoutMs: number,
-  ) {}
+  ) {
+    this.#search = new TaskSearch(keys, new ScriptRunner(client, timeoutMs));
+  }
 
   async look(id: string): Promise<TaskReply> {
     const prefix = this.keys.prefixOf(id);
@@ -41,6 +47,10 @@ export class RedisJobs implements JobStore {
     const job = await this.producers.queue(queue, id).getJob(id);
     if (job === undefined) return undefined;
     return { name: job.name, ...foundIn((job.data ?? {}) as Partial<TaskEnvelope>) };
+  }
+
+  search(query: TaskQuery): AsyncGenerator<readonly JobRef[], void, number> {
+    return this.#search.run(query);
   }
 
   async readFailed(tasks: readonly JobRef[]): Promise<readonly (FailedJob | undefined)[]> {

@@ -14,6 +14,7 @@ import { InvalidCanvasError } from '../errors/publish.errors.js';
 import { NoBudgetError, ResultUnknownError } from '../errors/result.errors.js';
 import { Explainer } from '../doctor/explainer.js';
 import { BreakerAnnouncer } from '../execution/breaker-announcer.js';
+import { BulkRevocation } from '../execution/bulk-revocation.js';
 import { CanvasAnnouncer } from '../execution/canvas-announcer.js';
 import { Discretion } from '../execution/discretion.js';
 import type { EngineLog } from '../execution/engine-log.js';
@@ -66,6 +67,7 @@ export class TaskQueueEngine implements ResultSource {
   readonly control: Control;
   readonly hooks: HookRunner;
   readonly revocation: Revocation;
+  readonly bulkRevocation: BulkRevocation;
   readonly members: MemberAddition;
   readonly worker: WorkerRuntime;
   /** Where events of this process are made known. */
@@ -139,6 +141,7 @@ export class TaskQueueEngine implements ResultSource {
       timeoutMs: options.publishTimeoutMs,
       maxRetriesOf: (task, policy) => this.registry.get(task)?.policies[Number(policy)]?.maxRetries,
     });
+    this.bulkRevocation = new BulkRevocation(this.revocation, this.backend.jobs, this.reader);
     this.members = new MemberAddition({
       ledger: this.ledger,
       publisher: this.publisher,

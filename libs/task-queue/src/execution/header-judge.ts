@@ -119,9 +119,14 @@ export class HeaderJudge {
 
   /** Waits for somebody to decide, whether members are pending or not. */
   async #hold(delivery: Delivery, record: NodeRecord, seen: Seen): Promise<AfterLook> {
-    const { publisher, headers } = this.deps;
-    if (!record.isHeld && (await publisher.publishUnder(delivery, holdOf(delivery.id))) === 'superseded') {
-      return 'superseded';
+    const { publisher, headers, ledger, jobs } = this.deps;
+    if (!record.isHeld) {
+      if ((await publisher.publishUnder(delivery, holdOf(delivery.id))) === 'superseded') return 'superseded';
+      // A revocation that came in between has not seen it.
+      if (await ledger.isRevoked(delivery.id)) {
+        await jobs.withdraw({ queue: CANVAS_QUEUE, id: childId(delivery.id, 'hold') });
+        return 'again';
+      }
     }
     const waits = await headers.wait(delivery, seen);
     return waits === 'done' ? 'waits' : waits === 'changed' ? 'again' : waits;

@@ -26,6 +26,18 @@ export interface RevokeOptions {
 /** Stragglers that are revoked at the same time. */
 const AT_ONCE = 50;
 
+/** What revocations have met so far. */
+export interface RevocationTally {
+  /** Tasks that were taken out of their queues. */
+  withdrawn: number;
+  /** Tasks that were found running. */
+  readonly running: Set<string>;
+}
+
+export function newTally(): RevocationTally {
+  return { withdrawn: 0, running: new Set() };
+}
+
 /**
  * Revokes tasks and canvases.
  *
@@ -52,23 +64,39 @@ export class Revocation {
    * @returns whether there was anything left to revoke
    * @throws ResultUnknownError when no task or canvas has this id
    */
-  async revoke(id: string, { terminate = false }: RevokeOptions = {}): Promise<boolean> {
+  async revoke(
+    id: string,
+    { terminate = false }: RevokeOptions = {},
+    tally: RevocationTally = newTally(),
+  ): Promise<boolean> {
     const snapshot = await this.reader.read(id);
     if (snapshot.state === 'UNKNOWN') throw new ResultUnknownError(id);
     if (isTerminal(snapshot.state)) return false;
     const { queue = CANVAS_QUEUE } = snapshot;
     await this.ledger.markRevoked(id, this.#ttl(id, queue));
     if (queue === CANVAS_QUEUE) {
-      await this.revokeBelow(id, { terminate });
+      await this.revokeBelow(id, { terminate }, tally);
       // Its body runs, and some of its header may still.
-      if (snapshot.name === 'chord') await this.revokeStragglers(id, { terminate });
-    } else await this.#revokeTask({ queue, id }, { terminate });
+      if (snapshot.name === 'chord') await this.revokeStragglers(id, { terminate }, tally);
+    } else await this.#revokeTask({ queue, id }, { terminate }, tally);
     await this.control.send({ revoke: id, terminate });
     return true;
   }
 
+  /** Revokes a task that was found in its queue, and may have left it in the meantime. */
+  async revokeFound(task: JobRef, options: Required<RevokeOptions>, tally: RevocationTally): Promise<void> {
+    const { id, queue } = task;
+    await this.ledger.markRevoked(id, this.#ttl(id, queue));
+    const isGone = await this.#revokeTask(task, options, tally);
+    if (!isGone) await this.control.send({ revoke: id, terminate: options.terminate });
+  }
+
   /** Takes everything below a node out of its queues that has not begun. */
-  async revokeBelow(node: string, options: Required<RevokeOptions>): Promise<void> {
+  async revokeBelow(
+    node: string,
+    options: Required<RevokeOptions>,
+    tally: RevocationTally = newTally(),
+  ): Promise<void> {
     let isOpen = false;
     for await (const page of this.ledger.pendingChildren(node)) {
       for (const child of page) {
@@ -80,8 +108,8 @@ export class Revocation {
           await this.jobs.withdraw(child);
           continue;
         }
-        if (child.queue === CANVAS_QUEUE) await this.revokeBelow(child.id, options);
-        else await this.#revokeTask(child, options);
+        if (child.queue === CANVAS_QUEUE) await this.revokeBelow(child.id, options, tally);
+        else await this.#revokeTask(child, options, tally);
       }
     }
     // Its producer hears of it with its next step, and adds nothing more; the node need not wait for that.
@@ -89,41 +117,61 @@ export class Revocation {
   }
 
   /** Revokes what had not ended when the header of a node was closed. */
-  async revokeStragglers(node: string, options: Required<RevokeOptions>): Promise<void> {
+  async revokeStragglers(
+    node: string,
+    options: Required<RevokeOptions>,
+    tally?: RevocationTally,
+  ): Promise<void> {
     for await (const page of this.headers.stragglers(node)) {
       const members = page.filter(({ id }) => Number.isInteger(memberIndex(id)));
       for (let from = 0; from < members.length; from += AT_ONCE) {
-        await Promise.all(members.slice(from, from + AT_ONCE).map(({ id }) => this.revokeAdded(id, options)));
+        await Promise.all(
+          members.slice(from, from + AT_ONCE).map(({ id }) => this.revokeAdded(id, options, tally)),
+        );
       }
     }
   }
 
   /** Revokes what a running task has added: the canvas in its place, or a member of its group; if it is there. */
-  async revokeAdded(id: string, options: Required<RevokeOptions>): Promise<void> {
-    await this.revoke(id, options).catch((error: unknown) => {
+  async revokeAdded(id: string, options: Required<RevokeOptions>, tally?: RevocationTally): Promise<void> {
+    await this.revoke(id, options, tally).catch((error: unknown) => {
       if (!(error instanceof ResultUnknownError)) throw error;
     });
   }
 
-  /** The record first: a task that is out of its queue without one would count as removed by hand. */
-  async #revokeTask({ queue, id }: JobRef, options: Required<RevokeOptions>): Promise<void> {
+  /**
+   * The record first: a task that is out of its queue without one would count as removed by hand.
+   *
+   * @returns whether it was taken out of its queue
+   */
+  async #revokeTask(
+    { queue, id }: JobRef,
+    options: Required<RevokeOptions>,
+    tally: RevocationTally,
+  ): Promise<boolean> {
     const task = await this.jobs.find({ queue, id });
-    if (task === undefined) return;
+    if (task === undefined) return false;
     const { name, headers, replacedBy } = task;
     // Its end is the end of the canvas in its place; its worker sees to one that is on its way.
-    if (replacedBy !== undefined) return this.revokeAdded(replacedBy.id, options);
+    if (replacedBy !== undefined) {
+      await this.revokeAdded(replacedBy.id, options, tally);
+      return false;
+    }
     const failure = failureOfRevoked(id, name, queue, this.clock.wallMs(), headers);
     const before = await this.ledger.writeFailure(id, failure, this.#ttl(id, queue));
     if (!(await this.jobs.withdraw({ queue, id }))) {
+      tally.running.add(id);
       // It runs, or has ended in this moment: what it comes to is what counts, and its own record of it.
       await this.ledger.dropFailure(id, failure, before);
       // Or it was replaced in this moment, by a worker that looked for a revocation before there was one.
       const by = (await this.jobs.find({ queue, id }))?.replacedBy;
-      if (by !== undefined) await this.revokeAdded(by.id, options);
-      return;
+      if (by !== undefined) await this.revokeAdded(by.id, options, tally);
+      return false;
     }
+    tally.withdrawn += 1;
     this.tell.withdrawn(id, name, queue, failure);
     if (this.#mayHaveHooks(name)) await this.hooks.publish({ id, name, queue }, 'revoked', { failure });
+    return true;
   }
 
   /** Whether a task has hooks is known only where it is served. */

@@ -74,6 +74,17 @@ export function foundIn({ headers, replaced }: Partial<TaskEnvelope>): {
   };
 }
 
+/** Whether headers hold all of these; a list there holds one of them. */
+export function hasStamps(
+  headers: TaskEnvelope['headers'],
+  stamps: Readonly<Record<string, JsonValue>>,
+): boolean {
+  return Object.entries(stamps).every(([key, stamp]) => {
+    const value = headers !== undefined && Object.hasOwn(headers, key) ? headers[key] : undefined;
+    return Array.isArray(value) ? value.includes(stamp) : value === stamp;
+  });
+}
+
 /**
  * A canvas has taken the task's place; the handler is not called any more. `adding` means that a crash may have come
  * between the note and the deed.

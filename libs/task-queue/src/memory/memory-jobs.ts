@@ -1,11 +1,11 @@
 import type { JobRef } from '../backend/job-ref.js';
-import type { FailedJob, FoundTask, JobStore } from '../backend/job-store.js';
+import type { FailedJob, FoundTask, JobStore, TaskQuery } from '../backend/job-store.js';
 import type { Stage } from '../backend/ledger.js';
 import type { JobFields, TaskReply } from '../backend/task-reply.js';
 import type { ParkedRecord } from '../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
-import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
+import { foundIn, hasStamps, type TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
 import { dispatchOf, isOver, keyOf, type MemoryJob } from './memory-job.js';
@@ -35,6 +35,18 @@ export class MemoryJobs implements JobStore {
       const { name, data, priority } = job;
       return { name, data: JSON.parse(data) as unknown, ...(priority === 0 ? {} : { priority }) };
     });
+  }
+
+  async *search({ name, queue, stamp }: TaskQuery): AsyncGenerator<readonly JobRef[], void, number> {
+    const jobs = [...this.store.unfinished()].filter(
+      (job) =>
+        job.queue !== CANVAS_QUEUE &&
+        !/\.hook\.\d+$/.test(job.id) &&
+        (name === undefined || job.name === name) &&
+        (queue === undefined || job.queue === queue) &&
+        (stamp === undefined || hasStamps((JSON.parse(job.data) as Partial<TaskEnvelope>).headers, stamp)),
+    );
+    if (jobs.length > 0) yield jobs.map(({ queue: one, id }) => ({ queue: one, id }));
   }
 
   async withdraw(ref: JobRef): Promise<boolean> {

@@ -13,7 +13,10 @@ import { DeadLetters } from '../engine/dead-letters.js';
 import { Redrive, type RedriveOptions, type RedriveOutcome } from '../engine/redrive.js';
 import type { TaskDirectory } from '../engine/task-directory.js';
 import { type EventsOptions, type EventStream, readEventsOptions } from '../engine/event-stream.js';
+import { readRevokeFilter, type RevokeFilter } from '../engine/revoke-filter.js';
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
+import type { RevokedCounts } from '../execution/bulk-revocation.js';
+import type { RevokeOptions } from '../execution/revocation.js';
 import { InvalidTaskError } from '../errors/configuration.errors.js';
 import { didYouMean } from '../options/did-you-mean.js';
 import { DEFAULT_CONNECTION } from '../options/resolve-options.js';
@@ -276,6 +279,20 @@ export class WorkflowService {
    */
   redrive<R = JsonValue>(id: string, options?: RedriveOptions): Promise<RedriveOutcome<R>> {
     return new Redrive(this.engine).begin<R>(id, options);
+  }
+
+  /**
+   * Revokes all tasks of a name, a queue or a stamp that have not ended, from any process: those that wait, are delayed or
+   * wait for their retry at once, those that run as `handle.revoke()` does. It goes through the queues page by page and
+   * looks again until it finds nothing new; to call it again is harmless. What is published after it has begun may be met
+   * or not; what is published after it has ended is not.
+   *
+   * @returns how many of what it met
+   * @throws InvalidOptionsError for a filter that cannot be read, or an empty one
+   * @throws BrokerUnavailableError; what was revoked by then is
+   */
+  revoke(filter: RevokeFilter, options?: RevokeOptions): Promise<RevokedCounts> {
+    return this.engine.bulkRevocation.revoke(readRevokeFilter(filter), options);
   }
 
   /** The handle on a task or canvas, from its id alone. */
