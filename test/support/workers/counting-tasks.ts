@@ -22,8 +22,8 @@ export interface Counts {
   readonly prefix: string;
 }
 
-/** How a member ends. `flaky` fails in its first attempt. */
-export type MemberEnd = 'value' | 'error' | 'flaky' | 'final';
+/** How a member ends. `flaky` fails in its first attempt, `mended` in the first generation of its canvas. */
+export type MemberEnd = 'value' | 'error' | 'flaky' | 'final' | 'mended';
 
 /** What a body or errback noted about one of its runs. */
 export interface EndNote {
@@ -46,7 +46,8 @@ export class CountingTasks {
   async member(chord: string, index: number, end: MemberEnd, ms: number, task: TaskContext): Promise<number> {
     await this.#ran('member', chord, task);
     await delay(ms);
-    if (end === 'final') throw new NonRetryableError(`final ${index}`);
+    if (end === 'final' || (end === 'mended' && task.redriven === undefined))
+      throw new NonRetryableError(`final ${index}`);
     if (end === 'error' || (end === 'flaky' && task.retries === 0)) throw new Error(`error ${index}`);
     return index;
   }
