@@ -3,6 +3,7 @@ import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
+import type { StoredValue } from '../flow/stored-value.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { LetterEntry } from './failure-store.js';
 import type { JobRef } from './job-ref.js';
@@ -58,14 +59,14 @@ export interface NodeRecord {
 
 /** What one child of a node came to. */
 export type ChildRecord =
-  | { readonly end: 'succeeded'; readonly value: JsonValue }
+  | { readonly end: 'succeeded'; readonly value: StoredValue }
   | { readonly end: 'failed'; readonly reason: string }
   | { readonly end: 'pending' }
   | { readonly end: 'missing' };
 
 /** What one member came to, by its index. */
 export type MemberRecord =
-  | { readonly index: number; readonly id: string; readonly value: JsonValue }
+  | { readonly index: number; readonly id: string; readonly value: StoredValue }
   | {
       readonly index: number;
       readonly id: string;
@@ -150,7 +151,7 @@ export interface Ledger {
    */
   withdrawLetter(holder: Holder): Promise<boolean>;
   /** Stores what a node came to, before its callbacks are released. @returns false when it has been superseded */
-  settleValue(holder: Holder, value: JsonValue): Promise<boolean>;
+  settleValue(holder: Holder, value: StoredValue): Promise<boolean>;
   /** Settles a node as failed. What was written first stands. @returns undefined when superseded */
   settleFailure(holder: Holder, failure: TaskFailure): Promise<TaskFailure | undefined>;
   /** Keeps what a chord's recovery decided. What was written first stands. @returns undefined when superseded */

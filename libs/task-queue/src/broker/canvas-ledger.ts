@@ -16,6 +16,7 @@ import { summaryOf } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { childId, lineOf, memberIndex, parentOf } from '../flow/ids.js';
+import { readStored, type StoredValue } from '../flow/stored-value.js';
 import type { JsonValue } from '../primitives/json.js';
 import { MemberPages } from './member-pages.js';
 import { idInKey, jobInKey, revocationField, type RedisKeys } from './redis-keys.js';
@@ -80,7 +81,7 @@ export class CanvasLedger implements Ledger {
     const above = parent ? this.keys.job(parent.queue, parent.id) : this.keys.node(parentOf(child.id) ?? '');
     const reply = await this.#run(READ_CHILD, [above], [this.keys.job(child.queue, child.id)]);
     const [value, reason, pending] = reply as [string | null, string | null, number];
-    if (value !== null) return { end: 'succeeded', value: JSON.parse(value) as JsonValue };
+    if (value !== null) return { end: 'succeeded', value: readStored(child.queue, value) };
     if (reason !== null) return { end: 'failed', reason };
     return { end: pending === 1 ? 'pending' : 'missing' };
   }
@@ -149,7 +150,8 @@ export class CanvasLedger implements Ledger {
       for (const [child, json] of page) {
         const id = idInKey(child);
         const index = memberIndex(id);
-        if (Number.isInteger(index)) members.push({ index, id, value: JSON.parse(json) as JsonValue });
+        if (Number.isInteger(index))
+          members.push({ index, id, value: readStored(jobInKey(child).queue, json) });
       }
       yield members;
     }
@@ -186,7 +188,7 @@ export class CanvasLedger implements Ledger {
     return (await this.#run(SET_DATA, [this.#job(holder)], [holder.token, JSON.stringify(data)])) === 1;
   }
 
-  async settleValue(holder: Holder, value: JsonValue): Promise<boolean> {
+  async settleValue(holder: Holder, value: StoredValue): Promise<boolean> {
     return (await this.#run(SET_VALUE, [this.#job(holder)], [holder.token, JSON.stringify(value)])) === 1;
   }
 

@@ -1,7 +1,7 @@
 import type { MemberPage, MemberRecord } from '../backend/ledger.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
-import type { JsonValue } from '../primitives/json.js';
+import { readStored } from '../flow/stored-value.js';
 import type { RedisKeys } from './redis-keys.js';
 import type { ScriptRunner } from './script-runner.js';
 
@@ -69,7 +69,7 @@ export class MemberPages {
     wanted.forEach((index, at) => {
       const json = values[at] ?? null;
       if (json === null) left.push(index);
-      else found.set(index, { index, id: childId(node, index), value: JSON.parse(json) as JsonValue });
+      else found.set(index, { index, id: childId(node, index), value: readStored(queue, json) });
     });
     if (left.length === 0) return;
     const reasons = await this.#get(`${key}:failed`, node, queue, left);

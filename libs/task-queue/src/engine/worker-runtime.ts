@@ -347,6 +347,7 @@ export class WorkerRuntime {
       hooks,
       context,
       resultExpiresMs: options.defaults.resultExpiresMs,
+      inlineCharacters: options.limits.inlineCharacters,
       clock,
       log,
       tell: tellCanvas,

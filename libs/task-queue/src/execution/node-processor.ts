@@ -12,6 +12,8 @@ import { decodeNode, type InputRef, isLetterRelease, type NodeEnvelope, withSize
 import { MAX_TREE } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
+import { looksLikeRef, type StoredValue, ValueRef } from '../flow/stored-value.js';
+import { resolveValue } from '../results/resolve-value.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { Redriven } from '../task/redriven.js';
 import type { TaskReader } from '../results/task-reader.js';
@@ -44,14 +46,14 @@ export interface NodeProcessorDeps {
   readonly hooks: HookRunner;
   readonly context: () => CompileContext;
   readonly resultExpiresMs: number;
+  /** Up to which length a value travels inside of its canvas. */
+  readonly inlineCharacters: number;
   readonly clock: Clock;
   readonly log: EngineLog;
   readonly tell: CanvasAnnouncer;
   readonly discretion: Discretion;
 }
 
-/** Values up to this size travel with the next step; larger ones are read from the node when it runs. */
-const INLINE_CHARACTERS = 16_384;
 /** When Redis went away in the middle of a node, it is taken up again after this long. */
 const TRY_AGAIN_MS = 500;
 
@@ -226,7 +228,11 @@ export class NodeProcessor {
     switch (step.do) {
       case 'settle-child':
         return at.end?.end === 'succeeded'
-          ? this.#succeed(delivery, node, at.end.value)
+          ? this.#succeed(
+              delivery,
+              node,
+              at.child === undefined ? at.end.value : this.#kept(at.end.value, at.child),
+            )
           : this.#fail(
               delivery,
               node,
@@ -234,12 +240,7 @@ export class NodeProcessor {
               await this.#childFailure(delivery, childId(delivery.id, step.child), at.end),
             );
       case 'settle-list': {
-        const members = await reader.settledOutcomes(delivery.id, sizeOf(node));
-        return this.#succeed(
-          delivery,
-          node,
-          members.map((member) => (member.status === 'fulfilled' ? member.value : null)),
-        );
+        return this.#succeed(delivery, node, await this.#listOf(delivery.id, sizeOf(node)));
       }
       case 'settle-members-failed': {
         const members = reader.settledPages(delivery.id, sizeOf(node));
@@ -305,13 +306,39 @@ export class NodeProcessor {
     return (await delivery.waitForChildren()) ? { do: 'leave' } : 'again';
   }
 
-  async #succeed(delivery: Delivery, node: NodeEnvelope, value: JsonValue): Promise<Verdict> {
+  /** What a node comes to whose value is that of a child: a large one stays with the child. */
+  #kept(value: StoredValue, { queue, id }: JobRef): StoredValue {
+    if (value instanceof ValueRef) return value;
+    const json = JSON.stringify(value);
+    const mayTravel = json.length <= this.deps.inlineCharacters && !looksLikeRef(json);
+    return mayTravel ? value : new ValueRef({ child: { queue, id } });
+  }
+
+  /** The list of the values of all members; where it would be large, it stays what its members returned. */
+  async #listOf(id: string, size: number): Promise<StoredValue> {
+    const { ledger, inlineCharacters } = this.deps;
+    const values: JsonValue[] = [];
+    let length = 2;
+    for await (const { members } of ledger.membersInOrder(id, size)) {
+      for (const member of members) {
+        const value = 'value' in member ? member.value : null;
+        length += JSON.stringify(value).length + 1;
+        if (value instanceof ValueRef || length > inlineCharacters)
+          return new ValueRef({ members: id, size });
+        values.push(value);
+      }
+    }
+    return values;
+  }
+
+  async #succeed(delivery: Delivery, node: NodeEnvelope, value: StoredValue): Promise<Verdict> {
     if (node.links !== undefined) {
       if (!(await this.deps.ledger.settleValue(delivery, value))) return { do: 'leave' };
-      await this.deps.callbacks.links(node, delivery.id, value);
+      // They are canvases of their own, which may outlive this one.
+      await this.deps.callbacks.links(node, delivery.id, await resolveValue(value, this.deps.ledger));
     }
     if (!(await this.#startExpiry(delivery))) return { do: 'leave' };
-    return this.deps.tell.success({ do: 'complete', value }, delivery);
+    return this.deps.tell.success({ do: 'complete', value: value as JsonValue }, delivery);
   }
 
   async #fail(delivery: Delivery, node: NodeEnvelope, stage: number, failure: TaskFailure): Promise<Verdict> {
@@ -353,7 +380,7 @@ export class NodeProcessor {
       return { from: 'members', node: delivery.id, size: sizeOf(node), as: input.as };
     if (at.end?.end !== 'succeeded' || at.child === undefined) return undefined;
     const { value } = at.end;
-    return JSON.stringify(value).length <= INLINE_CHARACTERS
+    return !(value instanceof ValueRef) && JSON.stringify(value).length <= this.deps.inlineCharacters
       ? { from: 'value', value }
       : { from: 'child', ...at.child };
   }

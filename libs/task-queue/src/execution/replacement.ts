@@ -15,6 +15,7 @@ import type { ReplacedNote, TaskEnvelope } from '../flow/envelope.js';
 import { releasedId } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
+import { resolveValue } from '../results/resolve-value.js';
 import { failureFromReason, failureOfMissing, failureOfRevoked } from '../results/task-snapshot.js';
 import { generationOf } from '../task/redriven.js';
 import type { CompleteCanvas } from '../task/task-context.js';
@@ -100,7 +101,8 @@ export class Replacement {
     const child = await ledger.readChild(note.by, delivery);
     switch (child.end) {
       case 'succeeded':
-        return { end: 'value', value: child.value };
+        // It is a canvas of its own, which may go before this one.
+        return { end: 'value', value: await resolveValue(child.value, ledger) };
       case 'failed':
         return failed(
           (await ledger.readFailure(note.by.id)) ??

@@ -5,6 +5,7 @@ import type { TaskFailure } from '../failure/task-failure.js';
 import type { InputRef } from '../flow/envelope.js';
 import type { JsonValue } from '../primitives/json.js';
 import { failuresOf, valuesOf } from '../results/async-result.js';
+import { resolveValue } from '../results/resolve-value.js';
 import type { TaskReader } from '../results/task-reader.js';
 
 /** Reads the value that stands in front of a task's stored arguments. */
@@ -15,7 +16,7 @@ export async function resolveInput(input: InputRef, ledger: Ledger, reader: Task
     case 'child': {
       const child = await ledger.readChild({ queue: input.queue, id: input.id });
       // The step was added because this value was there; it leaves with its canvas, so it is there still.
-      return child.end === 'succeeded' ? child.value : null;
+      return child.end === 'succeeded' ? resolveValue(child.value, ledger) : null;
     }
     case 'members':
       return membersAs(input.as, await reader.settledOutcomes(input.node, input.size));

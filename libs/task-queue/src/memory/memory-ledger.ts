@@ -15,6 +15,7 @@ import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, childId, lineOf, memberIndex, parentOf } from '../flow/ids.js';
+import { readStored, type StoredValue } from '../flow/stored-value.js';
 import type { JsonValue } from '../primitives/json.js';
 import { keepLetter } from './memory-failure-store.js';
 import { dispatchOf, keyOf, type MemoryJob, refOf } from './memory-job.js';
@@ -47,7 +48,7 @@ export class MemoryLedger implements Ledger {
     const node = parent ? this.store.job(parent) : this.#node(parentOf(child.id) ?? '');
     const key = keyOf(child);
     const value = node?.values.get(key);
-    if (value !== undefined) return { end: 'succeeded', value: JSON.parse(value) as JsonValue };
+    if (value !== undefined) return { end: 'succeeded', value: readStored(child.queue, value) };
     const reason = node?.failures.get(key);
     if (reason !== undefined) return { end: 'failed', reason };
     return { end: node?.pending.has(key) === true ? 'pending' : 'missing' };
@@ -100,7 +101,7 @@ export class MemoryLedger implements Ledger {
     const members: MemberRecord[] = [];
     for (const [key, json] of node?.values ?? []) {
       const child = refOf(key).id;
-      members.push({ index: memberIndex(child), id: child, value: JSON.parse(json) as JsonValue });
+      members.push({ index: memberIndex(child), id: child, value: readStored(refOf(key).queue, json) });
     }
     for (const [key, reason] of node?.failures ?? []) {
       const child = refOf(key).id;
@@ -128,7 +129,7 @@ export class MemoryLedger implements Ledger {
     return this.#inNameOf(holder, (job) => (job.data = JSON.stringify(data))) !== undefined;
   }
 
-  async settleValue(holder: Holder, value: JsonValue): Promise<boolean> {
+  async settleValue(holder: Holder, value: StoredValue): Promise<boolean> {
     return this.#inNameOf(holder, (job) => (job.returnvalue = JSON.stringify(value))) !== undefined;
   }
 

@@ -34,7 +34,12 @@ describe('resolveOptions', () => {
       publishTimeoutMs: 5_000,
       redact: expect.any(Function) as () => unknown,
       logging: { form: 'params', messageKey: 'msg', args: false },
-      limits: { argumentBytes: 4_194_304, resultBytes: 4_194_304, canvasBytes: 4_194_304 },
+      limits: {
+        argumentBytes: 4_194_304,
+        resultBytes: 4_194_304,
+        canvasBytes: 4_194_304,
+        inlineCharacters: 16_384,
+      },
       errors: [],
       worker: {
         lockDurationMs: 30_000,
@@ -58,10 +63,15 @@ describe('resolveOptions', () => {
       queues: { reports: { concurrency: 2, resultExpires: '2d' }, default: { concurrency: 20 } },
       defaults: { softTimeLimit: '5m', timeLimit: '5m30s', resultExpires: 3_600_000 },
       chord: { recovery: CallbackWithSuccesses },
-      limits: { argumentBytes: 1_000, canvasBytes: Infinity },
+      limits: { argumentBytes: 1_000, canvasBytes: Infinity, inlineCharacters: 10 },
       worker: { drainTimeout: 0 },
     });
-    expect(options.limits).toEqual({ argumentBytes: 1_000, resultBytes: 4_194_304, canvasBytes: Infinity });
+    expect(options.limits).toEqual({
+      argumentBytes: 1_000,
+      resultBytes: 4_194_304,
+      canvasBytes: Infinity,
+      inlineCharacters: 10,
+    });
     expect(options.defaults).toEqual({
       softTimeLimitMs: 300_000,
       timeLimitMs: 330_000,

@@ -96,6 +96,7 @@ const DEFAULTS = {
   resultExpires: '1d',
   publishTimeout: '5s',
   payloadBytes: 4 * 1024 * 1024,
+  inlineCharacters: 16_384,
   lockDuration: '30s',
   stalledInterval: '15s',
   drainTimeout: '30s',
@@ -273,13 +274,22 @@ export function readConnectionName(path: string, name: unknown): string {
 }
 
 function resolveLimits(given: PayloadLimits | undefined): Required<PayloadLimits> {
-  const limits = readObject('limits', given, ['argumentBytes', 'resultBytes', 'canvasBytes']);
+  const limits = readObject('limits', given, [
+    'argumentBytes',
+    'resultBytes',
+    'canvasBytes',
+    'inlineCharacters',
+  ]);
   const read = (key: keyof PayloadLimits): number =>
     readBytes(`limits.${key}`, limits[key] ?? DEFAULTS.payloadBytes);
   return {
     argumentBytes: read('argumentBytes'),
     resultBytes: read('resultBytes'),
     canvasBytes: read('canvasBytes'),
+    inlineCharacters: readBytes(
+      'limits.inlineCharacters',
+      limits.inlineCharacters ?? DEFAULTS.inlineCharacters,
+    ),
   };
 }
 

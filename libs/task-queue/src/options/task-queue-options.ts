@@ -102,6 +102,13 @@ export interface PayloadLimits {
    * @defaultValue 4,194,304 (4 MiB)
    */
   readonly canvasBytes?: number;
+  /**
+   * Up to which length of JSON, in characters, a value travels inside of its canvas: with the message of the next step, and
+   * from a composite to the one above it. A longer one stays where it came about, once, and is read from there.
+   *
+   * @defaultValue 16,384
+   */
+  readonly inlineCharacters?: number;
 }
 
 /** What lines about tasks carry beside their text. */

@@ -104,7 +104,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
   }
 
   async state(): Promise<TaskState> {
-    return (await this.read()).state;
+    return (await this.source.reader.look(this.id)).state;
   }
 
   /** Whether it has ended, in whatever way. */

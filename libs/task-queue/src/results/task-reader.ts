@@ -6,6 +6,8 @@ import type { MemberOutcome } from '../chords/chord-recovery.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { hasChild, type NodeEnvelope } from '../flow/envelope.js';
 import { childId, memberIndex, parentOf } from '../flow/ids.js';
+import { type StoredValue, ValueRef } from '../flow/stored-value.js';
+import { resolveValue, ValueGone } from './resolve-value.js';
 import {
   failureFromReason,
   failureOfMissing,
@@ -28,6 +30,11 @@ export class TaskReader {
 
   /** @throws BrokerUnavailableError when the store does not answer in time */
   async read(id: string): Promise<TaskSnapshot> {
+    return this.#resolved(await this.look(id));
+  }
+
+  /** The same, but a large value may be missing. */
+  async look(id: string): Promise<TaskSnapshot> {
     const reply = await this.jobs.look(id);
     switch (reply.source) {
       case 'job':
@@ -51,7 +58,7 @@ export class TaskReader {
   async outcomes(id: string): Promise<MemberOutcome[]> {
     const members: MemberOutcome[] = [];
     for await (const page of this.ledger.members(id)) {
-      for (const record of page) members[record.index] = outcomeOf(record);
+      for (const record of page) members[record.index] = await this.#outcomeOf(record);
     }
     return members.filter((member) => member !== undefined);
   }
@@ -71,7 +78,7 @@ export class TaskReader {
     let record: NodeRecord | undefined;
     for await (const { from, to, members } of this.ledger.membersInOrder(id, size)) {
       const page: MemberOutcome[] = [];
-      for (const record of members) page[record.index - from] = outcomeOf(record);
+      for (const record of members) page[record.index - from] = await this.#outcomeOf(record);
       const missing: number[] = [];
       for (let index = from; index < to; index++) if (page[index - from] === undefined) missing.push(index);
       if (missing.length > 0) {
@@ -84,6 +91,30 @@ export class TaskReader {
         }
       }
       yield page;
+    }
+  }
+
+  async #resolved(snapshot: TaskSnapshot): Promise<TaskSnapshot> {
+    if (!((snapshot.value as StoredValue | undefined) instanceof ValueRef)) return snapshot;
+    try {
+      return { ...snapshot, value: await resolveValue(snapshot.value as StoredValue, this.ledger) };
+    } catch (error) {
+      if (error instanceof ValueGone) return { id: snapshot.id, state: 'UNKNOWN' };
+      throw error;
+    }
+  }
+
+  async #outcomeOf(record: MemberRecord): Promise<MemberOutcome> {
+    const { index, id: taskId } = record;
+    if (!('value' in record)) {
+      const failure = record.failure ?? failureFromReason(taskId, '', record.reason);
+      return { status: 'rejected', index, taskId, failure };
+    }
+    try {
+      return { status: 'fulfilled', index, taskId, value: await resolveValue(record.value, this.ledger) };
+    } catch (error) {
+      if (!(error instanceof ValueGone)) throw error;
+      return { status: 'rejected', index, taskId, failure: failureOfMissing(taskId, false) };
     }
   }
 
@@ -114,7 +145,7 @@ export class TaskReader {
   async #throughParent(id: string): Promise<TaskSnapshot> {
     const parent = parentOf(id);
     if (parent === undefined) return { id, state: 'UNKNOWN' };
-    const above = await this.read(parent);
+    const above = await this.look(parent);
     const node = await this.node(parent);
     if (node !== undefined && !hasChild(node, id)) return { id, state: 'UNKNOWN' };
     switch (above.state) {
@@ -139,16 +170,4 @@ export class TaskReader {
         return { id, state: 'PENDING' };
     }
   }
-}
-
-function outcomeOf(record: MemberRecord): MemberOutcome {
-  const { index, id: taskId } = record;
-  return 'value' in record
-    ? { status: 'fulfilled', index, taskId, value: record.value }
-    : {
-        status: 'rejected',
-        index,
-        taskId,
-        failure: record.failure ?? failureFromReason(taskId, '', record.reason),
-      };
 }

@@ -4,6 +4,7 @@ import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
 import { decodeNode, type EndedGeneration, type NodeEnvelope, withSize } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';
+import { readStored } from '../flow/stored-value.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { Redriven } from '../task/redriven.js';
 import type { TaskState } from '../task/task-state.js';
@@ -72,7 +73,7 @@ export interface TaskSnapshot {
   readonly finishedAt?: number;
 }
 
-/** What a reply says about a task that has a job, or whose node remembers it. */
+/** What a reply says about a task that has a job, or whose node remembers it. A value may yet have to be resolved. */
 export function snapshotOf(
   id: string,
   reply: Extract<TaskReply, { source: 'job' | 'value' | 'failed' }>,
@@ -83,7 +84,7 @@ export function snapshotOf(
         id,
         state: 'SUCCESS',
         queue: reply.queue,
-        value: JSON.parse(reply.json) as JsonValue,
+        value: readStored(reply.queue, reply.json) as JsonValue,
         ...recovered(reply.decision),
       };
     case 'failed':
@@ -125,7 +126,7 @@ function jobSnapshot(id: string, reply: Extract<TaskReply, { source: 'job' }>): 
     return { ...facts, ...failedSnapshot(id, queue, failure) };
   }
   if (place === 'completed' || (job.node !== undefined && job.returnvalue !== undefined)) {
-    const value = job.returnvalue === undefined ? null : (JSON.parse(job.returnvalue) as JsonValue);
+    const value = job.returnvalue === undefined ? null : (readStored(queue, job.returnvalue) as JsonValue);
     return { ...facts, id, state: 'SUCCESS', value, ...recovered(reply.decision) };
   }
   return { ...facts, id, state: runningState(place, job), ...recovered(reply.decision) };
