@@ -37,6 +37,7 @@ export function headline(event: TaskEvent): string {
     case 'chord.released':
     case 'callback.released':
     case 'errback.released':
+    case 'mended':
       return event.id;
     case 'breaker.opened':
       return event.why;

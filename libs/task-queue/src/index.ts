@@ -23,6 +23,7 @@ export type { ExplainOptions } from './doctor/explain-options.js';
 export type { Explanation } from './doctor/explanation.js';
 export type { Obstacle, ObstacleKind } from './doctor/obstacle.js';
 export { Breakers, type BreakerState, type TripOptions } from './engine/breakers.js';
+export type { Mended, ReconcileOptions, ReconcileReport } from './doctor/reconcile-report.js';
 export type {
   DeadLetterFilter,
   DeadLetterListOptions,
@@ -185,6 +186,8 @@ export {
   type ChordRecoveredEvent,
   type ChordReleasedEvent,
   type ErrbackReleasedEvent,
+  type MendableKind,
+  type MendedEvent,
   TASK_EVENT_TYPES,
   type TaskEvent,
   type TaskEventOf,

@@ -17,6 +17,7 @@ import type { LockStore } from './lock-store.js';
 import type { Publisher } from './publisher.js';
 import type { RateLimiter } from './rate-limiter.js';
 import type { RetryBudgets } from './retry-budgets.js';
+import type { Repairs } from './repairs.js';
 import type { TaskEvents } from './task-events.js';
 import type { Workers } from './workers.js';
 
@@ -42,6 +43,8 @@ export interface Backend {
   readonly inspection: Inspection;
   /** Looks at single jobs closely. */
   readonly examination: Examination;
+  /** Puts right what was damaged from outside. */
+  readonly repairs: Repairs;
   /** What serves queues, for one run of this application's worker. */
   workers(tuning: ResolvedWorkerOptions): Workers;
   /** What removes results whose time has come, while this application's worker runs. */

@@ -89,19 +89,26 @@ export function openJob(job: PlannedJob, keys: RedisKeys): FlowJob {
 }
 
 function sentinel(node: string, keys: RedisKeys): FlowJob {
-  const data: SentinelEnvelope = { v: 1, node: 'sentinel' };
   return {
     name: 'sentinel',
     queueName: CANVAS_QUEUE,
     prefix: keys.prefixOf(node),
-    data,
-    opts: {
-      jobId: childId(node, 'sentinel'),
-      delay: DISPATCH_LEASE_MS,
-      ...GOES_WITH_ITS_VALUE,
-      removeOnFail: true,
-      ...UNDER_NODE,
-    },
+    data: SENTINEL,
+    opts: sentinelOptions(node, DISPATCH_LEASE_MS),
+  };
+}
+
+/** What a sentinel holds. */
+export const SENTINEL: SentinelEnvelope = { v: 1, node: 'sentinel' };
+
+/** BullMQ's options of a sentinel, without its parent. */
+export function sentinelOptions(node: string, delayMs: number): JobsOptions {
+  return {
+    jobId: childId(node, 'sentinel'),
+    delay: delayMs,
+    ...GOES_WITH_ITS_VALUE,
+    removeOnFail: true,
+    ...UNDER_NODE,
   };
 }
 

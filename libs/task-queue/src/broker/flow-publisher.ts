@@ -63,6 +63,11 @@ export class FlowPublisher implements Publisher {
     };
   }
 
+  /** The turns of the connection that fenced changes are made on. */
+  get transactions(): Transactions {
+    return this.#tools.transactions;
+  }
+
   publish(plan: FlowPlan): Promise<Publication> {
     return this.#guard(plan.job.id, async (pulse) => {
       await this.#announce([plan]);

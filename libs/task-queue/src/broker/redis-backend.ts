@@ -22,6 +22,7 @@ import { RedisInspection } from './redis-inspection.js';
 import { RedisJobs } from './redis-jobs.js';
 import { RedisKeyStore } from './redis-key-store.js';
 import { RedisKeys } from './redis-keys.js';
+import { RedisRepairs } from './redis-repairs.js';
 import { RedisLocks } from './redis-locks.js';
 import { ScriptRunner } from './script-runner.js';
 import { RedisRetryBudgets } from './redis-retry-budgets.js';
@@ -46,6 +47,7 @@ export class RedisBackend implements Backend {
   readonly broadcast: RedisBroadcast;
   readonly inspection: RedisInspection;
   readonly examination: RedisExamination;
+  readonly repairs: RedisRepairs;
   readonly rateLimiter: RedisRateLimiter;
   readonly breakers: RedisBreakers;
   readonly retryBudgets: RedisRetryBudgets;
@@ -85,6 +87,8 @@ export class RedisBackend implements Backend {
     this.broadcast = new RedisBroadcast(this.connections, this.keys, publishTimeoutMs);
     this.inspection = new RedisInspection(this.connections, this.keys);
     this.examination = new RedisExamination(this.keys, scripts);
+    const { keys, producers, publisher } = this;
+    this.repairs = new RedisRepairs({ keys, scripts, producers, transactions: publisher.transactions });
   }
 
   /** The workers of BullMQ, for those who watch them; none before the start. */

@@ -152,6 +152,14 @@ const cases: readonly [about: string, patient: Partial<Patient>, ...expected: ob
     { kind: 'waiting-for-children', pending: 2, shown: 1, succeeded: 1, failed: 1 },
   ],
   [
+    'that is parked',
+    {
+      condition: node('waiting-children', { pending: 1 }),
+      record: record({ pending: 1, isHeld: true, parked: { why: '2 of 2 failed', atMs: NOW } }),
+    },
+    { kind: 'budget-breached', why: '2 of 2 failed' },
+  ],
+  [
     'without children that nobody told',
     { condition: node('waiting-children'), record: record() },
     { kind: 'unreleased' },

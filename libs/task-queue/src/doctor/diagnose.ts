@@ -101,7 +101,11 @@ function waitingForChildren({ condition, record, sentinel, shown }: Patient): Fa
   if (record?.dispatch?.state === 'open' && isHeld) facts.push(dispatching(condition, record, sentinel));
   if (sentinel?.place === 'gone') facts.push({ kind: 'vanished', ...aboutOf(sentinel) });
   if (sentinel?.place === 'nowhere') facts.push({ kind: 'stranded', ...aboutOf(sentinel) });
-  const pending = condition.pending - (isHeld ? 1 : 0);
+  if (record?.parked !== undefined) {
+    const { why, atMs } = record.parked;
+    facts.push({ kind: 'budget-breached', ...about, why, since: iso(atMs) });
+  }
+  const pending = condition.pending - (isHeld ? 1 : 0) - (record?.isHeld === true ? 1 : 0);
   if (condition.pending === 0) facts.push({ kind: 'unreleased', ...about });
   else if (record === undefined) facts.push(...replaced(condition));
   else if (pending > 0) {

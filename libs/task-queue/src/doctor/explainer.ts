@@ -129,9 +129,9 @@ export class Explainer {
     }
     const page = await examination.pendingPage(condition, walk.left, cursor);
     const conditions = await examination.conditions(page.children);
-    const sentinelId = childId(condition.id, 'sentinel');
-    const children = conditions.filter(({ id }) => id !== sentinelId).sort(byId);
+    const [sentinelId, holdId] = [childId(condition.id, 'sentinel'), childId(condition.id, 'hold')];
     const sentinel = conditions.find(({ id }) => id === sentinelId);
+    const children = conditions.filter(({ id }) => id !== sentinelId && id !== holdId).sort(byId);
     walk.left -= children.length;
     walk.rest += Math.max(0, condition.pending - conditions.length);
     return {

@@ -1,3 +1,4 @@
+import type { MendableKind } from '../task/task-event.js';
 import type { TaskState } from '../task/task-state.js';
 
 /** What stands in every obstacle. */
@@ -102,6 +103,11 @@ export interface Dispatching extends Base<'dispatching'> {
   /** Until when the producer has to show that it is alive; the canvas fails else. */
   readonly leaseUntil?: string;
 }
+/** The budget of its header is breached, and somebody has to decide. */
+export interface BudgetBreached extends Base<'budget-breached'> {
+  readonly why: string;
+  readonly since: string;
+}
 /** A canvas has taken the task's place. */
 export interface Replaced extends Base<'replaced'> {
   /** The id of that canvas. */
@@ -147,6 +153,7 @@ type Any =
   | Stalled
   | WaitingForChildren
   | Dispatching
+  | BudgetBreached
   | Replaced
   | NotPublished
   | Settling
@@ -176,13 +183,13 @@ export type Obstacle = Any & {
 /** What can keep something from ending. */
 export type ObstacleKind = Obstacle['kind'];
 
-const MENDED: ReadonlySet<ObstacleKind> = new Set([
+const MENDED: ReadonlySet<ObstacleKind> = new Set<MendableKind>([
   'vanished',
   'stranded',
   'unheard',
   'unreleased',
   'unsettled',
-] satisfies ObstacleKind[]);
+]);
 
 /** Whether it is damage, which does not go away by itself. */
 export function isMendable({ kind }: Pick<Obstacle, 'kind'>): boolean {

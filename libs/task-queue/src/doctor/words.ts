@@ -79,6 +79,11 @@ function wordsOf(fact: Fact, nowMs: number): readonly [text: string, remedy: str
         'If the producer has died, publish it again under the same taskId to go on; without that it fails when the lease runs out.',
       ];
     }
+    case 'budget-breached':
+      return [
+        `is parked since ${fact.since}: ${fact.why}`,
+        'workflows.setBudget(id, …) lets it go on; workflows.result(id).revoke() ends it.',
+      ];
     case 'replaced':
       return [`waits for the canvas ${fact.by}, which has taken its place`, ''];
     case 'not-published':

@@ -15,6 +15,7 @@ import { NoBudgetError, ResultUnknownError } from '../errors/result.errors.js';
 import { Explainer } from '../doctor/explainer.js';
 import { BreakerAnnouncer } from '../execution/breaker-announcer.js';
 import { BulkRevocation } from '../execution/bulk-revocation.js';
+import { Reconciler } from '../doctor/reconciler.js';
 import { CanvasAnnouncer } from '../execution/canvas-announcer.js';
 import { Discretion } from '../execution/discretion.js';
 import type { EngineLog } from '../execution/engine-log.js';
@@ -78,6 +79,8 @@ export class TaskQueueEngine implements ResultSource {
   readonly hub: EventHub;
   /** Says why something has not ended. */
   readonly explainer: Explainer;
+  /** Heals what was damaged from outside. */
+  readonly reconciler: Reconciler;
 
   #options: ResolvedTaskQueueOptions;
   readonly #dispatcher: Dispatcher;
@@ -142,6 +145,16 @@ export class TaskQueueEngine implements ResultSource {
       maxRetriesOf: (task, policy) => this.registry.get(task)?.policies[Number(policy)]?.maxRetries,
     });
     this.bulkRevocation = new BulkRevocation(this.revocation, this.backend.jobs, this.reader);
+    this.reconciler = new Reconciler({
+      reader: this.reader,
+      ledger: this.ledger,
+      examination: this.backend.examination,
+      repairs: this.backend.repairs,
+      headers: this.backend.headers,
+      bus: this.bus,
+      clock,
+      log,
+    });
     this.members = new MemberAddition({
       ledger: this.ledger,
       publisher: this.publisher,

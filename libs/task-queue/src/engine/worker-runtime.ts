@@ -1,84 +1,38 @@
 import { hostname } from 'node:os';
-import type { Backend, Heartbeat, Janitor, OnTrouble } from '../backend/backend.js';
-import type { Control, ControlMessage } from '../backend/control.js';
+import type { OnTrouble } from '../backend/backend.js';
+import type { ControlMessage } from '../backend/control.js';
 import type { Delivery } from '../backend/delivery.js';
-import type { HandlerHost, HostFactory, HostState } from '../backend/handler-host.js';
+import type { HandlerHost, HostState } from '../backend/handler-host.js';
 import type { WorkerDescription } from '../backend/inspection.js';
-import type { Ledger } from '../backend/ledger.js';
-import type { Publisher } from '../backend/publisher.js';
 import type { FetchLoop, Workers } from '../backend/workers.js';
-import type { ChordRecovery } from '../chords/chord-recovery.js';
 import { Admission } from '../execution/admission.js';
 import { ChordRecoverer } from '../execution/chord-recoverer.js';
-import type { EngineLog } from '../execution/engine-log.js';
 import type { FailureSettling } from '../execution/failure-settling.js';
-import type { CanvasAnnouncer } from '../execution/canvas-announcer.js';
-import { type Discretion, fieldsOf } from '../execution/discretion.js';
-import type { EventBus } from '../execution/event-bus.js';
+import { fieldsOf } from '../execution/discretion.js';
 import { TaskAnnouncer } from '../execution/task-announcer.js';
-import type { HookRunner } from '../execution/hook-runner.js';
-import type { MemberAddition } from '../execution/member-addition.js';
 import { HeaderJudge } from '../execution/header-judge.js';
 import { NodeProcessor } from '../execution/node-processor.js';
 import { CallbackRelease } from '../execution/publish-callbacks.js';
 import { Replacement } from '../execution/replacement.js';
-import type { Revocation } from '../execution/revocation.js';
 import { RecentRevocations } from '../execution/recent-revocations.js';
 import { RetrySpending } from '../execution/retry-spending.js';
 import { RunningAttempts } from '../execution/running-attempts.js';
-import type { BreakerAnnouncer } from '../execution/breaker-announcer.js';
 import { Breaking } from '../execution/breaking.js';
 import { BlockWatch } from '../execution/block-watch.js';
 import { StuckHandlers } from '../execution/stuck-handlers.js';
 import { TaskProcessor } from '../execution/task-processor.js';
-import type { CompileContext } from '../flow/compile-canvas.js';
-import { CANVAS_QUEUE, lineOf, newCanvasId } from '../flow/ids.js';
-import { DEFAULT_QUEUE, optionsOfQueue, type ResolvedTaskQueueOptions } from '../options/resolve-options.js';
+import { CANVAS_QUEUE, lineOf } from '../flow/ids.js';
+import { DEFAULT_QUEUE, optionsOfQueue } from '../options/resolve-options.js';
 import { TaskRevokedError } from '../errors/task.errors.js';
-import type { KeyedCalls } from '../idempotency/keyed-calls.js';
-import type { Locks } from '../locks/locks.js';
-import { bounded } from '../primitives/bounded.js';
-import type { RandomSource, TimerClock } from '../primitives/clock.js';
 import { PROCESS_NAME } from '../primitives/process-name.js';
-import type { ErrorRegistry } from '../results/error-registry.js';
-import type { TaskReader } from '../results/task-reader.js';
-import type { TaskRegistry } from '../task/task-registry.js';
-
-/** The parts of an engine that its workers are made of. */
-export interface WorkerParts {
-  readonly options: ResolvedTaskQueueOptions;
-  readonly registry: TaskRegistry;
-  readonly strategies: ReadonlyMap<string, ChordRecovery>;
-  readonly backend: Backend;
-  readonly hosts: HostFactory | undefined;
-  readonly errors: ErrorRegistry;
-  readonly publisher: Publisher;
-  readonly ledger: Ledger;
-  readonly locks: Locks;
-  readonly keyedCalls: KeyedCalls;
-  readonly reader: TaskReader;
-  readonly hooks: HookRunner;
-  readonly revocation: Revocation;
-  readonly members: MemberAddition;
-  readonly control: Control;
-  readonly bus: EventBus;
-  readonly discretion: Discretion;
-  readonly tellCanvas: CanvasAnnouncer;
-  readonly tellBreaker: BreakerAnnouncer;
-  readonly log: EngineLog;
-  readonly clock: TimerClock;
-  readonly random: RandomSource;
-  compileContext(): CompileContext;
-  resultExpiresMs(queue: string): number;
-}
+import { Attendants } from './attendants.js';
+import type { WorkerParts } from './worker-parts.js';
 
 /** Whether a worker has not begun, works, or takes nothing more. */
 export type WorkerState = 'idle' | 'serving' | 'stopped';
 
 /** A fetch loop that should have moved for so long is not announced as one that serves. */
 const SILENT_MS = 15_000;
-/** How long the end waits for others to be told. */
-const TELL_MS = 1_000;
 /** How long handlers get to end after their signal was aborted. */
 const AFTER_ABORT_MS = 1_000;
 
@@ -100,8 +54,7 @@ export class WorkerRuntime {
   readonly #stopping = new AbortController();
   #pool: Workers | undefined;
   readonly #hosts = new Map<string, HandlerHost>();
-  #janitor: Janitor | undefined;
-  #heartbeat: Heartbeat | undefined;
+  #attendants: Attendants | undefined;
   #state: WorkerState = 'idle';
   #ending: Promise<void> | undefined;
   #start: 'free' | 'held' | 'due' = 'free';
@@ -190,8 +143,8 @@ export class WorkerRuntime {
       onDefect: (delivery, error) => this.#defect(delivery, error),
     });
     this.#blocks.start();
-    this.#janitor = this.#startJanitor();
-    this.#heartbeat = this.#startHeartbeat();
+    this.#attendants = new Attendants(engine, this.queues(), (id) => this.#describe(id));
+    this.#attendants.start();
     this.engine.control.listen(
       (message) => this.#hear(message),
       (error) => this.onTrouble(error, 'subscription to control messages'),
@@ -242,7 +195,7 @@ export class WorkerRuntime {
     this.#state = 'stopped';
     this.#pool?.stopFetching();
     for (const attempt of this.running.all()) if (attempt.waiting) attempt.interrupt({ by: 'shutdown' });
-    await Promise.all([this.#pool && this.#drain(this.#pool), this.#janitorStop(), this.#heartbeatStop()]);
+    await Promise.all([this.#pool && this.#drain(this.#pool), this.#attendants?.stop()]);
   }
 
   async #drain(pool: Workers): Promise<void> {
@@ -355,45 +308,11 @@ export class WorkerRuntime {
     });
   }
 
-  #startJanitor(): Janitor {
-    const { backend, clock, log, options } = this.engine;
-    const janitor = backend.janitor({
-      ages: new Map(this.queues().map((queue) => [queue, this.engine.resultExpiresMs(queue)])),
-      canvasAgeMs: options.defaults.resultExpiresMs,
-      letters: options.deadLetters,
-      clock,
-      onTrouble: (error) => log.debug(`Expired results stay a while longer: ${String(error)}`),
-    });
-    janitor.start();
-    return janitor;
-  }
-
-  async #janitorStop(): Promise<void> {
-    if (this.#janitor)
-      await bounded(this.#janitor.stop(), 2_000, () => new Error('timed out')).catch(() => undefined);
-  }
-
-  #startHeartbeat(): Heartbeat {
-    const { backend, random, log } = this.engine;
-    const id = newCanvasId(1, random);
-    const heartbeat = backend.heartbeat(
-      () => this.#describe(id),
-      (error) => log.debug(`A heartbeat is left out: ${String(error)}`),
-    );
-    heartbeat.start();
-    return heartbeat;
-  }
-
   #describe(id: string): WorkerDescription {
     const moving = this.loops.filter(({ state, overdueMs }) => state === 'running' && overdueMs < SILENT_MS);
     const queues = [...new Set(moving.map(({ queue }) => queue))];
     const tasks = this.engine.registry.all().map(({ name }) => name);
     return { id, host: hostname(), pid: process.pid, queues, tasks };
-  }
-
-  async #heartbeatStop(): Promise<void> {
-    if (this.#heartbeat === undefined) return;
-    await bounded(this.#heartbeat.stop(), TELL_MS, () => new Error('timed out')).catch(() => undefined);
   }
 
   /**

@@ -15,6 +15,7 @@ import type { MemoryKeyStore } from './memory-key-store.js';
 import type { MemoryLocks } from './memory-locks.js';
 import { MemoryPublisher } from './memory-publisher.js';
 import { MemoryRetryBudgets } from './memory-retry-budgets.js';
+import { MemoryRepairs } from './memory-repairs.js';
 import { MemoryRateLimiter } from './memory-rate-limiter.js';
 import type { MemoryStore } from './memory-store.js';
 
@@ -52,6 +53,7 @@ export class MemoryBackend implements Backend {
   readonly broadcast: Broadcast;
   readonly inspection: MemoryInspection;
   readonly examination: MemoryExamination;
+  readonly repairs: MemoryRepairs;
   readonly rateLimiter: MemoryRateLimiter;
   readonly breakers: MemoryBreakers;
   readonly retryBudgets: MemoryRetryBudgets;
@@ -62,6 +64,7 @@ export class MemoryBackend implements Backend {
     this.idempotencyKeys = namespace.idempotencyKeys;
     this.inspection = new MemoryInspection(store, living);
     this.examination = new MemoryExamination(store);
+    this.repairs = new MemoryRepairs(store);
     this.ledger = new MemoryLedger(store);
     this.publisher = new MemoryPublisher(store, published, eager);
     this.headers = new MemoryHeaders(store);

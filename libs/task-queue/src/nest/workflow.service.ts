@@ -9,6 +9,7 @@ import type { ErrbackOnly } from '../chords/built-in-recoveries.js';
 import { type ExplainOptions, readExtent } from '../doctor/explain-options.js';
 import type { Explanation } from '../doctor/explanation.js';
 import { Breakers } from '../engine/breakers.js';
+import { type ReconcileOptions, type ReconcileReport, readScope } from '../doctor/reconcile-report.js';
 import { DeadLetters } from '../engine/dead-letters.js';
 import { Redrive, type RedriveOptions, type RedriveOutcome } from '../engine/redrive.js';
 import type { TaskDirectory } from '../engine/task-directory.js';
@@ -295,6 +296,21 @@ export class WorkflowService {
     return this.engine.bulkRevocation.revoke(readRevokeFilter(filter), options);
   }
 
+  /**
+   * Heals damage from outside (evicted or deleted keys, jobs that something else has moved): of a canvas and what is below
+   * it, or of everything that has been waiting for long. Workers do the same by themselves, a part every
+   * `worker.reconcileInterval`. Doing it twice changes nothing more, and nothing that is released is released again.
+   *
+   * @throws InvalidOptionsError for an option that cannot be read
+   * @throws BrokerUnavailableError when Redis does not answer within the publish timeout
+   */
+  async reconcile(what: string | ReconcileOptions = {}): Promise<ReconcileReport> {
+    const { reconciler } = this.engine;
+    if (typeof what === 'string') return reconciler.reconcile(what, RECONCILED_AT_ONCE);
+    const { next: _next, ...report } = await reconciler.reconcileAll(readScope(what));
+    return report;
+  }
+
   /** The handle on a task or canvas, from its id alone. */
   result<R = JsonValue>(id: string): AsyncResult<R> {
     return new AsyncResult<R>(id, this.engine);
@@ -305,6 +321,9 @@ export class WorkflowService {
     return new GroupResult<R>(id, this.engine);
   }
 }
+
+/** Tasks and composites of one canvas that are looked at in one call. */
+const RECONCILED_AT_ONCE = 10_000;
 
 /** What to do about a task that belongs to another registration than the one it is asked of. */
 function wrongService(what: string, home: string, { name, others }: TaskDirectory): string {

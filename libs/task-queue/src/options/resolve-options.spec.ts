@@ -44,6 +44,7 @@ describe('resolveOptions', () => {
       worker: {
         lockDurationMs: 30_000,
         stalledIntervalMs: 15_000,
+        reconcileIntervalMs: 30_000,
         drainTimeoutMs: 30_000,
         maxTimesLost: 1,
         canvasConcurrency: 20,
@@ -101,7 +102,7 @@ describe('resolveOptions', () => {
 
   it.each([
     [{ conection: connection }, 'Option conection: expected one of the options name, connection, role, prefix, shards, queues, defaults, chord, deadLetters, publishTimeout, limits, errors, worker, redact, logging (did you mean "connection"?), got "conection".'], // prettier-ignore
-    [{ worker: { locksDuration: '1s' } }, 'Option worker.locksDuration: expected one of the options lockDuration, stalledInterval, drainTimeout, maxTimesLost, canvasConcurrency, currentTask, stuckAfter, blockedAfter, pool (did you mean "lockDuration"?), got "locksDuration".'], // prettier-ignore
+    [{ worker: { locksDuration: '1s' } }, 'Option worker.locksDuration: expected one of the options lockDuration, stalledInterval, reconcileInterval, drainTimeout, maxTimesLost, canvasConcurrency, currentTask, stuckAfter, blockedAfter, pool (did you mean "lockDuration"?), got "locksDuration".'], // prettier-ignore
     [{ queues: { reports: { concurency: 2 } } }, 'Option queues.reports.concurency: expected one of the options concurrency, resultExpires, pool (did you mean "concurrency"?), got "concurency".'], // prettier-ignore
     [{ queues: { reports: { concurrency: 0 } } }, 'Option queues.reports.concurrency: expected a whole number of 1 or more, got 0.'], // prettier-ignore
     [{ queues: { reports: { concurrency: '2' } } }, 'Option queues.reports.concurrency: expected a whole number of 1 or more, got "2".'], // prettier-ignore

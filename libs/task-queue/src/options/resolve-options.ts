@@ -43,6 +43,8 @@ export interface ResolvedQueueOptions {
 export interface ResolvedWorkerOptions {
   readonly lockDurationMs: number;
   readonly stalledIntervalMs: number;
+  /** undefined: never. */
+  readonly reconcileIntervalMs: number | undefined;
   readonly drainTimeoutMs: number;
   readonly maxTimesLost: number;
   readonly canvasConcurrency: number;
@@ -99,6 +101,7 @@ const DEFAULTS = {
   inlineCharacters: 16_384,
   lockDuration: '30s',
   stalledInterval: '15s',
+  reconcileInterval: '30s',
   drainTimeout: '30s',
   maxTimesLost: 1,
   canvasConcurrency: 20,
@@ -128,6 +131,7 @@ const MODULE_KEYS = [
 const WORKER_KEYS = [
   'lockDuration',
   'stalledInterval',
+  'reconcileInterval',
   'drainTimeout',
   'maxTimesLost',
   'canvasConcurrency',
@@ -310,6 +314,10 @@ function resolveWorker(given: WorkerTuning | undefined): ResolvedWorkerOptions {
   return {
     lockDurationMs,
     stalledIntervalMs,
+    reconcileIntervalMs:
+      worker.reconcileInterval === false
+        ? undefined
+        : readDuration('worker.reconcileInterval', worker.reconcileInterval ?? DEFAULTS.reconcileInterval),
     drainTimeoutMs: readDuration('worker.drainTimeout', worker.drainTimeout ?? DEFAULTS.drainTimeout, {
       min: 0,
     }),

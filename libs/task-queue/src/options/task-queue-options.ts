@@ -192,6 +192,13 @@ export interface WorkerTuning {
    */
   readonly blockedAfter?: Duration;
   /**
+   * How often damage from outside (evicted or deleted keys, jobs that something else moved) is looked for and healed, by one
+   * worker of the prefix at a time; milliseconds or a duration, or `false` for never. See docs/doctor.md.
+   *
+   * @defaultValue '30s'
+   */
+  readonly reconcileInterval?: Duration | false;
+  /**
    * Where handlers run, of every queue that does not say otherwise. Each queue has processes of its own.
    *
    * @defaultValue `{ type: 'in-process' }`: in the worker's own process

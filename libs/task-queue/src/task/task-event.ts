@@ -131,6 +131,14 @@ export type BreakerHalfOpenEvent = EventBase<'breaker.half-open'>;
 /** Tasks start as ever. */
 export type BreakerClosedEvent = EventBase<'breaker.closed'>;
 
+/** What can be damaged from outside, and be healed: see docs/doctor.md. */
+export type MendableKind = 'vanished' | 'stranded' | 'unheard' | 'unreleased' | 'unsettled';
+/** Damage of a task or composite was healed; what follows from that has events of its own. */
+export interface MendedEvent extends EventBase<'mended'> {
+  /** What was wrong. */
+  readonly damage: MendableKind;
+}
+
 /** Everything that is told about tasks, composites and breakers. `type` tells them apart. */
 export type TaskEvent =
   | TaskPublishedEvent
@@ -154,7 +162,8 @@ export type TaskEvent =
   | ErrbackReleasedEvent
   | BreakerOpenedEvent
   | BreakerHalfOpenEvent
-  | BreakerClosedEvent;
+  | BreakerClosedEvent
+  | MendedEvent;
 
 /** What an event can be. */
 export type TaskEventType = TaskEvent['type'];
@@ -186,6 +195,7 @@ export const TASK_EVENT_TYPES = [
   'breaker.opened',
   'breaker.half-open',
   'breaker.closed',
+  'mended',
 ] as const satisfies readonly TaskEventType[];
 
 /** Whether a text is the type of an event. */

@@ -1,17 +1,9 @@
 import { script } from './script.js';
 
 /**
- * How one job stands. Lists are looked through as far as 10,000 places from the end that is served next: Redis does that
- * in less than a millisecond.
- * KEYS: job. ARGV: what the keys of its queue begin with, id, length of the longest data that is answered.
- * Returns: place, time of a delay or since when it waits for its children, how many go before it or nil, ms that its lock
- * holds or nil, children that it waits for, 1 when the queue is paused, name, timestamp, processedOn, atm, ats, stc,
- * priority, pb, failedReason, defa, data.
+ * Where a job lies, of which `key`, `base` and `id` are known. Nothing is between two lists: BullMQ moves jobs within scripts.
  */
-export const EXAMINE = script(`
-local key, base, id, longest = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
-local FAR = 10000
-
+export const PLACE = `local FAR = 10000
 local function place()
   if redis.call('EXISTS', key) == 0 then return 'gone' end
   for _, set in ipairs({ 'completed', 'failed', 'waiting-children' }) do
@@ -32,7 +24,19 @@ local function place()
   end
   if isLong then return 'waiting' end
   return 'nowhere'
-end
+end`;
+
+/**
+ * How one job stands. Lists are looked through as far as 10,000 places from the end that is served next: Redis does that
+ * in less than a millisecond.
+ * KEYS: job. ARGV: what the keys of its queue begin with, id, length of the longest data that is answered.
+ * Returns: place, time of a delay or since when it waits for its children, how many go before it or nil, ms that its lock
+ * holds or nil, children that it waits for, 1 when the queue is paused, name, timestamp, processedOn, atm, ats, stc,
+ * priority, pb, failedReason, defa, data.
+ */
+export const EXAMINE = script(`
+local key, base, id, longest = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+${PLACE}
 
 local where, at, ahead = place()
 local lock = redis.call('PTTL', key .. ':lock')

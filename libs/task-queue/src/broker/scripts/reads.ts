@@ -82,7 +82,7 @@ for _, queue in ipairs(queues) do
       reply[18] = redis.call('SCARD', key .. ':dependencies')
       local noted = redis.call('HMGET', key, 'tq:stage', 'tq:size', 'tq:dispatched', 'tq:end')
       for index = 1, 4 do reply[18 + index] = noted[index] end
-      reply[23] = noted[3] and redis.call('HEXISTS', key .. ':failed', key .. '.sentinel') or 0
+      reply[23] = reply[17] > 0 and redis.call('HEXISTS', key .. ':failed', key .. '.sentinel') or 0
       local child = reply[19] and cjson.decode(reply[19]).child
       local field = child and prefix .. ':' .. child.queue .. ':' .. child.id
       reply[24] = field and redis.call('HEXISTS', key .. ':processed', field) or 0

@@ -1,0 +1,52 @@
+import type { Backend } from '../backend/backend.js';
+import type { Control } from '../backend/control.js';
+import type { HostFactory } from '../backend/handler-host.js';
+import type { Ledger } from '../backend/ledger.js';
+import type { Publisher } from '../backend/publisher.js';
+import type { ChordRecovery } from '../chords/chord-recovery.js';
+import type { Reconciler } from '../doctor/reconciler.js';
+import type { EngineLog } from '../execution/engine-log.js';
+import type { BreakerAnnouncer } from '../execution/breaker-announcer.js';
+import type { CanvasAnnouncer } from '../execution/canvas-announcer.js';
+import type { Discretion } from '../execution/discretion.js';
+import type { EventBus } from '../execution/event-bus.js';
+import type { HookRunner } from '../execution/hook-runner.js';
+import type { MemberAddition } from '../execution/member-addition.js';
+import type { Revocation } from '../execution/revocation.js';
+import type { CompileContext } from '../flow/compile-canvas.js';
+import type { ResolvedTaskQueueOptions } from '../options/resolve-options.js';
+import type { KeyedCalls } from '../idempotency/keyed-calls.js';
+import type { Locks } from '../locks/locks.js';
+import type { RandomSource, TimerClock } from '../primitives/clock.js';
+import type { ErrorRegistry } from '../results/error-registry.js';
+import type { TaskReader } from '../results/task-reader.js';
+import type { TaskRegistry } from '../task/task-registry.js';
+
+/** The parts of an engine that its workers are made of. */
+export interface WorkerParts {
+  readonly options: ResolvedTaskQueueOptions;
+  readonly registry: TaskRegistry;
+  readonly strategies: ReadonlyMap<string, ChordRecovery>;
+  readonly backend: Backend;
+  readonly hosts: HostFactory | undefined;
+  readonly errors: ErrorRegistry;
+  readonly publisher: Publisher;
+  readonly ledger: Ledger;
+  readonly locks: Locks;
+  readonly keyedCalls: KeyedCalls;
+  readonly reader: TaskReader;
+  readonly hooks: HookRunner;
+  readonly revocation: Revocation;
+  readonly members: MemberAddition;
+  readonly reconciler: Reconciler;
+  readonly control: Control;
+  readonly bus: EventBus;
+  readonly discretion: Discretion;
+  readonly tellCanvas: CanvasAnnouncer;
+  readonly tellBreaker: BreakerAnnouncer;
+  readonly log: EngineLog;
+  readonly clock: TimerClock;
+  readonly random: RandomSource;
+  compileContext(): CompileContext;
+  resultExpiresMs(queue: string): number;
+}
