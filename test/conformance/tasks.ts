@@ -107,6 +107,13 @@ export class ConformanceTasks {
     throw new RangeError(`failed ${args.map(String).join(' ')}`.trim());
   }
 
+  /** Fails until its canvas is redriven. */
+  @Task({ name: 'better' })
+  better(value: JsonValue): JsonValue {
+    if (currentTask().redriven === undefined) throw new RangeError('not yet');
+    return value;
+  }
+
   @Task({ name: 'throwNothing' })
   throwNothing(): never {
     // eslint-disable-next-line @typescript-eslint/only-throw-error

@@ -2,7 +2,6 @@
  * Workers that are killed in the middle of everything: nothing is lost, nothing hangs, and exactly one of body
  * and errback is released, once. The workers are processes; what they did is counted in Redis.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   CallbackWithOutcomes,
   CallbackWithSuccesses,
@@ -19,6 +18,7 @@ import {
   until,
   useApps,
 } from '../support/app-fixture.js';
+import { generator, inParallel, Killer } from '../support/killer.js';
 import { WorkerProcess } from '../support/worker-process.js';
 import { CountingTasks, type EndNote, type MemberEnd } from '../support/workers/counting-tasks.js';
 
@@ -80,7 +80,7 @@ describe('workers that are killed', () => {
       const app = await fixture.boot({ prefix, options: { role: 'producer' } });
       const start = (): Promise<WorkerProcess> => startWorker(prefix, workers);
       await Promise.all(Array.from({ length: WORKERS }, start));
-      killer = new Killer(workers, start);
+      killer = new Killer(workers, start, random);
 
       const begin = Date.now();
       const more = (): boolean => (killer?.kills ?? KILLS) < KILLS && Date.now() - begin < PUBLISHING_MS;
@@ -109,7 +109,7 @@ describe('workers that are killed', () => {
       const app = await fixture.boot({ prefix, options: { role: 'producer' } });
       const start = (): Promise<WorkerProcess> => startWorker(prefix, workers);
       await Promise.all(Array.from({ length: 2 }, start));
-      killer = new Killer(workers, start);
+      killer = new Killer(workers, start, random);
 
       const tasks = app.workflows.tasks(CountingTasks);
       const ADDERS = [0, 1, 2];
@@ -346,37 +346,6 @@ class Counted {
   }
 }
 
-/** Kills a random worker again and again, and puts a new one in its place before it kills the next. */
-class Killer {
-  kills = 0;
-  readonly #stop = new AbortController();
-  readonly #running: Promise<void>;
-
-  constructor(
-    private readonly workers: WorkerProcess[],
-    private readonly start: () => Promise<WorkerProcess>,
-  ) {
-    this.#running = this.#loop();
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.#running;
-  }
-
-  async #loop(): Promise<void> {
-    const { signal } = this.#stop;
-    for (;;) {
-      await delay(50 + random() * 400, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
-      const alive = this.workers.filter((worker) => worker.alive);
-      await alive[Math.floor(random() * alive.length)]?.end('SIGKILL');
-      this.kills++;
-      await this.start();
-    }
-  }
-}
-
 async function startWorker(
   prefix: string,
   workers: WorkerProcess[],
@@ -438,29 +407,6 @@ async function unfinishedOf(apps: AppFixture, prefix: string): Promise<string[]>
   return Object.values(await apps.unfinished(prefix)).flat();
 }
 
-/** Does one piece of work after the other on each of several lanes, until there is none. */
-async function inParallel<R>(lanes: number, work: (index: number) => Promise<R> | undefined): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let at = next++, one = work(at); one !== undefined; at = next++, one = work(at))
-      results[at] = await one;
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
-  return results;
-}
-
 function same(found: readonly number[], expected: readonly number[]): boolean {
   return JSON.stringify(found) === JSON.stringify(expected);
-}
-
-/** A generator of numbers in [0, 1) that a seed repeats (mulberry32). */
-function generator(from: number): () => number {
-  let state = from >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

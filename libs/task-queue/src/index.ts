@@ -2,6 +2,7 @@ export type { BreakerOptions } from './breaker/breaker-options.js';
 export type { BreakerPhase } from './breaker/breaker-state.js';
 export type { CallOptions, CanvasData } from './canvas/canvas-data.js';
 export type { MemberStream } from './canvas/canvas-stream.js';
+export type { Deadline, DeadlineData, DeadlineStart } from './canvas/deadline-rule.js';
 export type { BreachPolicy, Budget, RestPolicy } from './canvas/header-rules.js';
 export type { ApplyOptions } from './canvas/call-options.js';
 export {

@@ -1,5 +1,6 @@
 import type { Budget } from '../canvas/header-rules.js';
 import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
+import type { HeaderTimes } from '../chords/deadline.js';
 import type { JobRef } from './job-ref.js';
 import type { Holder } from './ledger.js';
 
@@ -18,6 +19,8 @@ export interface Seen {
   readonly budget: Budget | undefined;
   /** Members that had failed. */
   readonly failures: number;
+  /** Whether its deadline had passed. */
+  readonly isDue: boolean;
 }
 
 /**
@@ -40,6 +43,12 @@ export interface HeaderStore {
    * @returns false when the header is over, or nobody knows the node
    */
   setBudget(node: string, budget: Budget): Promise<boolean>;
+  /** Notes that the deadline of a header has passed, and has it judged. Nothing happens to one that is over. */
+  setDue(node: string): Promise<void>;
+  /** What a deadline can count from; `over` when nothing waits for its members any more. */
+  times(node: string): Promise<HeaderTimes | 'over' | 'unknown'>;
+  /** Notes that a member has ended. */
+  noteOutcome(node: string, nowMs: number): Promise<void>;
   /** Has a header judged that waits for its members. */
   wake(node: string): Promise<void>;
   /** How many members of a node have failed with an error of each name. */

@@ -53,6 +53,8 @@ export interface NodeRecord {
   readonly parked: ParkedRecord | undefined;
   /** The budget that it has been given since it was published. */
   readonly budget: Budget | undefined;
+  /** Whether the deadline of its header has passed. */
+  readonly isDue: boolean;
   /** Whether a hold is among the children that are pending. */
   readonly isHeld: boolean;
 }

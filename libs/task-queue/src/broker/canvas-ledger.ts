@@ -59,7 +59,7 @@ export class CanvasLedger implements Ledger {
       [id, sentinel, this.keys.node(childId(id, 'hold')), ...lineOf(id).map(revocationField)],
     )) as NodeReply;
     const [stage, size, values, failures, pending, ranOut, failure, decision, revoked, ...more] = reply;
-    const [dispatched, end, closing, parked, budget, isHeld] = more;
+    const [dispatched, end, closing, parked, budget, isHeld, due] = more;
     return {
       stage: parse<Stage>(stage),
       size: size === null ? undefined : Number(size),
@@ -74,6 +74,7 @@ export class CanvasLedger implements Ledger {
       parked: parse<ParkedRecord>(parked),
       budget: parse<Budget>(budget),
       isHeld: isHeld === 1,
+      isDue: due !== null,
     };
   }
 
@@ -293,6 +294,7 @@ type NodeReply = [
   parked: string | null,
   budget: string | null,
   isHeld: number,
+  due: string | null,
 ];
 
 function parse<T>(json: string | null): T | undefined {

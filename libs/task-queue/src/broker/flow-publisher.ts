@@ -3,10 +3,11 @@ import type { Holder } from '../backend/ledger.js';
 import type { Addition, Dispatch, Publication, Publisher, Reopening } from '../backend/publisher.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
-import { reporting } from '../flow/compile-canvas.js';
+import { reporting, timed } from '../flow/compile-canvas.js';
 import { type FlowPlan, MAX_TREE, type PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, membershipsOf } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
+import { Forerunners } from './forerunners.js';
 import { flowJob, jobOptions, parentRef, type ParentRef } from './flow-jobs.js';
 import type { Producers } from './producers.js';
 import {
@@ -30,8 +31,6 @@ export interface PublisherOptions {
   readonly publishTimeoutMs: number;
 }
 
-const ANNOUNCE_EVERY_MS = 60_000;
-
 /**
  * Publishes flow plans through BullMQ.
  *
@@ -44,8 +43,7 @@ const ANNOUNCE_EVERY_MS = 60_000;
  *   that id exists. A worker that was paused or cut off between its decision and the deed changes nothing.
  */
 export class FlowPublisher implements Publisher {
-  /** When a queue was put into the set of queues last. */
-  readonly #announced = new Map<string, number>();
+  readonly #forerunners: Forerunners;
   readonly #tools: DispatchTools;
 
   constructor(
@@ -55,11 +53,12 @@ export class FlowPublisher implements Publisher {
     transactions: Transactions,
     private readonly options: PublisherOptions,
   ) {
+    this.#forerunners = new Forerunners(connections, keys, producers, options.publishTimeoutMs);
     this.#tools = {
       keys,
       producers,
       transactions,
-      announce: (plans) => this.#announce(plans),
+      announce: (plans) => this.#forerunners.send(plans),
     };
   }
 
@@ -70,7 +69,7 @@ export class FlowPublisher implements Publisher {
 
   publish(plan: FlowPlan): Promise<Publication> {
     return this.#guard(plan.job.id, async (pulse) => {
-      await this.#announce([plan]);
+      await this.#forerunners.send([plan]);
       const open: FlowPlan[] = [];
       const flow = flowJob(plan, this.keys, open);
       if (open.length > 0) return this.#publishFenced(plan, pulse);
@@ -86,14 +85,14 @@ export class FlowPublisher implements Publisher {
 
   publishOnce(plan: FlowPlan): Promise<Publication> {
     return this.#guard(plan.job.id, async (pulse) => {
-      await this.#announce([plan]);
+      await this.#forerunners.send([plan]);
       return this.#publishFenced(plan, pulse);
     });
   }
 
   publishUnder(holder: Holder, plan: FlowPlan): Promise<Publication> {
     return this.#guard(plan.job.id, async (pulse) => {
-      await this.#announce([plan]);
+      await this.#forerunners.send([plan]);
       const lock = `${this.keys.job(holder.queue, holder.id)}:lock`;
       const node = this.keys.job(holder.queue, holder.id);
       const child = this.keys.job(plan.job.queue, plan.job.id);
@@ -112,15 +111,18 @@ export class FlowPublisher implements Publisher {
   addMember(holder: Holder, call: string, compile: (id: string) => FlowPlan): Promise<Addition> {
     return this.#guard<Addition>(holder.id, async (pulse) => {
       const { keys, producers } = this;
-      await this.#announce([compile(holder.id)]);
+      await this.#forerunners.announce([compile(holder.id)]);
       const nodes = membershipsOf(holder.id);
       const token = newToken();
       const open: FlowPlan[] = [];
       let place: MemberPlace | undefined;
+      let added: FlowPlan | undefined;
       const additionAt = (found: MemberPlace) => {
         const compiled = compile(childId(found.node, found.index));
-        const plan = found.hearsOfFailures ? reporting(compiled) : compiled;
+        const told = found.hearsOfFailures ? reporting(compiled) : compiled;
+        const plan = found.isTimed ? timed(told) : told;
         open.length = 0;
+        added = plan;
         return flowJob(plan, keys, open, parentRef(keys, { queue: CANVAS_QUEUE, id: found.node }));
       };
       const answer = await this.#tools.transactions.run<Addition>({
@@ -145,6 +147,7 @@ export class FlowPublisher implements Publisher {
       const { node, index } = place;
       // A wide one may have been opened by an attempt that died before it had filled it.
       additionAt(place);
+      if (added !== undefined) await this.#forerunners.setTimers([added]);
       for (const wide of open) await fill(wide, token, this.#tools, pulse);
       return answer === 'done' ? { is: 'added', id: childId(node, index) } : answer;
     });
@@ -153,6 +156,7 @@ export class FlowPublisher implements Publisher {
   open(job: PlannedJob, total: number | undefined): Promise<Dispatch> {
     const { id } = job;
     return this.#guard(id, async () => {
+      await this.#forerunners.setTimers([{ job, children: [], size: 1 }]);
       const dispatch = await RedisDispatch.open(job, total, newToken(), this.#tools);
       return this.#guarded(dispatch, id);
     });
@@ -244,28 +248,6 @@ export class FlowPublisher implements Publisher {
         cause: error,
       });
     }
-  }
-
-  /**
-   * Puts the queues of plans into the set that handles are looked up with: now and then, in case Redis has come back
-   * without it.
-   */
-  async #announce(plans: readonly FlowPlan[]): Promise<void> {
-    const client = await this.connections.ready('publish', this.options.publishTimeoutMs);
-    const [first] = plans;
-    if (first === undefined) return;
-    const prefix = this.keys.prefixOf(first.job.id);
-    const fresh = new Set<string>();
-    const nowMs = Date.now();
-    const visit = ({ job, children }: FlowPlan): void => {
-      if (job.queue === CANVAS_QUEUE) return children.forEach(visit);
-      const last = this.#announced.get(`${prefix}:${job.queue}`) ?? -Infinity;
-      if (nowMs - last > ANNOUNCE_EVERY_MS) fresh.add(job.queue);
-    };
-    plans.forEach(visit);
-    if (fresh.size === 0) return;
-    await client.sadd(this.keys.queues(prefix), ...fresh);
-    for (const queue of fresh) this.#announced.set(`${prefix}:${queue}`, nowMs);
   }
 }
 

@@ -14,6 +14,8 @@ export interface MemberPlace {
   readonly isTaken: boolean;
   /** The node hears of each failure, not only of the last end. */
   readonly hearsOfFailures: boolean;
+  /** Its deadline counts from the ends of members. */
+  readonly isTimed: boolean;
 }
 
 /** What is asked for a place. */
@@ -36,9 +38,15 @@ export async function findPlace(
     [keys.job(holder.queue, holder.id), ...nodes.flatMap((id) => [keys.node(id), keys.record(id)])],
     [holder.token, callNote(holder.id, call), ...nodes.map((id) => lineOf(id).join(' '))],
   );
-  const [is, at = 0, index = 0, hears] = reply as [Addition['is'] | 'free', ...(number | undefined)[]];
+  const [is, at = 0, index = 0, hears, times] = reply as [Addition['is'] | 'free', ...(number | undefined)[]];
   if (is !== 'free' && is !== 'exists') return is as Exclude<Addition['is'], 'added' | 'exists'>;
-  return { node: nodes[at - 1] ?? '', index, isTaken: is === 'exists', hearsOfFailures: hears === 1 };
+  return {
+    node: nodes[at - 1] ?? '',
+    index,
+    isTaken: is === 'exists',
+    hearsOfFailures: hears === 1,
+    isTimed: times === 1,
+  };
 }
 
 /** The field of a canvas's record under which the place of a call is noted. */

@@ -230,7 +230,10 @@ export class RedisDispatch implements Dispatch {
   }
 
   async #end(end: string, is: 'sealed' | 'over'): Promise<Standing> {
-    const standing = await this.#step({ write: (own) => own.set(this.#node, { 'tq:end': end }) });
+    const standing = await this.#step({
+      write: (own) =>
+        own.set(this.#node, { 'tq:end': end, ...(is === 'sealed' ? { 'tq:sealed': Date.now() } : {}) }),
+    });
     if (standing.is !== 'open') return standing;
     return { ...standing, is };
   }

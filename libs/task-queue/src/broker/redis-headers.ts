@@ -3,14 +3,18 @@ import type { JobRef } from '../backend/job-ref.js';
 import type { Holder } from '../backend/ledger.js';
 import type { Budget } from '../canvas/header-rules.js';
 import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
+import type { HeaderTimes } from '../chords/deadline.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
 import { jobInKey, type RedisKeys } from './redis-keys.js';
 import type { ScriptRunner } from './script-runner.js';
 import {
   CLOSE_HEADER,
   COUNT_FAILURES,
+  HEADER_TIMES,
+  NOTE_OUTCOME,
   PARK_HEADER,
   SET_BUDGET,
+  SET_DUE,
   WAIT_FOR_MEMBERS,
   WAKE_NODE,
 } from './scripts/headers.js';
@@ -37,13 +41,34 @@ export class RedisHeaders implements HeaderStore {
   wait(holder: Holder, seen: Seen): Promise<Verdicted> {
     const lists = this.#lists(holder.id, ['active', 'waiting-children', 'stalled', 'events']);
     const sentinel = this.keys.node(childId(holder.id, 'sentinel'));
-    const args = [seen.failures, sentinel, Date.now()];
+    const args = [seen.failures, sentinel, Date.now(), Number(seen.isDue)];
     return this.#judge(WAIT_FOR_MEMBERS, [...this.#fenced(holder), ...lists], holder, seen, args);
   }
 
   async setBudget(node: string, budget: Budget): Promise<boolean> {
     const keys = [...this.#waking(node), this.keys.record(node)];
     return (await this.scripts.run(SET_BUDGET, keys, [node, JSON.stringify(budget)])) === 1;
+  }
+
+  async setDue(node: string): Promise<void> {
+    await this.scripts.run(SET_DUE, [...this.#waking(node), this.keys.record(node)], [node]);
+  }
+
+  async times(node: string): Promise<HeaderTimes | 'over' | 'unknown'> {
+    const keys = [this.keys.node(node), this.keys.record(node)];
+    const reply = await this.scripts.run(HEADER_TIMES, keys, [node]);
+    if (reply === 'over' || reply === 'unknown') return reply;
+    const [dispatched, sealed, first, last] = reply as (string | null)[];
+    return {
+      dispatchMs: Number(dispatched),
+      ...(sealed == null ? {} : { sealMs: Number(sealed) }),
+      ...(first == null ? {} : { firstOutcomeMs: Number(first) }),
+      ...(last == null ? {} : { lastOutcomeMs: Number(last) }),
+    };
+  }
+
+  async noteOutcome(node: string, nowMs: number): Promise<void> {
+    await this.scripts.run(NOTE_OUTCOME, [this.keys.record(node)], [node, nowMs]);
   }
 
   async wake(node: string): Promise<void> {

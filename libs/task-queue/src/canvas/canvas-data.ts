@@ -1,5 +1,6 @@
 import type { JsonValue } from '../primitives/json.js';
 import type { KeyRules } from '../task/idempotency.js';
+import type { DeadlineData } from './deadline-rule.js';
 import type { Budget } from './header-rules.js';
 
 /**
@@ -90,4 +91,6 @@ export interface ChordData extends NodeData {
   readonly recovery?: string;
   /** How much may go wrong before the header is closed; without one all members are waited for. */
   readonly budget?: Budget;
+  /** When it stops waiting for its members. */
+  readonly deadline?: DeadlineData;
 }

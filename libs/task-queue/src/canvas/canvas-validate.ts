@@ -7,6 +7,7 @@ import { type CanvasPath, visitCanvas } from './canvas-walk.js';
 import { NO_STEP } from './chain.js';
 import { checkArguments } from './check-arguments.js';
 import { NO_BODY } from './chord.js';
+import { checkDeadline } from './deadline-rule.js';
 import { readBudget } from './header-rules.js';
 
 /**
@@ -56,6 +57,7 @@ function checkShape(node: unknown, path: CanvasPath, { argumentBytes }: CanvasLi
         throw invalid(path, `recovery has to be the name of a strategy, got ${nameOf(node['recovery'])}`);
       }
       if (node['budget'] !== undefined) readBudget(node['budget'], below(path, 'budget'));
+      if (node['deadline'] !== undefined) checkDeadline(node['deadline'], below(path, 'deadline'));
       return;
     default:
       throw invalid(path, `unknown kind ${JSON.stringify(node['kind'])}; known are ${KINDS}`);

@@ -2,6 +2,7 @@ import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { CanvasSource } from './call-options.js';
 import type { ChordData, GroupData } from './canvas-data.js';
 import { canvasDataOf, canvasListOf, isBare } from './canvas-node.js';
+import type { DeadlineData } from './deadline-rule.js';
 import { type Budget, FAIL_FAST, readBudget } from './header-rules.js';
 
 /**
@@ -17,7 +18,7 @@ import { type Budget, FAIL_FAST, readBudget } from './header-rules.js';
 export function makeChord(
   header: CanvasSource | Iterable<CanvasSource>,
   body: CanvasSource,
-  { recovery, budget, size }: HeaderRules = {},
+  { recovery, budget, deadline, size }: HeaderRules = {},
 ): ChordData {
   if (body === undefined || body === null) throw new InvalidCanvasError('body', NO_BODY);
   if (recovery === '') throw new InvalidCanvasError('recovery', NAMELESS);
@@ -31,6 +32,7 @@ export function makeChord(
     ...(limits === undefined
       ? {}
       : { budget: Object.freeze({ ...readBudget(limits, 'recovery', size ?? members.length) }) }),
+    ...(deadline === undefined ? {} : { deadline: Object.freeze(deadline) }),
   });
 }
 
@@ -38,6 +40,7 @@ export function makeChord(
 export interface HeaderRules {
   readonly recovery?: string;
   readonly budget?: Budget | undefined;
+  readonly deadline?: DeadlineData;
   /** How many members there will be, where the header does not say: `Infinity` where nobody knows. */
   readonly size?: number;
 }

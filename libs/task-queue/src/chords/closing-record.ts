@@ -1,5 +1,5 @@
 import type { RestPolicy } from '../canvas/header-rules.js';
-import type { ClosedBy } from './judge-header.js';
+import type { ClosedBy, Follow } from './judge-header.js';
 
 /**
  * That a header is closed, as it is stored: once, in one step with the moment from which nothing more is heard of the
@@ -7,7 +7,7 @@ import type { ClosedBy } from './judge-header.js';
  */
 export interface ClosingRecord {
   readonly by: ClosedBy;
-  readonly follow: 'recovery' | 'errback';
+  readonly follow: Follow;
   readonly rest: RestPolicy;
   /** In words. */
   readonly why: string;

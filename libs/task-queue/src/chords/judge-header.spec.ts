@@ -1,7 +1,14 @@
 import type { Budget } from '../canvas/header-rules.js';
-import { breachOf, type HeaderView, judgeHeader, type Judgement } from './judge-header.js';
+import { breachOf, type HeaderLaw, type HeaderView, judgeHeader, type Judgement } from './judge-header.js';
 
-const TEN: HeaderView = { size: 10, isSealed: true, succeeded: 0, failed: 0, byError: new Map() };
+const TEN: HeaderView = {
+  size: 10,
+  isSealed: true,
+  succeeded: 0,
+  failed: 0,
+  byError: new Map(),
+  isDue: false,
+};
 const after = (failed: number, more: Partial<HeaderView> = {}): HeaderView => ({ ...TEN, failed, ...more });
 const errors = (counts: Readonly<Record<string, number>>): Partial<HeaderView> => ({
   byError: new Map(Object.entries(counts)),
@@ -36,6 +43,8 @@ describe('a breach', () => {
 });
 
 describe('a judgement', () => {
+  const deadline = { rest: 'leave' } as const;
+
   it.each<[string, Budget, HeaderView, Partial<Judgement>]>([
     ['waits while the budget holds', { count: 1 }, after(1, { succeeded: 8 }), { do: 'wait' }],
     [
@@ -70,7 +79,51 @@ describe('a judgement', () => {
     ],
     ['parks', { count: 0, onBreach: 'park' }, after(1), { do: 'park', why: '1 member failed, and 0 may' }],
   ])('%s', (_, budget, view, judgement) => {
-    expect(judgeHeader(budget, view)).toMatchObject(judgement);
+    expect(judgeHeader({ budget, deadline: { rest: 'leave' }, recovery: 'ErrbackOnly' }, view)).toMatchObject(
+      judgement,
+    );
+  });
+
+  it.each<[string, HeaderLaw, HeaderView, Partial<Judgement>]>([
+    ['waits before it', { deadline, recovery: 'ErrbackOnly' }, after(0), { do: 'wait' }],
+    [
+      'lets the body run with what is there',
+      { deadline, recovery: 'ErrbackOnly' },
+      after(0, { isDue: true, succeeded: 4 }),
+      { do: 'close', by: 'deadline', follow: 'successes', rest: 'leave' },
+    ],
+    [
+      'does not hide a failure from ErrbackOnly',
+      { deadline, recovery: 'ErrbackOnly' },
+      after(1, { isDue: true }),
+      { do: 'close', by: 'deadline', follow: 'errback' },
+    ],
+    [
+      'asks every other recovery',
+      { deadline, recovery: 'CallbackWithOutcomes' },
+      after(1, { isDue: true }),
+      { do: 'close', by: 'deadline', follow: 'recovery' },
+    ],
+    [
+      'holds the budget to what is there',
+      { deadline, budget: { minSuccesses: 5 }, recovery: 'CallbackWithSuccesses' },
+      after(0, { isDue: true, succeeded: 4, isSealed: false }),
+      { do: 'close', by: 'budget', follow: 'errback' },
+    ],
+    [
+      'takes what was published for the whole',
+      { deadline, budget: { percentage: 20 }, recovery: 'CallbackWithSuccesses' },
+      after(3, { isDue: true, isSealed: false }),
+      { do: 'close', by: 'budget' },
+    ],
+    [
+      'is too late when all have ended',
+      { deadline, budget: { count: 1 }, recovery: 'ErrbackOnly' },
+      after(0, { isDue: true, succeeded: 10 }),
+      { do: 'close', by: 'end', follow: 'recovery' },
+    ],
+  ])('at the deadline %s', (_, law, view, judgement) => {
+    expect(judgeHeader(law, view)).toMatchObject(judgement);
   });
 
   it('never goes back: more failures breach what fewer did', () => {

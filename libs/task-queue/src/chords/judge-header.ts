@@ -1,3 +1,4 @@
+import type { DeadlineData } from '../canvas/deadline-rule.js';
 import type { Budget, RestPolicy } from '../canvas/header-rules.js';
 
 /** What a header has come to by now. */
@@ -11,6 +12,8 @@ export interface HeaderView {
   readonly failed: number;
   /** How many failed with an error of this name; looked at for the names of `byError`. */
   readonly byError: ReadonlyMap<string, number>;
+  /** Whether its deadline has passed. */
+  readonly isDue: boolean;
 }
 
 /** Which limit cannot hold any more. */
@@ -33,22 +36,36 @@ export type Judgement =
   | {
       readonly do: 'close';
       readonly by: ClosedBy;
-      readonly follow: 'recovery' | 'errback';
+      readonly follow: Follow;
       readonly rest: RestPolicy;
       readonly why: string;
     };
 
-/** What closed a header: its last member, or a breach of its budget before that. */
-export type ClosedBy = 'end' | 'budget';
+/** What closed a header: its last member, or before that a breach of its budget, or its deadline. */
+export type ClosedBy = 'end' | 'budget' | 'deadline';
+
+/** What follows a header that is closed: what the recovery says, the errbacks, or the body with the values that are there. */
+export type Follow = 'recovery' | 'errback' | 'successes';
+
+/** What a header is judged by. */
+export interface HeaderLaw {
+  readonly budget?: Budget | undefined;
+  readonly deadline?: Pick<DeadlineData, 'rest'> | undefined;
+  /** Name of the strategy; undefined for a group. */
+  readonly recovery?: string | undefined;
+}
 
 /**
- * Judges a header by its budget: a pure decision, the same for every store. A success can breach nothing, so it is
- * asked for when a member fails, when the header is sealed, when its budget is changed, and when all have ended.
+ * Judges a header by its budget and its deadline: a pure decision, the same for every store. A success can breach
+ * nothing, so it is asked for when a member fails, when the header is sealed, when its budget is changed, when its
+ * deadline has passed, and when all have ended.
  */
-export function judgeHeader(budget: Budget, view: HeaderView): Judgement {
-  const breach = breachOf(budget, view);
+export function judgeHeader({ budget, deadline, recovery }: HeaderLaw, view: HeaderView): Judgement {
+  // At its deadline a header is what has been published by then, and who is pending does not succeed.
+  const breach =
+    budget && (breachOf(budget, { ...view, isSealed: view.isSealed || view.isDue }) ?? missed(budget, view));
   if (breach !== undefined) {
-    const { onBreach = 'errback', rest = 'revoke' } = budget;
+    const { onBreach = 'errback', rest = 'revoke' } = budget ?? {};
     if (onBreach === 'park') return { do: 'park', why: breach.message };
     const follow = onBreach === 'callback' ? 'recovery' : 'errback';
     return { do: 'close', by: 'budget', follow, rest, why: breach.message };
@@ -56,7 +73,26 @@ export function judgeHeader(budget: Budget, view: HeaderView): Judgement {
   if (view.isSealed && view.succeeded + view.failed >= view.size) {
     return { do: 'close', by: 'end', follow: 'recovery', rest: 'leave', why: 'all members have ended' };
   }
-  return { do: 'wait' };
+  if (!view.isDue || deadline === undefined) return { do: 'wait' };
+  return {
+    do: 'close',
+    by: 'deadline',
+    follow: atDeadline(recovery, view),
+    rest: deadline.rest,
+    why: 'its deadline has passed',
+  };
+}
+
+/** Whoever is pending has not failed: under `ErrbackOnly` only a member that has keeps the body from running. */
+function atDeadline(recovery: string | undefined, { failed }: HeaderView): Follow {
+  if (recovery !== 'ErrbackOnly') return 'recovery';
+  return failed > 0 ? 'errback' : 'successes';
+}
+
+function missed({ minSuccesses = 0 }: Budget, { isDue, succeeded, size }: HeaderView): Breach | undefined {
+  if (!isDue || succeeded >= minSuccesses) return undefined;
+  const message = `${succeeded} of ${size} members had succeeded at the deadline, and ${minSuccesses} have to`;
+  return { limit: 'minSuccesses', message };
 }
 
 /** The first limit that cannot hold any more, if one cannot. */

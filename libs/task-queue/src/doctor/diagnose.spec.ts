@@ -37,6 +37,7 @@ const record = (over: Partial<NodeRecord> = {}): NodeRecord => ({
   closing: undefined,
   parked: undefined,
   budget: undefined,
+  isDue: false,
   isHeld: false,
   ...over,
 });

@@ -2,7 +2,7 @@ import type { JobCondition } from '../backend/examination.js';
 import type { WorkerReport } from '../backend/inspection.js';
 import type { NodeRecord } from '../backend/ledger.js';
 import type { FailedAttempt } from '../failure/dead-letter.js';
-import { decodeNode, type NodeEnvelope, type TaskEnvelope, withSize } from '../flow/envelope.js';
+import { asNode, decodeNode, type NodeEnvelope, type TaskEnvelope, withSize } from '../flow/envelope.js';
 import { CANVAS_QUEUE, positionOf } from '../flow/ids.js';
 import type { Fact } from './obstacle.js';
 
@@ -72,8 +72,8 @@ export function isUnsettled(condition: JobCondition, record: NodeRecord | undefi
 export function nodeIn({ queue, data }: JobCondition, size?: number): NodeEnvelope | undefined {
   if (queue !== CANVAS_QUEUE || data === undefined) return undefined;
   try {
-    const node = decodeNode(JSON.parse(data));
-    return node.node === 'sentinel' || node.node === 'hold' ? undefined : withSize(node, size);
+    const node = asNode(decodeNode(JSON.parse(data)));
+    return node && withSize(node, size);
   } catch {
     return undefined;
   }

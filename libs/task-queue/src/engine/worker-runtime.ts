@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import type { OnTrouble } from '../backend/backend.js';
 import type { ControlMessage } from '../backend/control.js';
-import type { Delivery } from '../backend/delivery.js';
 import type { HandlerHost, HostState } from '../backend/handler-host.js';
+import type { Delivery, Processor } from '../backend/delivery.js';
 import type { WorkerDescription } from '../backend/inspection.js';
 import type { FetchLoop, Workers } from '../backend/workers.js';
 import { Admission } from '../execution/admission.js';
@@ -10,7 +10,9 @@ import { ChordRecoverer } from '../execution/chord-recoverer.js';
 import type { FailureSettling } from '../execution/failure-settling.js';
 import { fieldsOf } from '../execution/discretion.js';
 import { TaskAnnouncer } from '../execution/task-announcer.js';
+import { DeadlineTimer } from '../execution/deadline-timer.js';
 import { HeaderJudge } from '../execution/header-judge.js';
+import { notingOutcomes } from '../execution/outcome-clock.js';
 import { NodeProcessor } from '../execution/node-processor.js';
 import { CallbackRelease } from '../execution/publish-callbacks.js';
 import { Replacement } from '../execution/replacement.js';
@@ -138,7 +140,7 @@ export class WorkerRuntime {
     pool.serve({
       queue: CANVAS_QUEUE,
       concurrency: options.worker.canvasConcurrency,
-      process: (delivery) => nodes.process(delivery),
+      process: this.#noting((delivery) => nodes.process(delivery)),
       onLost: () => undefined,
       onDefect: (delivery, error) => this.#defect(delivery, error),
     });
@@ -156,9 +158,19 @@ export class WorkerRuntime {
     pool.serve({
       queue,
       concurrency: optionsOfQueue(this.engine.options, queue).concurrency,
-      process: (delivery) => tasks.process(delivery),
+      process: this.#noting((delivery) => tasks.process(delivery)),
       onLost: (ids) => this.#lost(ids),
       onDefect: (delivery, error) => this.#defect(delivery, error),
+    });
+  }
+
+  #noting(process: Processor): Processor {
+    const { backend, clock, log } = this.engine;
+    return notingOutcomes(process, {
+      headers: backend.headers,
+      clock,
+      log,
+      stopping: this.#stopping.signal,
     });
   }
 
@@ -295,6 +307,7 @@ export class WorkerRuntime {
       callbacks: new CallbackRelease(publisher, context, tellCanvas, log),
       recoverer: new ChordRecoverer(ledger, reader, strategies, clock),
       judge: new HeaderJudge({ ledger, headers, publisher, jobs, revocation, clock, log }),
+      timer: new DeadlineTimer(headers, clock),
       revocation,
       failures,
       hooks,

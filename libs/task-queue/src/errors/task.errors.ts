@@ -141,7 +141,7 @@ export class DispatchIncompleteError extends TaskQueueError {
   readonly code = 'DISPATCH_INCOMPLETE';
 }
 
-/** A member had not ended when the header that it belongs to was closed, by its budget. */
+/** A member had not ended when the header that it belongs to was closed, by its budget or its deadline. */
 export class MemberPendingError extends TaskQueueError {
   readonly code = 'MEMBER_PENDING';
 }

@@ -80,6 +80,9 @@ export class ChordRecoverer {
       ...(pending === 0 ? {} : { pending }),
     };
     if (closing?.follow === 'errback') return { ...about, next: { run: 'errback' } };
+    if (closing?.follow === 'successes') {
+      return { ...about, strategy: 'deadline', next: { run: 'callback', members: 'successes' } };
+    }
     switch (node.recovery) {
       case 'ErrbackOnly':
         return { ...about, next: { run: 'errback' } };

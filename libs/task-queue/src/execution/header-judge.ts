@@ -3,8 +3,8 @@ import type { HeaderStore, Seen } from '../backend/header-store.js';
 import type { JobStore } from '../backend/job-store.js';
 import type { Ledger, NodeRecord } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
-import type { Budget } from '../canvas/header-rules.js';
-import { type HeaderView, judgeHeader, type Judgement } from '../chords/judge-header.js';
+import type { Budget, RestPolicy } from '../canvas/header-rules.js';
+import { type HeaderLaw, type HeaderView, judgeHeader, type Judgement } from '../chords/judge-header.js';
 import { budgetOf, type ChordNode, type GroupNode, type NodeEnvelope } from '../flow/envelope.js';
 import type { FlowPlan } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
@@ -38,11 +38,11 @@ export type AfterLook =
 const HOLD_MS = 3_600_000;
 
 /**
- * Judges the headers of nodes that have a budget, whenever such a node is released: by the failure of a member, by its
- * last member, or because somebody has changed the budget.
+ * Judges the headers of nodes that have a budget or a deadline, whenever such a node is released: by the failure of a
+ * member, by its last member, by the deadline, or because somebody has changed the budget.
  *
  * ```
- * open ──breach, or the last member──→ closed ─→ recovery or errback
+ * open ──breach, deadline, last member──→ closed ─→ recovery or errback
  *  │ └──breach under 'park'──→ parked ──the budget is changed──→ open
  *  └──revoked──→ as any node
  * ```
@@ -54,26 +54,33 @@ const HOLD_MS = 3_600_000;
 export class HeaderJudge {
   constructor(private readonly deps: HeaderJudgeDeps) {}
 
-  /** Looks at the header of a node that has a budget, before anything else; every other node goes on. */
+  /** Looks at the header of a node that has a budget or a deadline, before anything else; every other node goes on. */
   async look(delivery: Delivery, node: NodeEnvelope, record: NodeRecord): Promise<AfterLook> {
     const published = budgetOf(node);
-    if (published === undefined || record.stage !== undefined || record.revoked) return 'go-on';
-    return this.#judge(delivery, node as GroupNode | ChordNode, record, record.budget ?? published);
+    const deadline = node.node === 'chord' ? node.deadline : undefined;
+    if ((published ?? deadline) === undefined || record.stage !== undefined || record.revoked) return 'go-on';
+    const recovery = node.node === 'chord' ? node.recovery : undefined;
+    const law: HeaderLaw = { budget: record.budget ?? published, deadline, recovery };
+    return this.#judge(delivery, node as GroupNode | ChordNode, record, law);
   }
 
   async #judge(
     delivery: Delivery,
     node: GroupNode | ChordNode,
     record: NodeRecord,
-    budget: Budget,
+    law: HeaderLaw,
   ): Promise<AfterLook> {
-    if (record.closing !== undefined) return this.#clearUp(delivery, record, record.closing.rest);
+    if (record.closing !== undefined) return this.#clearUp(delivery, record, record.closing.rest, law);
     if (isCutShort(record)) return 'go-on';
-    const seen: Seen = { budget: record.budget, failures: record.failures };
+    const { budget, failures, isDue } = record;
+    const seen: Seen = { budget, failures, isDue };
     if (record.parked !== undefined) return this.#hold(delivery, record, seen);
-    const view = await this.#view(delivery.id, node.size, budget, record);
-    if (isComplete(view) && view.size >= (budget.minSuccesses ?? 0)) return this.#letGo(delivery, record);
-    return this.#carryOut(delivery, record, seen, view, judgeHeader(budget, view));
+    const view = await this.#view(delivery.id, node.size, law.budget, record);
+    if (!isComplete(view) || view.size < (law.budget?.minSuccesses ?? 0)) {
+      return this.#carryOut(delivery, record, seen, view, judgeHeader(law, view));
+    }
+    if (law.deadline !== undefined) await this.#withdraw(delivery.id, 'deadline');
+    return this.#letGo(delivery, record);
   }
 
   async #carryOut(
@@ -119,12 +126,12 @@ export class HeaderJudge {
 
   /** Waits for somebody to decide, whether members are pending or not. */
   async #hold(delivery: Delivery, record: NodeRecord, seen: Seen): Promise<AfterLook> {
-    const { publisher, headers, ledger, jobs } = this.deps;
+    const { publisher, headers, ledger } = this.deps;
     if (!record.isHeld) {
       if ((await publisher.publishUnder(delivery, holdOf(delivery.id))) === 'superseded') return 'superseded';
-      // A revocation that came in between has not seen it.
+      // A revocation that came while the hold was added has not seen it.
       if (await ledger.isRevoked(delivery.id)) {
-        await jobs.withdraw({ queue: CANVAS_QUEUE, id: childId(delivery.id, 'hold') });
+        await this.#withdraw(delivery.id, 'hold');
         return 'again';
       }
     }
@@ -136,22 +143,28 @@ export class HeaderJudge {
   async #clearUp(
     { id }: Delivery,
     record: NodeRecord,
-    rest: NonNullable<NodeRecord['closing']>['rest'],
+    rest: RestPolicy,
+    { deadline }: HeaderLaw,
   ): Promise<AfterLook> {
-    const { publisher, jobs, revocation } = this.deps;
+    const { publisher, revocation } = this.deps;
     if (record.dispatch?.state === 'open') await publisher.letGo(id);
-    await jobs.withdraw({ queue: CANVAS_QUEUE, id: childId(id, 'hold') });
+    await this.#withdraw(id, 'hold');
+    if (deadline !== undefined) await this.#withdraw(id, 'deadline');
     if (rest !== 'leave') await revocation.revokeStragglers(id, { terminate: rest === 'terminate' });
     return 'go-on';
   }
 
   async #letGo({ id }: Delivery, record: NodeRecord): Promise<AfterLook> {
     if (!record.isHeld) return 'go-on';
-    await this.deps.jobs.withdraw({ queue: CANVAS_QUEUE, id: childId(id, 'hold') });
+    await this.#withdraw(id, 'hold');
     return 'again';
   }
 
-  async #view(id: string, size: number, budget: Budget, record: NodeRecord): Promise<HeaderView> {
+  async #withdraw(node: string, what: 'hold' | 'deadline'): Promise<void> {
+    await this.deps.jobs.withdraw({ queue: CANVAS_QUEUE, id: childId(node, what) });
+  }
+
+  async #view(id: string, size: number, budget: Budget | undefined, record: NodeRecord): Promise<HeaderView> {
     const { dispatch, values, failures, isHeld } = record;
     const isDispatching = dispatch?.state === 'open';
     const published = isDispatching ? dispatch.dispatched : size;
@@ -164,7 +177,8 @@ export class HeaderJudge {
       // Those that were taken out of their queues are in no list: they are neither values nor pending.
       failed: Math.max(failures, published - values - Math.max(0, pending)),
       byError:
-        budget.byError === undefined || failures === 0 ? NONE : await this.deps.headers.failuresByName(id),
+        budget?.byError === undefined || failures === 0 ? NONE : await this.deps.headers.failuresByName(id),
+      isDue: record.isDue,
     };
   }
 }

@@ -27,6 +27,7 @@ import type { CanvasAnnouncer } from './canvas-announcer.js';
 import { type Discretion, fieldsOf } from './discretion.js';
 import type { Revocation } from './revocation.js';
 import type { EngineLog } from './engine-log.js';
+import type { DeadlineTimer } from './deadline-timer.js';
 import type { HeaderJudge } from './header-judge.js';
 import { failureRecord, membersFailedRecord } from './failure-record.js';
 import type { CallbackRelease } from './publish-callbacks.js';
@@ -41,6 +42,7 @@ export interface NodeProcessorDeps {
   readonly callbacks: CallbackRelease;
   readonly recoverer: ChordRecoverer;
   readonly judge: HeaderJudge;
+  readonly timer: DeadlineTimer;
   readonly revocation: Revocation;
   readonly failures: FailureSettling;
   readonly hooks: HookRunner;
@@ -89,6 +91,7 @@ export class NodeProcessor {
         };
       }
       if (decoded.node === 'hold') return await this.deps.judge.holdOn(delivery);
+      if (decoded.node === 'deadline') return await this.deps.timer.tick(delivery, decoded);
       node = decoded;
       for (;;) {
         const verdict = await this.#activate(delivery, node);

@@ -6,9 +6,10 @@ import type {
   GroupData,
   SignatureData,
 } from '../canvas/canvas-data.js';
+import type { DeadlineData } from '../canvas/deadline-rule.js';
 import { FAIL_FAST } from '../canvas/header-rules.js';
 import type { Redriven } from '../task/redriven.js';
-import type { InputRef, NodeEnvelope, TaskEnvelope } from './envelope.js';
+import type { ChordNode, GroupNode, InputRef, NodeEnvelope, TaskEnvelope } from './envelope.js';
 import type { FlowPlan, PlannedJob, Retention } from './flow-plan.js';
 import { CANVAS_QUEUE, childId } from './ids.js';
 
@@ -182,13 +183,34 @@ export function compileMember(
   context: CompileContext,
 ): FlowPlan {
   const from = below(ROOT, merge(undefined, canvas.options));
-  const plan = compile(member, childId(id, index), from, context);
-  return isJudged(canvas) ? reporting(plan) : plan;
+  return memberOf(canvas, compile(member, childId(id, index), from, context));
+}
+
+/** A plan as a member of a header that may be closed before its end. */
+function memberOf(canvas: GroupData | ChordData, plan: FlowPlan): FlowPlan {
+  const told = isJudged(canvas) ? reporting(plan) : plan;
+  return canvas.kind === 'chord' && isOutcome(canvas.deadline?.from) ? timed(told) : told;
+}
+
+/** The same for one that is added to a node. */
+export function memberOfNode(node: GroupNode | ChordNode, plan: FlowPlan): FlowPlan {
+  const told = node.budget === undefined ? plan : reporting(plan);
+  return node.node === 'chord' && isOutcome(node.deadline?.from) ? timed(told) : told;
+}
+
+function isOutcome(from: DeadlineData['from'] | undefined): boolean {
+  return from === 'first-outcome' || from === 'last-outcome';
 }
 
 /** A member whose failure its node hears of at once. */
 export function reporting(member: FlowPlan): FlowPlan {
   return { ...member, job: { ...member.job, reports: true } };
+}
+
+/** A member whose end is noted, because a deadline counts from it. */
+export function timed(member: FlowPlan): FlowPlan {
+  const data = { ...member.job.data, timed: true } as PlannedJob['data'];
+  return { ...member, job: { ...member.job, data } };
 }
 
 /** Whether a header is closed before its end when too much of it has failed. */
@@ -198,7 +220,7 @@ export function isJudged(canvas: GroupData | ChordData): boolean {
 
 function groupNode(group: GroupData, id: string, from: Inherited, context: CompileContext): FlowPlan {
   const start = below(from, merge(from.options, group.options));
-  const members = compileMembers(group.members, id, start, isJudged(group), context);
+  const members = compileMembers(group, group.members, id, start, context);
   return tree(groupJob(group, id, members.length, from), members);
 }
 
@@ -215,7 +237,7 @@ function groupJob(group: GroupData, id: string, size: number, from: Inherited): 
 
 function chordNode(chord: ChordData, id: string, from: Inherited, context: CompileContext): FlowPlan {
   const options = merge(from.options, chord.options);
-  const header = compileMembers(chord.header, id, below(from, options), isJudged(chord), context);
+  const header = compileMembers(chord, chord.header, id, below(from, options), context);
   return tree(chordJob(chord, id, options, header.length, context, from), header);
 }
 
@@ -237,22 +259,35 @@ function chordJob(
     body: body as CanvasData,
     recovery: chord.recovery ?? context.recovery,
     ...(chord.budget === undefined ? {} : { budget: chord.budget }),
+    ...(chord.deadline === undefined ? {} : { deadline: chord.deadline }),
     ...(chord.links?.length ? { links: chord.links } : {}),
     ...(errbacks.length ? { errbacks } : {}),
     ...later(options),
   };
-  return nodeJob(id, 'chord', data, from);
+  const job = nodeJob(id, 'chord', data, from);
+  return chord.deadline === undefined ? job : { ...job, timer: timerOf(id, chord.deadline) };
+}
+
+/** Whatever a deadline counts from happens after the dispatch: it is not due before. */
+export function timerOf(node: string, { afterMs, from }: DeadlineData): PlannedJob {
+  return {
+    id: childId(node, 'deadline'),
+    queue: CANVAS_QUEUE,
+    name: 'deadline',
+    data: { v: 1, node: 'deadline', afterMs, from },
+    retention: 'parent',
+    delayMs: afterMs,
+  };
 }
 
 function compileMembers(
+  canvas: GroupData | ChordData,
   members: readonly CanvasData[],
   id: string,
   from: Inherited,
-  isJudgedAtOnce: boolean,
   context: CompileContext,
 ): FlowPlan[] {
-  const plans = members.map((member, index) => compile(member, childId(id, index), from, context));
-  return isJudgedAtOnce ? plans.map(reporting) : plans;
+  return members.map((member, index) => memberOf(canvas, compile(member, childId(id, index), from, context)));
 }
 
 /** A chain in a chain is its steps, unless it has callbacks of its own: those need a node that knows its end. */

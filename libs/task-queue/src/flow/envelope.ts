@@ -1,4 +1,5 @@
 import type { CallKey, CallOptions, CanvasData, ItemForm } from '../canvas/canvas-data.js';
+import type { DeadlineData } from '../canvas/deadline-rule.js';
 import type { Budget } from '../canvas/header-rules.js';
 import type { FailedAttempt } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
@@ -61,6 +62,8 @@ export interface TaskEnvelope {
   readonly parked?: ParkedNote;
   readonly replaced?: ReplacedNote;
   readonly redriven?: Redriven;
+  /** A deadline above counts from its end. */
+  readonly timed?: boolean;
 }
 
 /** What a task's message says to those who look at its job from outside; anybody may have written it. */
@@ -182,6 +185,8 @@ interface NodeBase {
   readonly redriven?: Redriven;
   /** Of the root of a canvas that was redriven: what its generations came to, the oldest first. */
   readonly history?: readonly EndedGeneration[];
+  /** A deadline above counts from its end. */
+  readonly timed?: boolean;
 }
 
 /** What a canvas came to before it was redriven. */
@@ -223,6 +228,7 @@ export interface ChordNode extends NodeBase {
   readonly budget?: Budget;
   /** The generation whose members the body is for, when one has run before over others. */
   readonly anew?: number;
+  readonly deadline?: DeadlineData;
 }
 
 /** The budget that a node was published with, if it is judged by one. */
@@ -273,8 +279,26 @@ export interface HookEnvelope {
   readonly generation?: number;
 }
 
+/** Comes due when the header of the chord above it may be. */
+export interface TimerEnvelope extends Pick<DeadlineData, 'afterMs' | 'from'> {
+  readonly v: 1;
+  readonly node: 'deadline';
+}
+
 /** What lies in the queue of composite nodes. */
-export type CanvasEnvelope = NodeEnvelope | SentinelEnvelope | HoldEnvelope;
+export type CanvasEnvelope = NodeEnvelope | SentinelEnvelope | HoldEnvelope | TimerEnvelope;
+
+/** A node itself, not what stands beside one. */
+export function asNode(envelope: CanvasEnvelope): NodeEnvelope | undefined {
+  return envelope.node === 'sentinel' || envelope.node === 'hold' || envelope.node === 'deadline'
+    ? undefined
+    : envelope;
+}
+
+/** Whether its node counts a deadline from the ends of its members. */
+export function isTimed(data: unknown): boolean {
+  return (data as { readonly timed?: unknown } | undefined)?.timed === true;
+}
 
 export type Envelope = TaskEnvelope | CanvasEnvelope | HookEnvelope;
 
@@ -381,17 +405,19 @@ export function decodeNode(data: unknown): CanvasEnvelope {
 
 /** As far as a forged one could do harm: what is to be published later is looked at more closely when it is. */
 function isNode(fields: Record<string, unknown>): boolean {
-  const { node, size, rest, body, recovery, links, errbacks, budget, redriven, history } = fields;
+  const { node, size, rest, body, recovery, links, errbacks, budget, deadline, redriven, history } = fields;
   const areCanvases = (list: unknown): boolean => Array.isArray(list) && list.every(isCanvas);
   if (links !== undefined && !areCanvases(links)) return false;
   if (errbacks !== undefined && !areCanvases(errbacks)) return false;
-  if (budget !== undefined && asRecord(budget) === undefined) return false;
+  if ([budget, deadline].some((rule) => rule !== undefined && asRecord(rule) === undefined)) return false;
   if (!isRedriven(redriven) || (history !== undefined && !Array.isArray(history))) return false;
   switch (node) {
     case 'task':
     case 'sentinel':
     case 'hold':
       return true;
+    case 'deadline':
+      return Number.isFinite(fields['afterMs']);
     case 'chain':
       return isSize(size) && areCanvases(rest);
     case 'group':

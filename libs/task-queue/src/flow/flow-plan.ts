@@ -37,6 +37,8 @@ export interface PlannedJob {
   readonly lifo?: boolean;
   /** Its node hears of its failure at once, not only when all have ended. */
   readonly reports?: boolean;
+  /** Goes into its queue before this one does, and stands beside it. */
+  readonly timer?: PlannedJob;
 }
 
 /**

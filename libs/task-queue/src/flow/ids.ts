@@ -23,7 +23,7 @@ import { randomFillSync } from 'node:crypto';
 export const CANVAS_QUEUE = '_canvas';
 
 /** A path segment: which child of a node. */
-export type ChildName = number | BodyName | 'sentinel' | 'hold';
+export type ChildName = number | BodyName | 'sentinel' | 'hold' | 'deadline';
 
 /** A chord's body; of a later generation when one has run before over other members: `body-1`. */
 export type BodyName = 'body' | `body-${number}`;

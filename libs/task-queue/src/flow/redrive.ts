@@ -5,6 +5,7 @@ import {
   type NodeEnvelope,
   type TaskEnvelope,
 } from './envelope.js';
+import { timerOf } from './compile-canvas.js';
 import type { PlannedJob } from './flow-plan.js';
 import { CANVAS_QUEUE, memberIndex } from './ids.js';
 
@@ -239,6 +240,10 @@ function nodeAgain(
       name: node.node,
       data: { ...node, redriven: { generation, changed } },
       retention: 'canvas',
+      // The time of its deadline begins anew with its members.
+      ...(node.node === 'chord' && node.deadline !== undefined && stage === undefined
+        ? { timer: timerOf(id, node.deadline) }
+        : {}),
     },
     children,
     ...(stage === undefined ? {} : { stage }),

@@ -77,6 +77,7 @@ export class MemoryDispatch implements Dispatch {
     const standing = this.#look();
     if (standing.is !== 'open' || node.dispatch === undefined) return standing;
     node.dispatch.end = end;
+    if (end === 'sealed') node.dispatch.sealedAt = tools.store.clock.wallMs();
     tools.store.letGo(node);
     if (tools.eager) await tools.published(node.id);
     return this.#look();

@@ -3,6 +3,7 @@ import type { JobRef } from '../backend/job-ref.js';
 import type { Holder } from '../backend/ledger.js';
 import type { Budget } from '../canvas/header-rules.js';
 import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
+import type { HeaderTimes } from '../chords/deadline.js';
 import { CANVAS_QUEUE } from '../flow/ids.js';
 import { isOver, type MemoryJob, refOf } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
@@ -32,19 +33,48 @@ export class MemoryHeaders implements HeaderStore {
   async wait(holder: Holder, seen: Seen): Promise<Verdicted> {
     return this.#judge(holder, seen, (node) => {
       if (node.failures.size > seen.failures) return 'changed';
+      if (!seen.isDue && this.store.record(node.id)?.fields.has(`d:${node.id}`) === true) return 'changed';
       return this.store.waitForChildren(node) ? 'done' : 'changed';
     });
   }
 
   async setBudget(id: string, budget: Budget): Promise<boolean> {
     const node = this.#node(id);
-    if (node === undefined || isOver(node) || node.stage !== undefined) return false;
+    if (node === undefined || this.#isOver(node)) return false;
     const { fields } = this.store.openRecord(id);
-    if (['c:', 'r:', 'f:'].some((field) => fields.has(`${field}${id}`))) return false;
     fields.set(`b:${id}`, JSON.stringify(budget));
     fields.delete(`p:${id}`);
     this.store.wake(node);
     return true;
+  }
+
+  async setDue(id: string): Promise<void> {
+    const node = this.#node(id);
+    if (node === undefined || this.#isOver(node)) return;
+    this.store.openRecord(id).fields.set(`d:${id}`, '1');
+    this.store.wake(node);
+  }
+
+  async times(id: string): Promise<HeaderTimes | 'over' | 'unknown'> {
+    const node = this.#node(id);
+    if (node === undefined) return 'unknown';
+    if (this.#isOver(node)) return 'over';
+    const { dispatch, timestamp } = node;
+    const sealedAt = dispatch === undefined ? timestamp : dispatch.sealedAt;
+    const fields = this.store.record(id)?.fields;
+    const [first, last] = [fields?.get(`first:${id}`), fields?.get(`last:${id}`)];
+    return {
+      dispatchMs: timestamp,
+      ...(sealedAt === undefined ? {} : { sealMs: sealedAt }),
+      ...(first === undefined ? {} : { firstOutcomeMs: Number(first) }),
+      ...(last === undefined ? {} : { lastOutcomeMs: Number(last) }),
+    };
+  }
+
+  async noteOutcome(id: string, nowMs: number): Promise<void> {
+    const { fields } = this.store.openRecord(id);
+    if (!fields.has(`first:${id}`)) fields.set(`first:${id}`, String(nowMs));
+    fields.set(`last:${id}`, String(nowMs));
   }
 
   async wake(id: string): Promise<void> {
@@ -81,6 +111,13 @@ export class MemoryHeaders implements HeaderStore {
     const now = fields.get(`b:${holder.id}`);
     if (now !== (budget === undefined ? undefined : JSON.stringify(budget))) return 'changed';
     return write(node, fields);
+  }
+
+  /** Whether nothing waits for its members any more. */
+  #isOver(node: MemoryJob): boolean {
+    const fields = this.store.record(node.id)?.fields;
+    const isDecided = ['c:', 'r:', 'f:'].some((field) => fields?.has(`${field}${node.id}`));
+    return isOver(node) || node.stage !== undefined || isDecided;
   }
 
   #node(id: string): MemoryJob | undefined {

@@ -40,6 +40,7 @@ export interface MemoryJob extends JobRef {
   dispatch?: {
     by: number;
     dispatched: number;
+    sealedAt?: number;
     end?: 'sealed' | 'let-go' | { readonly error: SerializedError };
   };
   progress?: string;

@@ -40,6 +40,7 @@ export class MemoryLedger implements Ledger {
       closing: this.#read<ClosingRecord>(id, `c:${id}`),
       parked: this.#read<ParkedRecord>(id, `p:${id}`),
       budget: this.#read<Budget>(id, `b:${id}`),
+      isDue: this.store.record(id)?.fields.has(`d:${id}`) === true,
       isHeld: node?.pending.has(keyOf({ queue: CANVAS_QUEUE, id: childId(id, 'hold') })) === true,
     };
   }

@@ -1,6 +1,6 @@
 import type { Holder, Stage } from '../backend/ledger.js';
 import type { Addition, Dispatch, Publication, Publisher, Reopening } from '../backend/publisher.js';
-import { reporting } from '../flow/compile-canvas.js';
+import { memberOfNode } from '../flow/compile-canvas.js';
 import type { ChordNode, GroupNode } from '../flow/envelope.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, lineOf, membershipsOf } from '../flow/ids.js';
@@ -89,20 +89,21 @@ export class MemoryPublisher implements Publisher {
     if (known !== undefined) return { is: 'exists', id: childId(node.id, Number(known)) };
     if (lineOf(node.id).some((above) => fields.has(`x:${above}`))) return { is: 'revoked' };
     if (fields.has(`c:${node.id}`)) return { is: 'closed' };
-    const { size: published, budget } = JSON.parse(node.data) as GroupNode | ChordNode;
+    const envelope = JSON.parse(node.data) as GroupNode | ChordNode;
+    const published = envelope.size;
     if (published === 0 && node.dispatch !== undefined && node.dispatch.end === undefined)
       return { is: 'open' };
     const index = node.size ?? published;
     const id = childId(node.id, index);
-    this.store.add(budget === undefined ? compile(id) : reporting(compile(id)), node);
+    this.store.add(memberOfNode(envelope, compile(id)), node);
     node.size = index + 1;
     fields.set(note, String(index));
     return { is: 'added', id };
   }
 }
 
-/** What was decided for a header: by its recovery, and by its budget. */
-const JUDGED = ['r', 'c', 'p'] as const;
+/** What was decided for a header, by its recovery and by its budget, and what its deadline counts from. */
+const JUDGED = ['r', 'c', 'p', 'd', 'first', 'last'] as const;
 
 function tasksOf({ job, children }: Rerun): PlannedJob[] {
   return [...(job.queue === CANVAS_QUEUE ? [] : [job]), ...children.flatMap(tasksOf)];

@@ -127,6 +127,7 @@ export class MemoryStore {
 
   add(plan: FlowPlan, parent?: MemoryJob): void {
     if (this.#jobs.has(keyOf(plan.job))) return; // as BullMQ: the job that is there stays as it is
+    if (plan.job.timer) this.add({ job: plan.job.timer, children: [], size: 1 });
     const job = this.#make(plan.job, parent);
     for (const child of plan.children) this.add(child, job);
     if (job.pending.size > 0) return;
@@ -136,6 +137,7 @@ export class MemoryStore {
 
   /** Adds a node that is kept waiting, as if it had one more child, until it is let go. */
   addHeld(planned: PlannedJob): MemoryJob {
+    if (planned.timer) this.add({ job: planned.timer, children: [], size: 1 });
     const node = this.#make(planned, undefined);
     node.pending.add(holdOf(node));
     return node;
@@ -147,6 +149,7 @@ export class MemoryStore {
    */
   putBack(planned: PlannedJob, parent: MemoryJob | undefined): MemoryJob {
     const before = this.#jobs.get(keyOf(planned));
+    if (planned.timer) this.add({ job: planned.timer, children: [], size: 1 });
     const job = this.#make(planned, parent);
     if (before === undefined) return job;
     if (planned.queue === CANVAS_QUEUE) {

@@ -2,7 +2,7 @@ import type { DispatchRecord } from '../backend/ledger.js';
 import type { JobFields, TaskReply } from '../backend/task-reply.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
-import { decodeNode, type EndedGeneration, type NodeEnvelope, withSize } from '../flow/envelope.js';
+import { asNode, decodeNode, type EndedGeneration, type NodeEnvelope, withSize } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';
 import { readStored } from '../flow/stored-value.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -143,8 +143,8 @@ function runningState(place: string, job: JobFields): TaskState {
 /** Reads a node's envelope, so that its children can be named; undefined of one that somebody else wrote. */
 export function nodeOf({ data, size }: NonNullable<JobFields['node']>): NodeEnvelope | undefined {
   try {
-    const node = decodeNode(JSON.parse(data));
-    return node.node === 'sentinel' || node.node === 'hold' ? undefined : withSize(node, size);
+    const node = asNode(decodeNode(JSON.parse(data)));
+    return node && withSize(node, size);
   } catch {
     return undefined;
   }

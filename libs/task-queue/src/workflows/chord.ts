@@ -1,5 +1,6 @@
 import type { ChordData } from '../canvas/canvas-data.js';
 import { type HeaderRules, makeChord } from '../canvas/chord.js';
+import { type Deadline, readDeadline } from '../canvas/deadline-rule.js';
 import { FAIL_FAST } from '../canvas/header-rules.js';
 import {
   type BodyInputKind,
@@ -10,6 +11,7 @@ import {
 import type { ChordRecovery, ChordRecoveryType } from '../chords/chord-recovery.js';
 import { Tolerance } from '../chords/tolerate.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
+import type { Duration } from '../primitives/duration.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type {
   AnyCanvas,
@@ -64,13 +66,23 @@ export interface ChordOptions<Recovery extends RecoveryChoice = RecoveryChoice> 
    * `Tolerate({ count: 0 })` by another name. @defaultValue false
    */
   readonly failFast?: boolean;
+  /**
+   * When it stops waiting for its members: a time after the chord was published, or from something else. The body then
+   * runs with what is there, unless the recovery says otherwise; members that have not ended count as pending.
+   */
+  readonly deadline?: Duration | Deadline;
 }
 
 /** What a chord can name as its recovery: the class of a strategy, or a budget. */
 export type RecoveryChoice = ChordRecoveryType | Tolerance;
 
-/** What the data of a chord says about its options. @throws InvalidCanvasError when two of them rule each other out */
-export function headerRules({ recovery, failFast = false }: ChordOptions): HeaderRules {
+/** What the data of a chord says about its options. @throws InvalidCanvasError when they cannot be read */
+export function headerRules({ deadline, ...options }: ChordOptions): HeaderRules {
+  const rules = recoveryRules(options);
+  return deadline === undefined ? rules : { ...rules, deadline: readDeadline(deadline) };
+}
+
+function recoveryRules({ recovery, failFast = false }: Omit<ChordOptions, 'deadline'>): HeaderRules {
   if (recovery instanceof Tolerance) {
     if (failFast)
       throw new InvalidCanvasError('failFast', 'Tolerate({ … }) says already when the header ends');

@@ -35,10 +35,11 @@ return 1`);
  * Puts a node back among those that wait for their children, as BullMQ does it, unless a member has failed since the
  * node was judged: BullMQ releases a node for a failure only while it waits.
  * KEYS: node's job, record, active, waiting-children, stalled, events. ARGV: token, node id, budget seen or '', failures
- * seen, key of its sentinel, now. Returns 1, 0 when there is something new, or nil when superseded.
+ * seen, key of its sentinel, now, 1 when it was seen to be past its deadline. Returns 1, 0 when there is something new, or nil when superseded.
  */
 export const WAIT_FOR_MEMBERS = script(`${FENCE}
 local failed = redis.call('HLEN', KEYS[1] .. ':failed') - redis.call('HEXISTS', KEYS[1] .. ':failed', ARGV[5])
+if ARGV[7] ~= '1' and redis.call('HEXISTS', KEYS[2], 'd:' .. ARGV[2]) == 1 then return 0 end
 if failed > tonumber(ARGV[4]) or redis.call('SCARD', KEYS[1] .. ':dependencies') == 0 then return 0 end
 if redis.call('LREM', KEYS[3], -1, ARGV[2]) == 0 then return false end
 redis.call('DEL', KEYS[1] .. ':lock')
@@ -63,20 +64,57 @@ export const WAKE_NODE = script(`${WAKE}
 wake(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], ARGV[1])
 return 1`);
 
+/** Whether nothing waits for the members of a node any more; nil when there is no such node. */
+const OVER = `
+local function isOver(node, record, id)
+  if redis.call('EXISTS', node) == 0 then return nil end
+  if redis.call('HEXISTS', node, 'finishedOn') + redis.call('HEXISTS', node, 'tq:stage') > 0 then return true end
+  for _, field in ipairs({ 'c:', 'r:', 'f:' }) do
+    if redis.call('HEXISTS', record, field .. id) == 1 then return true end
+  end
+  return false
+end`;
+
 /**
  * Sets the budget of a header that is not over, and has it judged by it.
  * KEYS: as above, then record. ARGV: node id, budget as JSON. Returns 1, or 0 when it is over.
  */
-export const SET_BUDGET = script(`${WAKE}
+export const SET_BUDGET = script(`${WAKE}${OVER}
 local id, record = ARGV[1], KEYS[8]
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-if redis.call('HEXISTS', KEYS[1], 'finishedOn') + redis.call('HEXISTS', KEYS[1], 'tq:stage') > 0 then return 0 end
-for _, field in ipairs({ 'c:', 'r:', 'f:' }) do
-  if redis.call('HEXISTS', record, field .. id) == 1 then return 0 end
-end
+if isOver(KEYS[1], record, id) ~= false then return 0 end
 redis.call('HSET', record, 'b:' .. id, ARGV[2])
 redis.call('HDEL', record, 'p:' .. id)
 wake(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], id)
+return 1`);
+
+/**
+ * Notes that the deadline of a header has passed, and has it judged.
+ * KEYS: as above. ARGV: node id. Returns 1, or 0 when it is over.
+ */
+export const SET_DUE = script(`${WAKE}${OVER}
+local id, record = ARGV[1], KEYS[8]
+if isOver(KEYS[1], record, id) ~= false then return 0 end
+redis.call('HSET', record, 'd:' .. id, 1)
+wake(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], id)
+return 1`);
+
+/**
+ * What the deadline of a header can count from.
+ * KEYS: node's job, record. ARGV: node id. Returns 'unknown' or 'over'; or when it was published, when it was sealed,
+ * when its first and its last member ended, as far as that has happened.
+ */
+export const HEADER_TIMES = script(`${OVER}
+local over = isOver(KEYS[1], KEYS[2], ARGV[1])
+if over == nil then return 'unknown' end
+if over then return 'over' end
+local node = redis.call('HMGET', KEYS[1], 'timestamp', 'tq:dispatched', 'tq:sealed')
+local ends = redis.call('HMGET', KEYS[2], 'first:' .. ARGV[1], 'last:' .. ARGV[1])
+return { node[1], node[2] and node[3] or not node[2] and node[1], ends[1], ends[2] }`);
+
+/** KEYS: record. ARGV: node id, now. */
+export const NOTE_OUTCOME = script(`
+redis.call('HSETNX', KEYS[1], 'first:' .. ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[1], 'last:' .. ARGV[1], ARGV[2])
 return 1`);
 
 /**

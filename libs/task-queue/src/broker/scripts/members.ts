@@ -6,7 +6,8 @@ import { script } from './script.js';
  * KEYS: the task's job, then for each node that it may be a member of, from the inside out: its job, its record.
  * ARGV: token, field of the note, then for each node its line, joined by spaces.
  * Returns: 'superseded' | 'nowhere' | 'revoked' | 'closed' | 'open' | 'exists' | 'free', of the last two which node (from 1),
- * index, 1 when the node hears of each failure.
+ * index, 1 when the node hears of each failure, 1 when its
+ * deadline counts from the ends of members.
  */
 export const FIND_PLACE = script(`
 if redis.call('GET', KEYS[1] .. ':lock') ~= ARGV[1] then return { 'superseded' } end
@@ -24,7 +25,8 @@ for at = 1, (#KEYS - 1) / 2 do
     local data = cjson.decode(redis.call('HGET', node, 'data'))
     local published = data.size
     if published == 0 and noted[2] and not noted[3] then return { 'open' } end
-    return { 'free', at, tonumber(noted[1] or published), data.budget and 1 or 0 }
+    local from = data.deadline and data.deadline.from or ''
+    return { 'free', at, tonumber(noted[1] or published), data.budget and 1 or 0, string.find(from, 'outcome') and 1 or 0 }
   end
 end
 return { 'nowhere' }`);

@@ -6,12 +6,13 @@ import { script } from './script.js';
  * or of a node above it would stand.
  * Returns: stage JSON, size if it is noted, values, failures, pending, whether the sentinel ran, own failure JSON, decision JSON, 1 when
  * it is revoked, members dispatched so far and how the dispatch ended if it has been opened for one; closing JSON, parked
- * JSON, budget JSON, 1 when the hold is pending.
+ * JSON, budget JSON, 1 when the hold is pending, 1 when its deadline
+ * has passed.
  */
 export const READ_NODE = script(`
 local revoked = 0
 for at = 4, #ARGV do revoked = revoked + redis.call('HEXISTS', KEYS[2], ARGV[at]) end
-local judged = redis.call('HMGET', KEYS[2], 'c:' .. ARGV[1], 'p:' .. ARGV[1], 'b:' .. ARGV[1])
+local judged = redis.call('HMGET', KEYS[2], 'c:' .. ARGV[1], 'p:' .. ARGV[1], 'b:' .. ARGV[1], 'd:' .. ARGV[1])
 local noted = redis.call('HMGET', KEYS[1], 'tq:stage', 'tq:size', 'tq:dispatched', 'tq:end')
 return {
   noted[1],
@@ -28,7 +29,8 @@ return {
   judged[1],
   judged[2],
   judged[3],
-  redis.call('SISMEMBER', KEYS[1] .. ':dependencies', ARGV[3])
+  redis.call('SISMEMBER', KEYS[1] .. ':dependencies', ARGV[3]),
+  judged[4]
 }`);
 
 /**

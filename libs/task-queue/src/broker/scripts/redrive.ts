@@ -39,7 +39,9 @@ for at = 3, #ARGV, 4 do
     redis.call('HDEL', node .. ':processed', key)
   end
   redis.call('HDEL', KEYS[1], 'f:' .. id)
-  if kind ~= 'decided' then redis.call('HDEL', KEYS[1], 'r:' .. id, 'c:' .. id, 'p:' .. id) end
+  if kind ~= 'decided' then
+    for _, field in ipairs({ 'r:', 'c:', 'p:', 'd:', 'first:', 'last:' }) do redis.call('HDEL', KEYS[1], field .. id) end
+  end
   if kind == 'dropped' and queue == '_canvas' then
     redis.call('ZADD', KEYS[2], 0, id)
   else

@@ -1,0 +1,142 @@
+import { CallbackWithOutcomes, type ChordOptions, ErrbackOnly, Tolerate } from 'nestjs-task-queue';
+import { type Fluent, type Handle, until, useStage, type World } from './world.js';
+
+/** What follows when the time of a header is over. */
+export function deadlineCases(world: World): void {
+  describe('a deadline', () => {
+    const it_ = useStage(world, { queues: { narrow: { concurrency: 1 } } });
+    const stage = () => it_.stage;
+    const call = (...args: Parameters<typeof it_.stage.call>) => stage().call(...args);
+    const diary = () => stage().diary;
+    const followed = () => diary().entries.filter((entry) => entry === 'body' || entry === 'errback');
+
+    async function publish(members: object, options: ChordOptions): Promise<Handle> {
+      const { workflows } = stage();
+      const chord = workflows.chord(members as never, call('keep', 'body') as never, options as never);
+      return stage().publish((chord as unknown as Fluent).linkError(call('keep', 'errback')));
+    }
+
+    it('lets the body run with what is there, and drops what comes later', async () => {
+      const handle = await publish([call('echo', 1), call('progress', 'late')], { deadline: 80 });
+      await handle.get();
+      diary().open('late');
+      await stage().app.quiet();
+      expect(followed()).toEqual(['body']);
+      expect(diary().payloads).toEqual([[1]]);
+      const { recovered } = await handle.describe();
+      expect(recovered).toEqual({ strategy: 'deadline', failed: 0, pending: 1, size: 2 });
+      expect(await stage().workflows.groupResult(handle.id).settled()).toMatchObject([
+        { status: 'fulfilled', value: 1 },
+        { status: 'rejected', reason: { reason: 'pending' } },
+      ]);
+    });
+
+    it('marks the missing members for a body that takes outcomes', async () => {
+      const options = { deadline: 80, recovery: CallbackWithOutcomes };
+      const handle = await publish([call('progress', 'late'), call('echo', 1), call('fail')], options);
+      await handle.get();
+      diary().open('late');
+      await stage().app.quiet();
+      expect(diary().payloads[0]).toMatchObject([
+        { status: 'rejected', reason: { reason: 'pending', error: { code: 'MEMBER_PENDING' } } },
+        { status: 'fulfilled', value: 1 },
+        { status: 'rejected', reason: { reason: 'error' } },
+      ]);
+      expect(followed()).toEqual(['body']);
+    });
+
+    it.each<[string, ChordOptions]>([
+      ['a member that failed keeps the body from running, as ever', { deadline: 80, recovery: ErrbackOnly }],
+      ['the budget is held to what is there', { deadline: 80, recovery: Tolerate({ minSuccesses: 2 }) }],
+    ])('%s', async (_, options) => {
+      const handle = await publish([call('echo', 1), call('fail'), call('progress', 'late')], options);
+      await expect(handle.get()).rejects.toMatchObject({ code: 'CHORD_FAILED' });
+      diary().open('late');
+      await stage().app.quiet();
+      expect(followed()).toEqual(['errback']);
+    });
+
+    it('that nobody needs is gone with its chord', async () => {
+      const handle = await publish([call('echo', 1), call('echo', 2)], { deadline: '1h' });
+      await handle.get();
+      await stage().app.quiet(); // a timer that is left would be delayed for an hour
+      expect(diary().payloads).toEqual([[1, 2]]);
+      expect((await handle.describe()).recovered).toBeUndefined();
+    });
+
+    it('ends what has not ended, where that is asked for', async () => {
+      const deadline = { after: 80, rest: 'terminate' } as const;
+      await (await publish([call('held', 'gate'), call('held', 'second')], { deadline })).get();
+      await stage().app.quiet();
+      expect(diary().entries).toEqual(['held gate', 'body']);
+    });
+
+    it.each(['first-outcome', 'last-outcome'] as const)('counts from the %s', async (from) => {
+      const members = [call('progress', 'first'), call('progress', 'late')];
+      const handle = await publish(members, { deadline: { after: 150, from } });
+      await until(() => diary().count('in progress') === 2, 'both run');
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      // Nothing has ended, so it has not begun to count.
+      expect(await handle.state()).not.toBe('SUCCESS');
+      diary().open('first');
+      await handle.get();
+      diary().open('late');
+      await stage().app.quiet();
+      expect(diary().payloads).toEqual([['done']]);
+    });
+
+    it('counts from the seal of a header that is read', async () => {
+      let tell = (): void => undefined;
+      const told = new Promise<void>((resolve) => (tell = resolve));
+      async function* source() {
+        yield call('echo', 1);
+        await told;
+        yield call('progress', 'late');
+      }
+      const handle = await publish(source as never, { deadline: { after: 100, from: 'seal' } });
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      expect(await handle.state()).not.toBe('SUCCESS');
+      tell();
+      await handle.get();
+      diary().open('late');
+      await stage().app.quiet();
+      expect(diary().payloads).toEqual([[1]]);
+    });
+
+    it('of a chord that comes later counts from its turn', async () => {
+      const { workflows } = stage();
+      const still = (task: string, arg: number | string) =>
+        workflows.signature(task, [arg], { immutable: true });
+      const inner = workflows.chord(
+        [still('echo', 1), still('progress', 'late')] as never,
+        call('echo') as never,
+        { deadline: 80 },
+      );
+      const chain = await stage().publish(workflows.chain(...([call('slow', 100, 0), inner] as never)));
+      expect(await chain.get()).toEqual([1]);
+      diary().open('late');
+      await stage().app.quiet();
+    });
+
+    it('counts anew when its chord is redriven', async () => {
+      const handle = await publish([call('better', 1), call('echo', 2)], { deadline: 120 });
+      await expect(handle.get()).rejects.toMatchObject({ code: 'CHORD_FAILED' });
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      await stage().workflows.redrive(handle.id);
+      await handle.get();
+      await stage().app.quiet();
+      expect(followed()).toEqual(['errback', 'body']);
+      expect(diary().payloads[1]).toEqual([1, 2]);
+    });
+
+    it.each<[ChordOptions['deadline'], string]>([
+      ['soon', 'deadline'],
+      [0, '1 ms or more'],
+      [{ after: '1m', from: 'now' as never }, 'deadline.from'],
+      [{ after: '1m', late: 'drop' } as never, 'deadline.late'],
+    ])('of %j is refused', (deadline, message) => {
+      const make = () => stage().workflows.chord([] as never, call('echo') as never, { deadline } as never);
+      expect(make).toThrow(expect.objectContaining({ message: expect.stringContaining(message) }) as Error);
+    });
+  });
+}
