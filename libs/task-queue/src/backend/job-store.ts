@@ -1,3 +1,4 @@
+import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { JobRef } from './job-ref.js';
 import type { TaskReply } from './task-reply.js';
@@ -25,6 +26,13 @@ export interface TaskQuery {
   readonly stamp?: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** What is kept of a task that is taken out of its queue. */
+export interface WithdrawalRecord {
+  readonly failure: TaskFailure;
+  /** How long, where it does not go with a canvas. */
+  readonly ttlMs: number | undefined;
+}
+
 /** The jobs of all queues, for those who look at one from outside or take one away. */
 export interface JobStore {
   /**
@@ -40,9 +48,10 @@ export interface JobStore {
   /**
    * Takes a job out of its queue before it runs (again); its node hears of it in the same moment.
    *
+   * @param record what is kept of it: written in the same step, so that nobody sees it of a task that was not taken
    * @returns false when there is none, or it runs, waits for a canvas in its place, or has ended
    */
-  withdraw(job: JobRef): Promise<boolean>;
+  withdraw(job: JobRef, record?: WithdrawalRecord): Promise<boolean>;
   /**
    * Tasks that have not ended, page by page: what waits before what runs. What moves meanwhile may come twice, or not at
    * all. After each page it wants to know how many tasks have been taken out of their queues since.

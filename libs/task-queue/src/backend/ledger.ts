@@ -107,14 +107,6 @@ export interface Ledger {
   markRevoked(id: string, ttlMs: number | undefined): Promise<void>;
   /** Whether a task, or a node above it, is revoked. */
   isRevoked(id: string): Promise<boolean>;
-  /**
-   * Records a failure in nobody's name: of a task that is taken out of its queue.
-   *
-   * @returns the record in whose place it was written
-   */
-  writeFailure(id: string, failure: TaskFailure, ttlMs: number | undefined): Promise<TaskFailure | undefined>;
-  /** Takes a failure back that did not come about. What an attempt has recorded since then stays; else what was before does. */
-  dropFailure(id: string, failure: TaskFailure, before: TaskFailure | undefined): Promise<void>;
   /** A node's children that are not terminal yet, page by page. */
   pendingChildren(node: string): AsyncIterable<JobRef[]>;
   /** A node's children that have failed, page by page. */

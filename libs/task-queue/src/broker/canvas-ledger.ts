@@ -35,7 +35,6 @@ import { RECORD_LETTER, WITHDRAW_LETTER } from './scripts/letters.js';
 import { READ_CHILD, READ_NODE } from './scripts/reads.js';
 import type { Script } from './scripts/script.js';
 import { parseDispatch } from './scripts/task-reply.js';
-import { TAKE_BACK, WRITE_OVER } from './scripts/withdrawal-records.js';
 
 const SCAN_COUNT = 1_000;
 const PROGRESS_EVENTS_KEPT = 10_000;
@@ -112,20 +111,6 @@ export class CanvasLedger implements Ledger {
       client.hmget(this.keys.record(id), ...lineOf(id).map(revocationField)),
     );
     return marks.some((mark) => mark !== null);
-  }
-
-  async writeFailure(
-    id: string,
-    failure: TaskFailure,
-    ttlMs: number | undefined,
-  ): Promise<TaskFailure | undefined> {
-    const args = [`f:${id}`, JSON.stringify(failure), ttlMs ?? ''];
-    return parse<TaskFailure>((await this.#run(WRITE_OVER, [this.keys.record(id)], args)) as string | null);
-  }
-
-  async dropFailure(id: string, failure: TaskFailure, before: TaskFailure | undefined): Promise<void> {
-    const args = [`f:${id}`, JSON.stringify(failure), before === undefined ? '' : JSON.stringify(before)];
-    await this.#run(TAKE_BACK, [this.keys.record(id)], args);
   }
 
   async *pendingChildren(node: string): AsyncGenerator<JobRef[]> {

@@ -66,6 +66,7 @@ export class Joint {
   #multi: ChainableCommander | undefined;
   #exec: ChainableCommander['exec'] | undefined;
   #hset: ((key: string, fields: object) => unknown) | undefined;
+  #pexpire: ((key: string, ms: number) => unknown) | undefined;
   #asked = 0;
   #added: Promise<unknown> = Promise.resolve();
 
@@ -81,6 +82,7 @@ export class Joint {
       const multi = this.client.multi();
       this.#exec = multi.exec.bind(multi);
       this.#hset = multi.hset.bind(multi);
+      this.#pexpire = multi.pexpire.bind(multi);
       multi.exec = () => this.#ask();
       this.#multi = multi;
       if (this.first !== undefined) {
@@ -121,7 +123,10 @@ export class Joint {
     const multi = this.commands;
     let results: Awaited<ReturnType<ChainableCommander['exec']>>;
     try {
-      write({ set: (key, fields) => void this.#hset?.(key, fields) });
+      write({
+        set: (key, fields) => void this.#hset?.(key, fields),
+        expire: (key, ms) => void this.#pexpire?.(key, ms),
+      });
       if (this.#exec) multi.exec = this.#exec; // ioredis calls it itself where it has to send again
       results = await multi.exec();
     } catch (error) {
@@ -154,6 +159,8 @@ export interface ScriptCall {
 export interface OwnWrites {
   /** Sets fields of a hash. */
   set(key: string, fields: Readonly<Record<string, string | number>>): void;
+  /** Has a key go by itself after a time. */
+  expire(key: string, ms: number): void;
 }
 
 interface Deferred<T> {

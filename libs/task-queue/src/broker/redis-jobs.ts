@@ -1,5 +1,5 @@
 import type { JobRef } from '../backend/job-ref.js';
-import type { FailedJob, FoundTask, JobStore, TaskQuery } from '../backend/job-store.js';
+import type { FailedJob, FoundTask, JobStore, TaskQuery, WithdrawalRecord } from '../backend/job-store.js';
 import type { TaskReply } from '../backend/task-reply.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
@@ -75,7 +75,7 @@ export class RedisJobs implements JobStore {
    * BullMQ refuses to remove what runs, but would remove what has ended, and with it what it came to; or what waits for a
    * canvas in its place, and with it that canvas. So it is looked at first, and removed only if it has not changed since.
    */
-  async withdraw({ queue, id }: JobRef): Promise<boolean> {
+  async withdraw({ queue, id }: JobRef, record?: WithdrawalRecord): Promise<boolean> {
     const job = this.keys.job(queue, id);
     const waiting = `${this.keys.prefixOf(id)}:${queue}:waiting-children`;
     const answer = await this.transactions.run<false>({
@@ -84,6 +84,12 @@ export class RedisJobs implements JobStore {
       look: async (client) =>
         (await runScript(client, CAN_WITHDRAW, [job, waiting], [id])) === 1 ? undefined : false,
       additions: [() => this.producers.queue(queue, id, 'ledger').remove(id)],
+      write: (own) => {
+        if (record === undefined) return;
+        const { failure, ttlMs } = record;
+        own.set(this.keys.record(id), { [`f:${id}`]: JSON.stringify(failure) });
+        if (ttlMs !== undefined) own.expire(this.keys.record(id), ttlMs);
+      },
     });
     return answer === 'done';
   }

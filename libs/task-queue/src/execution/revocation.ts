@@ -139,11 +139,7 @@ export class Revocation {
     });
   }
 
-  /**
-   * The record first: a task that is out of its queue without one would count as removed by hand.
-   *
-   * @returns whether it was taken out of its queue
-   */
+  /** @returns whether it was taken out of its queue */
   async #revokeTask(
     { queue, id }: JobRef,
     options: Required<RevokeOptions>,
@@ -158,12 +154,12 @@ export class Revocation {
       return false;
     }
     const failure = failureOfRevoked(id, name, queue, this.clock.wallMs(), headers);
-    const before = await this.ledger.writeFailure(id, failure, this.#ttl(id, queue));
-    if (!(await this.jobs.withdraw({ queue, id }))) {
+    const ttlMs = this.#ttl(id, queue);
+    // With its record in one step: one that was taken is never without, and nobody reads one of a task that was not.
+    if (!(await this.jobs.withdraw({ queue, id }, { failure, ttlMs }))) {
       tally.running.add(id);
-      // It runs, or has ended in this moment: what it comes to is what counts, and its own record of it.
-      await this.ledger.dropFailure(id, failure, before);
-      // Or it was replaced in this moment, by a worker that looked for a revocation before there was one.
+      // It runs, or has ended in this moment: what it comes to is what counts. Or it was replaced in this moment, by a
+      // worker that looked for a revocation before there was one.
       const by = (await this.jobs.find({ queue, id }))?.replacedBy;
       if (by !== undefined) await this.revokeAdded(by.id, options, tally);
       return false;

@@ -1,5 +1,5 @@
 import type { JobRef } from '../backend/job-ref.js';
-import type { FailedJob, FoundTask, JobStore, TaskQuery } from '../backend/job-store.js';
+import type { FailedJob, FoundTask, JobStore, TaskQuery, WithdrawalRecord } from '../backend/job-store.js';
 import type { Stage } from '../backend/ledger.js';
 import type { JobFields, TaskReply } from '../backend/task-reply.js';
 import type { ParkedRecord } from '../chords/closing-record.js';
@@ -49,11 +49,18 @@ export class MemoryJobs implements JobStore {
     if (jobs.length > 0) yield jobs.map(({ queue: one, id }) => ({ queue: one, id }));
   }
 
-  async withdraw(ref: JobRef): Promise<boolean> {
+  async withdraw(ref: JobRef, kept?: WithdrawalRecord): Promise<boolean> {
     const job = this.store.job(ref);
     // What waits for a canvas in its place is revoked with that.
     const canGo = job !== undefined && !isOver(job) && job.place !== 'waiting-children';
-    return canGo && this.store.withdraw(ref);
+    if (!canGo || !this.store.withdraw(ref)) return false;
+    if (kept !== undefined) {
+      const { failure, ttlMs } = kept;
+      const record = this.store.openRecord(ref.id);
+      record.fields.set(`f:${ref.id}`, JSON.stringify(failure));
+      if (ttlMs !== undefined) record.expiresAt = this.store.clock.wallMs() + ttlMs;
+    }
+    return true;
   }
 
   async removeCanvas(id: string): Promise<void> {

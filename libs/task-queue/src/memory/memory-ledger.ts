@@ -72,23 +72,6 @@ export class MemoryLedger implements Ledger {
     return fields !== undefined && lineOf(id).some((one) => fields.has(`x:${one}`));
   }
 
-  async writeFailure(
-    id: string,
-    failure: TaskFailure,
-    ttlMs: number | undefined,
-  ): Promise<TaskFailure | undefined> {
-    const before = this.#read<TaskFailure>(id, `f:${id}`);
-    this.#write(id, `f:${id}`, failure, ttlMs);
-    return before;
-  }
-
-  async dropFailure(id: string, failure: TaskFailure, before: TaskFailure | undefined): Promise<void> {
-    const fields = this.store.record(id)?.fields;
-    if (fields?.get(`f:${id}`) !== JSON.stringify(failure)) return;
-    if (before === undefined) fields.delete(`f:${id}`);
-    else fields.set(`f:${id}`, JSON.stringify(before));
-  }
-
   async *pendingChildren(node: string): AsyncGenerator<JobRef[]> {
     yield [...(this.#node(node)?.pending ?? [])].map(refOf);
   }
