@@ -41,7 +41,7 @@ export interface RedriveOutcome<R = JsonValue> {
 }
 
 /** Parts that are put back in one transaction, which Redis carries out without a break. */
-const MAX_RERUN = 10_000;
+const MAX_RERUN = 2_000;
 /** What a canvas came to stands a moment before its job has ended. */
 const END_MS = 5_000;
 const LOOK_AGAIN_MS = 25;
