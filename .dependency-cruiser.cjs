@@ -126,7 +126,7 @@ module.exports = {
     rule(
       'library-by-name',
       'The application and the tests import the library as a user does: by its name.',
-      { path: '^(?:src|bench|test)/', pathNot: '^test/(?:integration|support)/' },
+      { path: '^(?:src|bench|test)/', pathNot: '^test/(?:integration|support|unit/protocol)/' },
       { path: library, dependencyTypesNot: ['aliased'] },
     ),
     rule(

@@ -146,6 +146,7 @@ class MemoryDelivery implements Delivery {
   }
 
   async waitForChildren(): Promise<boolean> {
-    return this.store.waitForChildren(this.job);
+    // An activation that was superseded has no say in it; what it comes to is not applied either.
+    return this.job.token !== this.token || this.store.waitForChildren(this.job);
   }
 }
