@@ -28,6 +28,11 @@ const LAST_RESORT_STALLS = 100;
  * for as long, since the timer is not cleared.
  */
 const RUN_RETRY_MS = 500;
+/**
+ * BullMQ renews locks that are older than half of its renewal time, and looks for such as often: a lock that is renewed late
+ * leaves little time for an event loop that is blocked. One command for all locks of a queue.
+ */
+const RENEWALS = 5;
 const DEFECT_MS = 1_000;
 /** Stack traces that BullMQ keeps of one job, for dashboards; our record holds the last. */
 const STACKS_KEPT = 3;
@@ -63,6 +68,7 @@ export class WorkerPool implements Workers {
           prefix: this.keys.shardPrefix(shard),
           concurrency: service.concurrency,
           lockDuration: this.options.lockDurationMs,
+          lockRenewTime: this.options.lockDurationMs / RENEWALS,
           stalledInterval: this.options.stalledIntervalMs,
           maxStalledCount: LAST_RESORT_STALLS,
           runRetryDelay: RUN_RETRY_MS,

@@ -42,8 +42,8 @@ describe('resolveOptions', () => {
       },
       errors: [],
       worker: {
-        lockDurationMs: 30_000,
-        stalledIntervalMs: 15_000,
+        lockDurationMs: 10_000,
+        stalledIntervalMs: 3_000,
         reconcileIntervalMs: 30_000,
         drainTimeoutMs: 30_000,
         maxTimesLost: 1,
@@ -87,7 +87,7 @@ describe('resolveOptions', () => {
   });
 
   it('looks for stalled tasks at least once per lock duration', () => {
-    expect(resolve({ connection, worker: { lockDuration: '4s' } }).worker.stalledIntervalMs).toBe(4_000);
+    expect(resolve({ connection, worker: { lockDuration: '2s' } }).worker.stalledIntervalMs).toBe(2_000);
   });
 
   it('is frozen all the way down, and leaves what the user wrote alone', () => {
@@ -129,7 +129,7 @@ describe('resolveOptions', () => {
     [{ publishTimeout: 0 }, "Option publishTimeout: expected milliseconds or a duration such as '30s' or '5m30s', of 1 ms or more, got 0."], // prettier-ignore
     [{ defaults: { timeLimit: '30d' } }, 'Option defaults.timeLimit: expected milliseconds or a duration such as \'30s\' or \'5m30s\', of at most 2147483647 ms, got "30d".'], // prettier-ignore
     [{ defaults: { softTimeLimit: '1m', timeLimit: '1m' } }, 'Option defaults.softTimeLimit: expected less than defaults.timeLimit (60000 ms), got "1m".'], // prettier-ignore
-    [{ worker: { stalledInterval: '31s' } }, 'Option worker.stalledInterval: expected at most worker.lockDuration (30000 ms), got "31s".'], // prettier-ignore
+    [{ worker: { stalledInterval: '31s' } }, 'Option worker.stalledInterval: expected at most worker.lockDuration (10000 ms), got "31s".'], // prettier-ignore
     [
       { worker: { maxTimesLost: -1 } },
       'Option worker.maxTimesLost: expected a whole number of 0 or more, got -1.',

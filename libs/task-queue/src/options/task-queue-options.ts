@@ -136,17 +136,18 @@ export type ResolvedLogging = Required<LoggingOptions>;
 export interface WorkerTuning {
   /**
    * How long a task that is running belongs to its worker without a sign of life; milliseconds or a
-   * duration. The worker renews it every half of this. After a crash its tasks start again once it has
-   * passed. A handler that blocks the event loop for longer loses its task.
+   * duration. The worker renews it after a tenth of this, so it has at least four fifths left. After a crash its tasks start
+   * again once it has passed. A handler that blocks the event loop for longer than is left loses its task, and so do those
+   * that run beside it: give it a process pool, or this a longer time. See docs/recovery.md.
    *
-   * @defaultValue '30s'
+   * @defaultValue '10s'
    */
   readonly lockDuration?: Duration;
   /**
    * How often a worker looks for tasks whose worker has died; milliseconds or a duration, at most
    * `lockDuration`.
    *
-   * @defaultValue '15s', or `lockDuration` where that is shorter
+   * @defaultValue '3s', or `lockDuration` where that is shorter
    */
   readonly stalledInterval?: Duration;
   /**
