@@ -32,9 +32,9 @@ describe('declarations that cannot be served', () => {
     [{ maxRetries: -1 }, 'expected maxRetries of 0 or more, or Infinity, got -1.'],
     [
       { retries: 3 },
-      'expected the options for, never, maxRetries, maxElapsed, backoff, honourRetryAfter, got "retries".',
+      'expected the options for, never, maxRetries, maxElapsed, budget, backoff, honourRetryAfter, got "retries".',
     ],
-    [{ maxRetrys: 3 }, 'expected the options for, never, maxRetries, maxElapsed, backoff, honourRetryAfter, got "maxRetrys" (did you mean "maxRetries"?).'], // prettier-ignore
+    [{ maxRetrys: 3 }, 'expected the options for, never, maxRetries, maxElapsed, budget, backoff, honourRetryAfter, got "maxRetrys" (did you mean "maxRetries"?).'], // prettier-ignore
     [
       { backoff: { type: 'linear' } },
       "expected type 'fixed' or 'exponential', or a function, got \"linear\".",
