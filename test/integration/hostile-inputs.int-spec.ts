@@ -3,12 +3,23 @@
  * is lost, no worker goes down, and `Object.prototype` stays as it was.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
+import { InvalidMessageException } from '@nestjs/microservices/errors/invalid-message.exception.js';
 import { Queue } from 'bullmq';
-import { type CanvasData, type JsonValue, Task, TaskContext, TaskQueueError } from 'nestjs-task-queue';
+import { defer, ignoreElements, lastValueFrom } from 'rxjs';
+import {
+  type CanvasData,
+  type DeadLetter,
+  type JsonValue,
+  Task,
+  TaskContext,
+  TaskQueueError,
+} from 'nestjs-task-queue';
 import { readCallOptions } from '../../libs/task-queue/src/canvas/call-options.js';
 import { makeSignature } from '../../libs/task-queue/src/canvas/signature.js';
 import { validateCanvas } from '../../libs/task-queue/src/canvas/canvas-validate.js';
+import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
+import { TaskQueueClient, TaskQueueRecord } from '../../libs/task-queue/src/microservice/index.js';
 import { readBatch, writeBatches } from '../../libs/task-queue/src/execution/event-batch.js';
 import { problemOfResult } from '../../libs/task-queue/src/execution/result-check.js';
 import { compileRedaction } from '../../libs/task-queue/src/failure/redaction.js';
@@ -24,6 +35,7 @@ import {
   type TaskEvent,
 } from '../../libs/task-queue/src/task/task-event.js';
 import { Hostile } from '../support/hostile.js';
+import { startMemoryApp } from '../support/memory-app.js';
 import { redisUrl, until, useApps } from '../support/app-fixture.js';
 
 const SEED = Number(process.env['HOSTILE_SEED'] ?? 20_260_101);
@@ -46,7 +58,7 @@ function attempt<T>(
     return { value: work() };
   } catch (error) {
     if (error instanceof TaskQueueError) return { refused: error };
-    throw new Error(`seed ${seed}: not a typed error: ${String(error).slice(0, 300)}`, { cause: error });
+    throw new Error(`seed ${seed}: not a typed error`, { cause: error });
   }
 }
 
@@ -188,6 +200,96 @@ describe('hostile data', () => {
     });
     expect(count.refused).toBeGreaterThan(INPUTS / 2);
   });
+
+  it('as messages of a microservice', async () => {
+    const app = await startMemoryApp([]);
+    const engine = app.module.get(TaskQueueEngine);
+    const client = new TaskQueueClient({}, () => engine);
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
+    const publish = jest.spyOn(engine.publisher, 'publish');
+    const publishOnce = jest.spyOn(engine.publisher, 'publishOnce');
+    const offset = 7_000_000;
+    let [taken, refused] = [0, 0];
+    try {
+      for (let seed = SEED + offset; seed < SEED + offset + INPUTS; seed++) {
+        const { pattern, data, options } = new Hostile(seed).packet();
+        const message = options === undefined ? data : new TaskQueueRecord(data, options);
+        publish.mockClear();
+        publishOnce.mockClear();
+        const error: unknown = await lastValueFrom(
+          defer(() => client.emit(pattern, message)).pipe(ignoreElements()),
+          { defaultValue: undefined },
+        ).catch((thrown: unknown) => thrown);
+        const [plan] = publish.mock.calls[0] ?? publishOnce.mock.calls[0] ?? [];
+        if (error === undefined) {
+          if (plan === undefined) throw new Error(`seed ${seed}: neither published nor refused`);
+          expectIntact(seed, plan.job.data);
+          taken++;
+        } else if (error instanceof TaskQueueError || error instanceof InvalidMessageException) {
+          refused++;
+        } else {
+          throw new Error(`seed ${seed}: not a typed error`, { cause: error });
+        }
+      }
+    } finally {
+      warn.mockRestore();
+      await client.close();
+      await app.close();
+    }
+    expect(taken + refused).toBe(INPUTS);
+    expect(Math.min(taken, refused)).toBeGreaterThan(INPUTS / 20);
+  }, 120_000);
+
+  it('as arguments of a dead letter that is run again', async () => {
+    const app = await startMemoryApp([]);
+    const { failures } = app.module.get(TaskQueueEngine).backend;
+    const letters: DeadLetter[] = (['map', undefined] as const).map((each, at) => ({
+      id: `0~letter${at}`,
+      failure: {
+        request: {
+          id: `0~letter${at}`,
+          name: 'echo',
+          args: [],
+          queue: 'default',
+          attempt: 1,
+          workflowId: `0~letter${at}`,
+          position: '',
+        },
+        error: { name: 'Error', message: 'x' },
+        reason: 'error',
+        at: new Date(0).toISOString(),
+      },
+      attempts: [],
+      payload: { v: 1, args: [[1]], ...(each === undefined ? {} : { each }) },
+    }));
+    jest.spyOn(failures, 'read').mockImplementation(async (id) => letters.find((letter) => letter.id === id));
+    const publishOnce = jest.spyOn(app.module.get(TaskQueueEngine).publisher, 'publishOnce');
+    let [taken, refused] = [0, 0];
+    try {
+      for (let seed = SEED + 8_000_000; seed < SEED + 8_000_000 + INPUTS; seed++) {
+        const hostile = new Hostile(seed);
+        const args = hostile.chance(0.7) ? [hostile.value()] : hostile.value();
+        publishOnce.mockClear();
+        const error: unknown = await app.workflows.deadLetters
+          .retry(hostile.pick(['0~letter0', '0~letter1']), { args: args as unknown[] })
+          .then(() => undefined)
+          .catch((thrown: unknown) => thrown);
+        if (error === undefined) {
+          const [[plan] = []] = publishOnce.mock.calls;
+          expectIntact(seed, plan?.job.data);
+          taken++;
+        } else if (error instanceof TaskQueueError) {
+          refused++;
+        } else {
+          throw new Error(`seed ${seed}: not a typed error`, { cause: error });
+        }
+      }
+    } finally {
+      await app.close();
+    }
+    expect(taken + refused).toBe(INPUTS);
+    expect(Math.min(taken, refused)).toBeGreaterThan(INPUTS / 20);
+  }, 120_000);
 
   it('as events from a channel, and as what is to be hidden in them', () => {
     const redactions = [compileRedaction(), compileRedaction(['args[0].x', '__proto__', 'constructor'])];

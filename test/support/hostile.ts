@@ -264,6 +264,9 @@ export class Hostile {
     };
     return this.pick<() => JsonValue>([
       () => this.json(),
+      // What other transports of Nest send.
+      () => ({ pattern: this.json(1), data: this.json(2), id: this.id() }),
+      () => ({ pattern: 'echo', response: this.json(2), isDisposed: true, v: 1, args: this.json(1) }),
       () => ({ ...task, v: this.pick([0, 2, '1', null]) }) as JsonValue,
       () =>
         ({
@@ -292,6 +295,29 @@ export class Hostile {
           recovery: this.text(),
         }) as JsonValue,
     ])();
+  }
+
+  /** A message to a microservice: a pattern, a payload, and perhaps options. */
+  packet(): { readonly pattern: unknown; readonly data: unknown; readonly options?: object } {
+    const pattern = this.pick<() => unknown>([
+      () => this.text(),
+      () => this.json(2),
+      () => this.value(2),
+      () => ({ cmd: this.text(), [this.pick(KEYS)]: this.value(1) }),
+      () => 'echo',
+    ])();
+    const key = this.pick([
+      'queue',
+      'countdown',
+      'headers',
+      'taskId',
+      'priority',
+      'timeout',
+      '__proto__',
+      'link',
+    ]);
+    const options = Object.defineProperty({}, key, { value: this.value(2), enumerable: true }) as object;
+    return { pattern, data: this.value(), ...(this.chance(0.4) ? { options } : {}) };
   }
 
   /** An id that somebody made up. */

@@ -35,12 +35,17 @@ export class InvalidTaskError extends TaskQueueError {
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'function') return `function ${value.name}`;
-  if (typeof value === 'object' && value !== null) {
+  return typeof value === 'object' && value !== null ? showObject(value) : String(value);
+}
+
+function showObject(value: object): string {
+  for (const look of [() => JSON.stringify(value), () => Object.prototype.toString.call(value)]) {
     try {
-      return JSON.stringify(value) ?? Object.prototype.toString.call(value);
+      const shown = look();
+      if (shown !== undefined) return shown;
     } catch {
-      return Object.prototype.toString.call(value);
+      // A cycle; or a getter or a proxy of the caller's threw.
     }
   }
-  return String(value);
+  return 'something that cannot be read';
 }

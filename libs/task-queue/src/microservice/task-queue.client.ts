@@ -2,17 +2,20 @@ import { Logger } from '@nestjs/common';
 import { ClientProxy, type ReadPacket, RpcException, type WritePacket } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
 import type { ApplyOptions } from '../canvas/call-options.js';
+import type { CanvasData } from '../canvas/canvas-data.js';
 import { prepareCall } from '../canvas/prepare-call.js';
 import { makeSignature } from '../canvas/signature.js';
 import { redisPlatform } from '../broker/redis-backend.js';
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
-import { BrokerUnavailableError } from '../errors/publish.errors.js';
+import { BrokerUnavailableError, InvalidCanvasError } from '../errors/publish.errors.js';
+import { TaskQueueError } from '../errors/task-queue.error.js';
 import { ResultTimeoutError, WaitInsideTaskError } from '../errors/result.errors.js';
 import { readDuration, readObject } from '../options/option-readers.js';
 import { locateRedis } from '../options/resolve-connection.js';
 import { assertQueueName } from '../options/option-readers.js';
 import { resolveOptions } from '../options/resolve-options.js';
 import type { TaskQueueModuleOptions } from '../options/task-queue-options.js';
+import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
 import { AsyncResult } from '../results/async-result.js';
 import { insideTask } from '../task/task-context.js';
@@ -68,6 +71,7 @@ const OPTIONS: readonly (keyof TaskQueueClientOptions)[] = [
   ...DEFAULTS,
 ];
 
+type Pattern = ReadPacket['pattern'];
 type Reply = (packet: WritePacket) => void;
 type Packet = ReadPacket & { readonly metadata?: JsonValue };
 
@@ -177,17 +181,37 @@ export class TaskQueueClient extends ClientProxy<TaskQueueConnectionEvents> {
       return (await this.#publish(packet)) as T;
     } catch (error) {
       // Whoever emits need not listen, and a message that is lost should be heard of.
-      this.#logger.warn(
-        `The event ${this.normalizePattern(packet.pattern)} was not published: ${String(error)}`,
-      );
+      this.#logger.warn(`The event ${this.#shown(packet.pattern)} was not published: ${String(error)}`);
       throw error;
+    }
+  }
+
+  /** @throws InvalidCanvasError for a pattern that Nest cannot make a name of */
+  #taskOf(pattern: Pattern): string {
+    let task: unknown;
+    try {
+      task = this.normalizePattern(pattern);
+    } catch {
+      task = undefined;
+    }
+    // Nest gives back what is neither a text, a number nor an object, as it is.
+    if (typeof task === 'string') return task;
+    throw new InvalidCanvasError('root', 'no name of a task can be made of the pattern of the message');
+  }
+
+  /** In messages, which are no reason to fail. */
+  #shown(pattern: Pattern): string {
+    try {
+      return this.#taskOf(pattern);
+    } catch {
+      return 'of a pattern that cannot be read';
     }
   }
 
   async #request(packet: ReadPacket, signal: AbortSignal): Promise<JsonValue> {
     const { timeout, revokeOnUnsubscribe, allowInsideTask } = { ...this.#defaults, ...optionsOf(packet) };
     if (insideTask() && allowInsideTask !== true) {
-      throw new WaitInsideTaskError(this.normalizePattern(packet.pattern));
+      throw new WaitInsideTaskError(this.#shown(packet.pattern));
     }
     const handle = await this.#publish(packet);
     try {
@@ -213,25 +237,41 @@ export class TaskQueueClient extends ClientProxy<TaskQueueConnectionEvents> {
     }
   }
 
-  async #publish({ pattern, data, metadata }: Packet): Promise<AsyncResult> {
+  async #publish(packet: Packet): Promise<AsyncResult> {
     const engine = this.#engine;
     if (engine === undefined) throw new BrokerUnavailableError('The client was closed.');
-    const record = data instanceof TaskQueueRecord ? data : new TaskQueueRecord(data, {});
-    const { timeout: _, revokeOnUnsubscribe: __, ...call } = record.options as TaskQueueRecordOptions;
-    const signature = makeSignature(
-      this.normalizePattern(pattern),
-      record.data === undefined ? [] : [record.data],
-    );
-    const options: ApplyOptions = {
-      ...call,
-      queue: call.queue ?? this.#defaults.queue,
-      headers: metadata === undefined ? call.headers : { ...call.headers, [METADATA_HEADER]: metadata },
-    };
-    const canvas = prepareCall(signature, [], options, engine.clock);
-    return new AsyncResult(await engine.publish(canvas), engine);
+    return new AsyncResult(await engine.publish(this.#canvasOf(packet, engine.clock)), engine);
+  }
+
+  /** @throws InvalidCanvasError also where the message holds what throws when it is looked at */
+  #canvasOf({ pattern, data, metadata }: Packet, clock: Clock): CanvasData {
+    const task = this.#taskOf(pattern);
+    try {
+      const record = isRecord(data) ? data : new TaskQueueRecord(data, {});
+      const { timeout: _, revokeOnUnsubscribe: __, ...call } = record.options as TaskQueueRecordOptions;
+      const signature = makeSignature(task, record.data === undefined ? [] : [record.data]);
+      const options: ApplyOptions = {
+        ...call,
+        queue: call.queue ?? this.#defaults.queue,
+        headers: metadata === undefined ? call.headers : { ...call.headers, [METADATA_HEADER]: metadata },
+      };
+      return prepareCall(signature, [], options, clock);
+    } catch (error) {
+      if (error instanceof TaskQueueError) throw error;
+      throw new InvalidCanvasError('root', `the message to "${task}" holds something that cannot be read`);
+    }
+  }
+}
+
+/** A proxy of the caller's may throw at being asked what it is. */
+function isRecord(data: unknown): data is TaskQueueRecord {
+  try {
+    return data instanceof TaskQueueRecord;
+  } catch {
+    return false;
   }
 }
 
 function optionsOf({ data }: ReadPacket): SendOptions {
-  return data instanceof TaskQueueRecord ? (data.options as TaskQueueRecordOptions) : {};
+  return isRecord(data) ? (data.options as TaskQueueRecordOptions) : {};
 }
