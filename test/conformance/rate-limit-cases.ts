@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Retry, Task, TaskContext } from 'nestjs-task-queue';
+import { Idempotent, Retry, Task, TaskContext } from 'nestjs-task-queue';
 import { Diary } from './tasks.js';
 import { type Handle, until, useStage, type World } from './world.js';
 
@@ -52,6 +52,13 @@ class LimitedTasks {
   @Retry({ maxRetries: 3, backoff: { type: 'fixed', delay: 1 } })
   keyless(_of: unknown): void {
     this.diary.write('keyless');
+  }
+
+  @Task({ name: 'paysSeldom', rateLimit: { limit: 1, per: '500ms' } })
+  @Idempotent({ key: (order: string) => order })
+  paysSeldom(order: string, task: TaskContext): string {
+    this.diary.write(`pay ${order}`);
+    return `${order} in attempt ${task.attempt}`;
   }
 
   @Task({ name: 'remote', rateLimit: { limit: 1_000, per: '1s', burst: 10, key: (host: string) => host } })
@@ -134,6 +141,29 @@ export function rateLimitCases(world: World): void {
       const handle = await stage().run(call('keyless', null));
       await expect(handle.get({})).rejects.toMatchObject({ code: 'NON_RETRYABLE' });
       expect(written()).toEqual([]);
+    });
+
+    it('and an idempotency key: one effect, one start, and nobody waits for ever', async () => {
+      // As members: where they stand alone, all with one key would be one task.
+      const orders = ['a', 'b', 'a', 'b', 'a'];
+      const members = orders.map((order) => call('paysSeldom', order));
+      const group = await stage().publish(stage().workflows.group(members as never));
+      expect(await group.get()).toEqual(orders.map((order) => `${order} in attempt 1`));
+      expect([...written()].sort()).toEqual(['pay a', 'pay b']);
+      // Of what has a value no start is asked for: the next one may begin at its time.
+      const third = await stage().publish(call('paysSeldom', 'c'));
+      expect(await third.get()).toBe('c in attempt 1');
+    });
+
+    it('who has the key and waits for the limit gives it up when he is revoked', async () => {
+      await stage().publish(call('paysSeldom', 'first'));
+      await lines(1);
+      const owner = await stage().publish(call('paysSeldom', 'x'));
+      await until(async () => (await owner.describe()).startedAt !== undefined, 'it was taken');
+      const other = await stage().publish(stage().workflows.group([call('paysSeldom', 'x')] as never));
+      await owner.revoke();
+      expect(await other.get()).toEqual([expect.stringMatching(/^x in attempt/)]);
+      expect(written().filter((line) => line === 'pay x')).toHaveLength(1);
     });
 
     it('Retry-After holds those who call the same, and nobody else', async () => {

@@ -8,6 +8,7 @@ import {
   UnserializableResultError,
   WorkerLostError,
 } from 'nestjs-task-queue';
+import { TaskQueueHealth, TaskQueueHealthModule } from 'nestjs-task-queue/health';
 import { AppFixture, type TestApp, until } from '../support/app-fixture.js';
 import { bootPool, isRunning } from '../support/pool-app.js';
 import { CardDeclinedError, type Death, PaymentError, PoolTasks } from '../support/workers/pool-tasks.js';
@@ -19,7 +20,7 @@ beforeAll(async () => {
   app = await bootPool(
     apps,
     { size: 2, killGrace: 500, execArgv: ['--max-old-space-size=80'] },
-    { options: { errors: [CardDeclinedError] } },
+    { options: { errors: [CardDeclinedError] }, imports: [TaskQueueHealthModule] },
   );
 }, 60_000);
 afterEach(() => jest.restoreAllMocks());
@@ -186,6 +187,52 @@ describe('how an attempt in a child process ends', () => {
   it('a soft limit aborts its signal', async () => {
     const handle = await tasks().waits.applyAsync([], { softTimeLimit: 100 });
     await expect(handle.get(within)).resolves.toBe('soft-time-limit: SoftTimeLimitExceededError');
+  });
+
+  it('limits that are changed while it runs reach it', async () => {
+    const started = async (handle: { progress(): Promise<unknown> }) =>
+      until(async () => (await handle.progress()) !== undefined, 'it runs');
+    const { limits } = app.workflows;
+    const soft = await tasks().waits.applyAsync([], { softTimeLimit: '1h' });
+    await started(soft);
+    await limits.setRunning(soft.id, { softTimeLimit: 1 });
+    await expect(soft.get(within)).resolves.toBe('soft-time-limit: SoftTimeLimitExceededError');
+    const hard = await tasks().deaf.delay();
+    await started(hard);
+    await limits.set('PoolTasks.deaf', { timeLimit: 1 });
+    await expect(hard.get(within)).rejects.toThrow(TimeLimitExceededError);
+    await limits.clear('PoolTasks.deaf');
+    // Its own clock would have ended it.
+    const longer = await tasks().waits.applyAsync([], { softTimeLimit: 2_000 });
+    await started(longer);
+    await limits.setRunning(longer.id, { softTimeLimit: '1h' });
+    await delay(2_500);
+    expect(await longer.state()).toBe('STARTED');
+    await limits.setRunning(longer.id, { softTimeLimit: 1 });
+    await expect(longer.get(within)).resolves.toBe('soft-time-limit: SoftTimeLimitExceededError');
+  });
+
+  it('health says how many of the processes are ready', async () => {
+    const health = app.get(TaskQueueHealth);
+    const pool = async () => (await health.workers()).details.pools?.['pooled'];
+    await until(async () => (await pool())?.ready === 2, 'both are ready');
+    expect(await pool()).toMatchObject({ size: 2, ready: 2, busy: 0 });
+    const handle = await tasks().deaf.delay();
+    await until(async () => (await pool())?.busy === 1, 'one is busy');
+    const pid = Number(
+      await until(async () => (await handle.progress()) !== undefined, 'it runs').then(() =>
+        handle.progress(),
+      ),
+    );
+    process.kill(pid, 'SIGKILL');
+    // The lost task is run again, in the process that is left or the one that takes the place.
+    await until(
+      async () => Number(await handle.progress()) !== pid && (await pool())?.ready === 2,
+      'both are back',
+    );
+    await handle.revoke({ terminate: true });
+    await expect(handle.get(within)).rejects.toThrow(TaskRevokedError);
+    expect((await health.workers()).details.pools?.['pooled']).toMatchObject({ size: 2 });
   });
 
   it('a revocation aborts its signal, and kills what does not listen', async () => {

@@ -23,6 +23,7 @@ export { Tolerance, type ToleranceOptions, Tolerate } from './chords/tolerate.js
 export type { ExplainOptions } from './doctor/explain-options.js';
 export type { Explanation } from './doctor/explanation.js';
 export type { Obstacle, ObstacleKind } from './doctor/obstacle.js';
+export { type ChangedLimit, type LimitChange, TaskLimits, type TimeLimits } from './engine/task-limits.js';
 export { Breakers, type BreakerState, type TripOptions } from './engine/breakers.js';
 export type { Mended, ReconcileOptions, ReconcileReport } from './doctor/reconcile-report.js';
 export type {

@@ -12,6 +12,7 @@ import type { HeaderStore } from './header-store.js';
 import type { Inspection, WorkerDescription } from './inspection.js';
 import type { JobStore } from './job-store.js';
 import type { Ledger } from './ledger.js';
+import type { LimitStore } from './limit-store.js';
 import type { KeyStore } from './key-store.js';
 import type { LockStore } from './lock-store.js';
 import type { Publisher } from './publisher.js';
@@ -38,6 +39,7 @@ export interface Backend {
   readonly rateLimiter: RateLimiter;
   readonly breakers: BreakerStore;
   readonly retryBudgets: RetryBudgets;
+  readonly limits: LimitStore;
   /** Carries events to whoever watches from another process. */
   readonly broadcast: Broadcast;
   readonly inspection: Inspection;

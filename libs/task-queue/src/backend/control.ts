@@ -5,8 +5,19 @@ export type ControlMessage =
       /** End what is running as well. */
       readonly terminate: boolean;
     }
+  /** Limits of tasks or rate limits are others now: to be read again. */
+  | { readonly limits: 'changed' }
+  | LimitOfOne
   | Watch
   | { readonly unwatch: string };
+
+/** A task that runs has other time limits now. */
+export interface LimitOfOne {
+  /** Its id. */
+  readonly limit: string;
+  readonly softMs?: number;
+  readonly hardMs?: number;
+}
 
 /** Somebody wants to hear of events. Said again and again, as long as it holds. */
 export interface Watch {

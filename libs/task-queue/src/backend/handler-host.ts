@@ -43,6 +43,8 @@ export interface Seat {
   run(call: HostedCall, attempt: HostedAttempt): Promise<unknown>;
   /** Aborts the handler's signal. */
   interrupt(interruption: Interruption): void;
+  /** The soft limit is another one now, or none: for a handler that looks at the clock by itself. */
+  limit(softMs: number | undefined): void;
   /** Ends what runs, by force once the time of grace has passed. `run` settles in bounded time. */
   end(grace: 'none' | 'some'): void;
   /** The attempt needs it no more. */

@@ -22,15 +22,20 @@ export class ControlChannel implements Control {
       const message = parse(text);
       if (message) onMessage(message);
     });
-    client.subscribe(this.keys.control).catch(onError);
+    // What was said about limits before it listened is stored: to be read once more.
+    client.subscribe(this.keys.control).then(() => onMessage({ limits: 'changed' }), onError);
   }
 }
 
 /** Anybody may publish on a channel of Redis; what is no message of ours is passed over. */
 function parse(text: string): ControlMessage | undefined {
   try {
-    const { revoke, terminate, watch, types, unwatch } = (JSON.parse(text) ?? {}) as Record<string, unknown>;
+    const { revoke, terminate, watch, types, unwatch, limits, limit, softMs, hardMs } = (JSON.parse(text) ??
+      {}) as Record<string, unknown>;
     if (typeof revoke === 'string') return { revoke, terminate: terminate === true };
+    if (limits === 'changed') return { limits };
+    if (typeof limit === 'string')
+      return { limit, ...(isTime(softMs) ? { softMs } : {}), ...(isTime(hardMs) ? { hardMs } : {}) };
     if (typeof unwatch === 'string') return { unwatch };
     if (typeof watch !== 'string') return undefined;
     return Array.isArray(types)
@@ -39,4 +44,8 @@ function parse(text: string): ControlMessage | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0;
 }

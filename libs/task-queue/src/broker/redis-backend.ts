@@ -23,6 +23,7 @@ import { RedisJobs } from './redis-jobs.js';
 import { RedisKeyStore } from './redis-key-store.js';
 import { RedisKeys } from './redis-keys.js';
 import { RedisRepairs } from './redis-repairs.js';
+import { RedisLimits } from './redis-limits.js';
 import { RedisLocks } from './redis-locks.js';
 import { ScriptRunner } from './script-runner.js';
 import { RedisRetryBudgets } from './redis-retry-budgets.js';
@@ -51,6 +52,7 @@ export class RedisBackend implements Backend {
   readonly rateLimiter: RedisRateLimiter;
   readonly breakers: RedisBreakers;
   readonly retryBudgets: RedisRetryBudgets;
+  readonly limits: RedisLimits;
   #pool: WorkerPool | undefined;
 
   /** @throws InvalidOptionsError when the options do not say where Redis is */
@@ -84,6 +86,7 @@ export class RedisBackend implements Backend {
     this.rateLimiter = new RedisRateLimiter(this.keys, scripts);
     this.breakers = new RedisBreakers(this.keys, scripts);
     this.retryBudgets = new RedisRetryBudgets(this.keys, scripts);
+    this.limits = new RedisLimits(this.keys, scripts);
     this.broadcast = new RedisBroadcast(this.connections, this.keys, publishTimeoutMs);
     this.inspection = new RedisInspection(this.connections, this.keys);
     this.examination = new RedisExamination(this.keys, scripts);

@@ -26,6 +26,7 @@ import { CANVAS_QUEUE, placeOf, rootOf, shardOf } from '../flow/ids.js';
  * {tq:0}:_token               the last fencing token of the locks of a shard
  * {tq:0}:_rate:<limit>        hash: when its next start is due, and the next slot in its line
  * {tq:0}:_retries:<budget>      hash: first attempts and retries of late
+ * {tq:0}:_limits              hash: limits that were changed, by the names of tasks and rate limits
  * {tq:0}:_breaker:<name>      hash: how a breaker stands, and what it has counted
  * {tq:0}:_breakers            set: breakers that are not closed
  * ```
@@ -107,6 +108,11 @@ export class RedisKeys {
   /** A retry budget; one for all shards. */
   retryBudget(name: string): string {
     return `${this.shardPrefix(0)}:_retries:${name}`;
+  }
+
+  /** Limits that were changed; one for all shards. */
+  get limits(): string {
+    return `${this.shardPrefix(0)}:_limits`;
   }
 
   /** A breaker; one for all shards. */

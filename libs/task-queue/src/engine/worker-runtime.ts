@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type { OnTrouble } from '../backend/backend.js';
-import type { ControlMessage } from '../backend/control.js';
+import type { ControlMessage, LimitOfOne } from '../backend/control.js';
 import type { HandlerHost, HostState } from '../backend/handler-host.js';
 import type { Delivery, Processor } from '../backend/delivery.js';
 import type { WorkerDescription } from '../backend/inspection.js';
@@ -17,6 +17,7 @@ import { NodeProcessor } from '../execution/node-processor.js';
 import { CallbackRelease } from '../execution/publish-callbacks.js';
 import { Replacement } from '../execution/replacement.js';
 import { RecentRevocations } from '../execution/recent-revocations.js';
+import { ChangedLimits } from '../execution/changed-limits.js';
 import { RetrySpending } from '../execution/retry-spending.js';
 import { RunningAttempts } from '../execution/running-attempts.js';
 import { Breaking } from '../execution/breaking.js';
@@ -53,6 +54,7 @@ export class WorkerRuntime {
   readonly #stuck: StuckHandlers;
   readonly #blocks: BlockWatch;
   readonly #revoked: RecentRevocations;
+  readonly #limits: ChangedLimits;
   readonly #stopping = new AbortController();
   #pool: Workers | undefined;
   readonly #hosts = new Map<string, HandlerHost>();
@@ -70,6 +72,9 @@ export class WorkerRuntime {
     this.#stuck = new StuckHandlers(hooks, options.worker.stuckAfterMs, clock, log);
     this.#blocks = new BlockWatch(this.running, options.worker.blockedAfterMs, log);
     this.#revoked = new RecentRevocations(clock);
+    const { softTimeLimitMs: softMs, timeLimitMs: hardMs } = options.defaults;
+    const { limits: store } = engine.backend;
+    this.#limits = new ChangedLimits({ store, running: this.running, defaults: { softMs, hardMs }, log });
   }
 
   get state(): WorkerState {
@@ -128,6 +133,7 @@ export class WorkerRuntime {
     this.#state = 'serving';
     const { engine } = this;
     const { options } = engine;
+    this.#limits.start();
     const pool = engine.backend.workers(options.worker);
     this.#pool = pool;
     const tasks = this.#taskProcessor(undefined);
@@ -214,6 +220,7 @@ export class WorkerRuntime {
     if (!(await pool.idle(this.engine.options.worker.drainTimeoutMs))) await this.#abort(pool);
     this.#stopping.abort();
     this.#blocks.stop();
+    this.#limits.stop();
     this.#stuck.close();
     await Promise.all([pool.letGo(), ...[...this.#hosts.values()].map((host) => host.close())]);
   }
@@ -270,6 +277,7 @@ export class WorkerRuntime {
           stopping,
         }),
         spending: new RetrySpending({ budgets: this.engine.backend.retryBudgets, random, log, stopping }),
+        limitsNow: this.#limits,
         ledger,
         clock,
         log,
@@ -279,7 +287,7 @@ export class WorkerRuntime {
       stuck: this.#stuck,
       revoked: this.#revoked,
       trackCurrentTask: options.worker.currentTask,
-      defaults: { softMs: options.defaults.softTimeLimitMs, hardMs: options.defaults.timeLimitMs },
+      limitsNow: this.#limits,
       maxTimesLost: options.worker.maxTimesLost,
       letters: options.deadLetters,
       worker: PROCESS_NAME,
@@ -347,6 +355,8 @@ export class WorkerRuntime {
 
   #hear(message: ControlMessage): void {
     if ('revoke' in message) this.#revoke(message);
+    else if ('limits' in message) void this.#limits.refresh();
+    else if ('limit' in message) this.#limitOne(message);
     else if ('watch' in message) this.engine.bus.watch(message);
     else this.engine.bus.unwatch(message.unwatch);
   }
@@ -365,6 +375,14 @@ export class WorkerRuntime {
       attempt.interrupt({ by: 'revoked', error });
       attempt.abandon(error, 'some');
     }
+  }
+
+  /** What is not said stays as it is. */
+  #limitOne({ limit, softMs, hardMs }: LimitOfOne): void {
+    const attempt = this.running.get(limit);
+    if (attempt === undefined) return;
+    const now = attempt.limitsBy(this.#limits);
+    attempt.changeTimeLimits({ softMs: softMs ?? now.softMs, hardMs: hardMs ?? now.hardMs });
   }
 
   #lost(ids: readonly string[]): void {

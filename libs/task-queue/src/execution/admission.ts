@@ -8,6 +8,7 @@ import type { JsonValue } from '../primitives/json.js';
 import type { RateLimit } from '../rate-limit/rate-limit.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { BreakerPass, Breaking } from './breaking.js';
+import type { ChangedLimits } from './changed-limits.js';
 import type { EngineLog } from './engine-log.js';
 import type { Outcome } from './outcome.js';
 import type { RetrySpending } from './retry-spending.js';
@@ -18,6 +19,7 @@ export interface AdmissionDeps {
   readonly limiter: RateLimiter;
   readonly breaking: Breaking;
   readonly spending: RetrySpending;
+  readonly limitsNow: ChangedLimits;
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly log: EngineLog;
@@ -59,10 +61,10 @@ export class Admission {
     envelope: TaskEnvelope,
     args: readonly JsonValue[],
   ): Promise<Entrance> {
-    const { options, breaker } = definition;
+    const { breaker } = definition;
     let limit: Limit | undefined;
     try {
-      limit = options.rateLimit && limitOf(definition, options.rateLimit, args);
+      limit = this.limitOf(definition, args);
     } catch (error) {
       return { come: 'error', error };
     }
@@ -88,6 +90,17 @@ export class Admission {
     } catch {
       return { come: 'away', verdict: { do: 'give-back' } }; // only while stopping: the store did not answer
     }
+  }
+
+  /**
+   * The rate limit that a call falls under, with the rate that holds now.
+   *
+   * @throws NonRetryableError when its key cannot be had
+   */
+  limitOf(definition: TaskDefinition, args: readonly JsonValue[]): Limit | undefined {
+    const { rateLimit } = definition.options;
+    const declared = rateLimit && limitOf(definition, rateLimit, args);
+    return this.deps.limitsNow.rateLimit(rateLimit?.name ?? definition.name, declared);
   }
 
   /** A retry that may have to wait for its budget; one that was granted is not asked for again while others hold it back. */
@@ -167,7 +180,7 @@ function slotOf({ attemptsMade }: Delivery, { parked }: TaskEnvelope): number | 
  *
  * @throws NonRetryableError when the key cannot be had: without it nothing could be counted
  */
-export function limitOf(
+function limitOf(
   { name }: TaskDefinition,
   { name: shared, key, rate }: RateLimit,
   args: readonly JsonValue[],

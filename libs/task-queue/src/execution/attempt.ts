@@ -5,12 +5,12 @@ import type { Holder } from '../backend/ledger.js';
 import type { Delivery } from '../backend/delivery.js';
 import { LockLostError } from '../errors/lock.errors.js';
 import type { HandlerHost, HostedAttempt, HostedCall, Seat } from '../backend/handler-host.js';
-import { SoftTimeLimitExceededError, TimeLimitExceededError } from '../errors/task.errors.js';
+import { type SoftTimeLimitExceededError, TimeLimitExceededError } from '../errors/task.errors.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';
 import type { TimerClock } from '../primitives/clock.js';
 import type { AttemptLocks } from './attempt-locks.js';
-import { Deadline } from './deadline.js';
+import { AttemptLimits, type Limits } from './attempt-limits.js';
 import type { AbandonedHandler } from './stuck-handlers.js';
 import { headerIn } from './header-outcomes.js';
 import { type ItemRules, ItemRun } from './item-run.js';
@@ -25,12 +25,6 @@ import { type CompleteCanvas, TaskContext, type TaskLogger, taskStorage } from '
 import type { TaskDefinition } from '../task/task-definition.js';
 import { areRetriesSpent, manualRetries, type RetryState, wouldRetry } from '../retry/retry-decision.js';
 import { CannotAddMemberError, UnserializableArgumentError } from '../errors/publish.errors.js';
-
-/** The limits that hold for one attempt: call over task over module. */
-export interface Limits {
-  readonly softMs: number | undefined;
-  readonly hardMs: number | undefined;
-}
 
 /** What every attempt of a worker shares. */
 export interface AttemptServices {
@@ -70,8 +64,7 @@ export class Attempt implements HostedAttempt {
   #interruption: Interruption | undefined;
   #closed = false;
   #reject: ((error: Error) => void) | undefined;
-  #soft: Deadline | undefined;
-  #hard: Deadline | undefined;
+  readonly #limits: AttemptLimits;
   #items: ItemRun | undefined;
   #rules: ItemRules | undefined;
   #locks: AttemptLocks | undefined;
@@ -89,6 +82,7 @@ export class Attempt implements HostedAttempt {
     private readonly services: AttemptServices,
   ) {
     this.startedMs = services.clock.wallMs();
+    this.#limits = new AttemptLimits(services.clock, (error) => this.#pass(error));
   }
 
   /**
@@ -101,7 +95,7 @@ export class Attempt implements HostedAttempt {
     const { host } = this.services;
     this.#rules = rules;
     if (host !== undefined) return this.#abandonable(this.#runIn(host, limits));
-    this.#limit(limits);
+    this.#limits.begin(limits);
     if (this.envelope.each === undefined) {
       return this.#abandonable(this.#invoke(this.args, undefined, trackCurrentTask));
     }
@@ -110,7 +104,7 @@ export class Attempt implements HostedAttempt {
 
   /** Runs the handler for a process that has the limits, and the list when it is called for an item of one. */
   runHosted({ item, soft }: HostedCall, trackCurrentTask: boolean): unknown {
-    if (soft !== undefined) this.#limitSoftly(soft.limitMs, soft.elapsedMs);
+    this.#limits.begin({ softMs: soft?.limitMs, hardMs: undefined }, soft?.elapsedMs);
     return this.#invoke(this.args, item, trackCurrentTask);
   }
 
@@ -127,7 +121,7 @@ export class Attempt implements HostedAttempt {
     try {
       if (this.#ended !== undefined) throw this.#ended;
       if (this.#interruption !== undefined) throw reasonOf(this.#interruption);
-      this.#limit(limits);
+      this.#limits.begin(limits);
       const call = (args: readonly JsonValue[], item?: number): Promise<unknown> =>
         seat.run(this.#hosted(args, item), this);
       const value = await (this.envelope.each === undefined ? call(this.args) : this.#callEach(call));
@@ -209,20 +203,32 @@ export class Attempt implements HostedAttempt {
   /** The attempt is over. */
   close(): void {
     this.#closed = true;
-    this.#soft?.stop();
-    this.#hard?.stop();
+    this.#limits.stop();
   }
 
   /** Moves both limits on. A soft one that has passed stays so; without limits there is nothing to do. */
   extendTimeLimit(ms: number): void {
-    this.#soft?.extend(ms);
-    this.#hard?.extend(ms);
+    this.#limits.extend(ms);
     this.services.onExtend?.(ms);
+  }
+
+  /** The time limits that hold for it now. */
+  limitsBy(limits: { timeLimits(envelope: TaskEnvelope, definition: TaskDefinition): Limits }): Limits {
+    return limits.timeLimits(this.envelope, this.definition);
+  }
+
+  /**
+   * Gives it other time limits, counted from when its handler began; without one it has none from now on. One that has
+   * passed stays so, and what has passed already passes now.
+   */
+  changeTimeLimits(limits: Limits): void {
+    this.#limits.change(limits);
+    this.#seat?.limit(limits.softMs);
   }
 
   /** Why it is to end, also when nobody could tell it yet because its handler does not yield. */
   #whyEnd(): Interruption | undefined {
-    this.#soft?.check();
+    this.#limits.check();
     return this.#interruption;
   }
 
@@ -234,21 +240,10 @@ export class Attempt implements HostedAttempt {
     });
   }
 
-  #limitSoftly(softMs: number, elapsedMs = 0): void {
-    const pass = (limitMs: number): void =>
-      this.interrupt({ by: 'limit', error: new SoftTimeLimitExceededError(limitMs) });
-    this.#soft = new Deadline(softMs, this.services.clock, pass, elapsedMs);
-  }
-
-  #limit({ softMs, hardMs }: Limits): void {
-    if (softMs !== undefined) this.#limitSoftly(softMs);
-    if (hardMs !== undefined) {
-      this.#hard = new Deadline(hardMs, this.services.clock, (limitMs) => {
-        const error = new TimeLimitExceededError(limitMs);
-        this.interrupt({ by: 'limit', error });
-        this.abandon(error);
-      });
-    }
+  /** A soft limit asks the handler to end, a hard one ends the attempt. */
+  #pass(error: SoftTimeLimitExceededError | TimeLimitExceededError): void {
+    this.interrupt({ by: 'limit', error });
+    if (error instanceof TimeLimitExceededError) this.abandon(error);
   }
 
   get #signal(): AbortSignal {
@@ -337,7 +332,7 @@ export class Attempt implements HostedAttempt {
   #hosted(args: readonly JsonValue[], item: number | undefined): HostedCall {
     const { delivery, reached: envelope } = this;
     const { headers, maxRetries, retried, each, settle, once, redriven } = envelope;
-    const soft = this.#soft?.course;
+    const { soft } = this.#limits;
     const header = headerIn(args);
     return {
       id: delivery.id,

@@ -36,6 +36,14 @@ export class Deadline {
     this.#addedMs += ms;
   }
 
+  /** Gives it another length. One that has passed stays so. */
+  change(limitMs: number): void {
+    if (this.#callOff === undefined) return;
+    this.#callOff();
+    this.limitMs = limitMs;
+    this.#wait(Math.max(0, limitMs - this.course.elapsedMs));
+  }
+
   /** Does at once what is due, for a caller who keeps the timer from doing it. */
   check(): void {
     if (this.#callOff !== undefined && performance.now() - this.#startedMs >= this.limitMs) this.#pass();

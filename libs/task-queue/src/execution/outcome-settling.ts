@@ -10,7 +10,7 @@ import type { JsonValue } from '../primitives/json.js';
 import type { RetryDecision } from '../retry/retry-decision.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
-import { type Admission, limitOf } from './admission.js';
+import type { Admission } from './admission.js';
 import type { Attempt } from './attempt.js';
 import { type Discretion, fieldsOf } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
@@ -225,10 +225,8 @@ export class OutcomeSettling {
     } catch {
       return { do: 'give-back' };
     }
-    const { rateLimit } = definition.options;
-    if (decision.isAskedFor && rateLimit !== undefined) {
-      await this.deps.admission.hold(limitOf(definition, rateLimit, call.args), decision.delayMs);
-    }
+    const limit = decision.isAskedFor ? this.deps.admission.limitOf(definition, call.args) : undefined;
+    if (limit !== undefined) await this.deps.admission.hold(limit, decision.delayMs);
     log.warn(
       `${delivery.name} ${delivery.id} will be tried again in ${decision.delayMs} ms: ${headline(failure)}`,
       discretion.fields(delivery, call.args),

@@ -13,9 +13,10 @@ import type { TaskReader } from '../results/task-reader.js';
 import type { HookDefinition, TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { type Admission, isGuarded } from './admission.js';
-import { Attempt, type AttemptServices, type Limits, type MakeLocks } from './attempt.js';
+import { Attempt, type AttemptServices, type MakeLocks } from './attempt.js';
 import { AttemptLocks } from './attempt-locks.js';
 import type { BreakerPass } from './breaking.js';
+import type { ChangedLimits } from './changed-limits.js';
 import type { Discretion } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
 import { askErrorHooks, errorHooksFor } from './error-hooks.js';
@@ -52,7 +53,7 @@ export interface TaskProcessorDeps {
   readonly running: RunningAttempts;
   readonly stuck: StuckHandlers;
   readonly revoked: RecentRevocations;
-  readonly defaults: Limits;
+  readonly limitsNow: ChangedLimits;
   /** Whether `currentTask()` works. */
   readonly trackCurrentTask: boolean;
   /** How long and how many dead letters are kept. */
@@ -162,7 +163,9 @@ export class TaskProcessor {
       if (entry !== undefined) return this.#settling.settleEntry(delivery, definition, envelope, args, entry);
     }
     let pass: BreakerPass | undefined;
-    if (isGuarded(definition)) {
+    const { limitsNow } = this.deps;
+    if (limitsNow.reading !== undefined) await limitsNow.reading;
+    if (isGuarded(definition) || limitsNow.limits(definition)) {
       const entrance = await this.deps.admission.enter(delivery, definition, envelope, args);
       if (entrance.come === 'away') return entrance.verdict;
       if (entrance.come === 'error')
@@ -181,7 +184,7 @@ export class TaskProcessor {
     let outcome: Outcome;
     let hooks: readonly HookDefinition[] | undefined;
     try {
-      const limits = this.#limits(envelope, definition);
+      const limits = this.deps.limitsNow.timeLimits(envelope, definition);
       const returned = await attempt.run(limits, this.deps.trackCurrentTask, rules);
       outcome = outcomeOfValue(ended, returned, this.deps);
     } catch (thrown) {
@@ -241,15 +244,6 @@ export class TaskProcessor {
     return {
       ...(settling && { settle: (thrown, item) => settling.settle(thrown, item) }),
       ...(keyed && { around: (args, invoke) => keyed.run(args, invoke) }),
-    };
-  }
-
-  /** Call over task over module. */
-  #limits(envelope: TaskEnvelope, { options }: TaskDefinition): Limits {
-    const { defaults } = this.deps;
-    return {
-      softMs: envelope.softTimeLimitMs ?? options.softTimeLimitMs ?? defaults.softMs,
-      hardMs: envelope.timeLimitMs ?? options.timeLimitMs ?? defaults.hardMs,
     };
   }
 }

@@ -150,6 +150,25 @@ describe('the workers', () => {
     expect(judgeLiveness(found, limits).status).toBe('up');
   });
 
+  it.each<[ready: number, problem: string | undefined, status: string]>([
+    [3, undefined, 'up'],
+    [3, 'one died', 'up'],
+    [2, undefined, 'up'], // one is being renewed
+    [2, 'out of memory', 'degraded'],
+    [0, undefined, 'down'],
+    [0, 'the module does not load', 'down'],
+  ])('a pool of 3 processes of which %d are ready, with the problem %j, is %s', (ready, problem, status) => {
+    const pools = new Map([['reports', { size: 3, ready, busy: 0, problem }]]);
+    const verdict = judgeWorkers(seen([{}], { pools }), limits);
+    expect(verdict.status).toBe(status);
+    if (verdict.status === 'up') return;
+    expect(verdict.reasons).toEqual([
+      `queue reports: ${ready} of the 3 processes of its pool are ready${problem === undefined ? '' : `: ${problem}`}`,
+    ]);
+    // A restart would not help: the pool starts processes by itself.
+    expect(judgeLiveness(seen([{}], { pools }), limits).status).toBe('up');
+  });
+
   it('takes the shards of a queue together, the worst of them for the state', () => {
     const verdict = judgeWorkers(
       seen([{ running: 2 }, { overdueMs: 20_000, running: 1, movedAgoMs: 25_000 }, {}]),

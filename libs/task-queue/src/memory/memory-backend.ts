@@ -12,6 +12,7 @@ import { MemoryInspection } from './memory-inspection.js';
 import { MemoryJobs } from './memory-jobs.js';
 import { MemoryLedger } from './memory-ledger.js';
 import type { MemoryKeyStore } from './memory-key-store.js';
+import { MemoryLimits } from './memory-limits.js';
 import type { MemoryLocks } from './memory-locks.js';
 import { MemoryPublisher } from './memory-publisher.js';
 import { MemoryRetryBudgets } from './memory-retry-budgets.js';
@@ -57,6 +58,7 @@ export class MemoryBackend implements Backend {
   readonly rateLimiter: MemoryRateLimiter;
   readonly breakers: MemoryBreakers;
   readonly retryBudgets: MemoryRetryBudgets;
+  readonly limits: MemoryLimits;
 
   constructor(private readonly namespace: Namespace) {
     const { store, locks, listeners, watchers, published, eager, living } = namespace;
@@ -73,6 +75,7 @@ export class MemoryBackend implements Backend {
     this.rateLimiter = new MemoryRateLimiter(store);
     this.breakers = new MemoryBreakers(store);
     this.retryBudgets = new MemoryRetryBudgets(store);
+    this.limits = new MemoryLimits(store);
     this.events = new MemoryEvents(namespace);
     this.control = {
       send: async (message: ControlMessage) => listeners.forEach((listener) => listener(message)),

@@ -1,4 +1,5 @@
 import type { BreakerKept } from '../breaker/breaker-state.js';
+import type { StoredLimits } from '../backend/limit-store.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { Wake } from '../backend/task-events.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
@@ -59,6 +60,8 @@ export class MemoryStore {
   readonly letters = new Map<string, MemoryLetter>();
   /** Rate limits, by their names. */
   readonly lines = new Map<string, SlotLine>();
+  /** Limits that were changed, by the names of tasks and rate limits. */
+  readonly limits = new Map<string, StoredLimits>();
   /** Retry budgets, by their names. */
   readonly budgets = new Map<string, WindowCounts>();
   /** Breakers, by their names. */

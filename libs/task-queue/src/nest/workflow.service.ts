@@ -10,6 +10,7 @@ import { type ExplainOptions, readExtent } from '../doctor/explain-options.js';
 import type { Explanation } from '../doctor/explanation.js';
 import { Breakers } from '../engine/breakers.js';
 import { type ReconcileOptions, type ReconcileReport, readScope } from '../doctor/reconcile-report.js';
+import { TaskLimits } from '../engine/task-limits.js';
 import { DeadLetters } from '../engine/dead-letters.js';
 import { Redrive, type RedriveOptions, type RedriveOutcome } from '../engine/redrive.js';
 import type { TaskDirectory } from '../engine/task-directory.js';
@@ -74,6 +75,8 @@ export class WorkflowService {
   readonly deadLetters: DeadLetters;
   /** What keeps tasks from resources that do not work: how it stands, and to be opened and closed by hand. */
   readonly breakers: Breakers;
+  /** Time limits and rate limits, to be changed while workers run. */
+  readonly limits: TaskLimits;
   readonly #publisher: EnginePublisher;
   readonly #makers = new WeakMap<TaskClass, unknown>();
 
@@ -81,6 +84,7 @@ export class WorkflowService {
     this.#publisher = new EnginePublisher(engine);
     this.deadLetters = new DeadLetters(engine);
     this.breakers = new Breakers(engine);
+    this.limits = new TaskLimits(engine);
   }
 
   /**

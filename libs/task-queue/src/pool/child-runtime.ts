@@ -71,6 +71,9 @@ export class ChildRuntime {
       case 'interrupt':
         this.#attempt?.interrupt(interruptionFromWire(message.why));
         return;
+      case 'limit':
+        this.#attempt?.changeTimeLimits({ softMs: message.softMs, hardMs: undefined });
+        return;
       case 'noted':
         this.#unnoted.get(message.note)?.();
         this.#unnoted.delete(message.note);

@@ -119,6 +119,10 @@ export class Child {
     if (this.#running) this.#send({ do: 'interrupt', why: interruptionToWire(interruption) });
   }
 
+  limit(softMs: number | undefined): void {
+    if (this.#running) this.#send({ do: 'limit', ...(softMs === undefined ? {} : { softMs }) });
+  }
+
   /** Ends the process at once. What runs in it is lost. */
   kill(): void {
     if (!this.alive) return;

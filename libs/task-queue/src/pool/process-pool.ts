@@ -291,6 +291,10 @@ class ChildSeat implements Seat {
     this.child.interrupt(interruption);
   }
 
+  limit(softMs: number | undefined): void {
+    this.child.limit(softMs);
+  }
+
   end(grace: 'none' | 'some'): void {
     this.#callOff?.();
     if (grace === 'none' || this.graceMs === 0) this.child.kill();

@@ -29,6 +29,8 @@ export type ToChild =
   /** One at a time. */
   | { readonly do: 'run'; readonly call: HostedCall }
   | { readonly do: 'interrupt'; readonly why: WireInterruption }
+  /** The soft limit is another one now, or none. */
+  | { readonly do: 'limit'; readonly softMs?: number }
   /** The answer to a note of progress. */
   | { readonly do: 'noted'; readonly note: number }
   /** Close the application, and end. */
