@@ -25,7 +25,7 @@ import { problemOfResult } from '../../libs/task-queue/src/execution/result-chec
 import { compileRedaction } from '../../libs/task-queue/src/failure/redaction.js';
 import { serializeError } from '../../libs/task-queue/src/failure/serialize-error.js';
 import { compileCanvas } from '../../libs/task-queue/src/flow/compile-canvas.js';
-import { decodeNode, decodeTask } from '../../libs/task-queue/src/flow/envelope.js';
+import { decodeNode, decodeTask } from '../../libs/task-queue/src/flow/decode-envelope.js';
 import { lineOf, parentOf, positionOf, rootOf, shardOf } from '../../libs/task-queue/src/flow/ids.js';
 import { resolveOptions } from '../../libs/task-queue/src/options/resolve-options.js';
 import { ErrorRegistry } from '../../libs/task-queue/src/results/error-registry.js';

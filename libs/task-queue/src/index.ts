@@ -151,12 +151,8 @@ export type {
 } from './options/task-queue-options.js';
 export type { Duration } from './primitives/duration.js';
 export type { JsonValue } from './primitives/json.js';
-export {
-  AsyncResult,
-  type GetOptions,
-  type TaskDescription,
-  type TaskMoment,
-} from './results/async-result.js';
+export { AsyncResult, type GetOptions } from './results/async-result.js';
+export type { TaskDescription, TaskMoment } from './results/task-description.js';
 export { GroupResult } from './results/group-result.js';
 export type { DispatchProgress, MemberCounts, Parked, Recovered } from './results/task-snapshot.js';
 export type { BackoffOptions, CustomBackoff } from './retry/backoff.js';

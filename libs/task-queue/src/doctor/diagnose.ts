@@ -2,7 +2,8 @@ import type { JobCondition } from '../backend/examination.js';
 import type { WorkerReport } from '../backend/inspection.js';
 import type { NodeRecord } from '../backend/ledger.js';
 import type { FailedAttempt } from '../failure/dead-letter.js';
-import { asNode, decodeNode, type NodeEnvelope, type TaskEnvelope, withSize } from '../flow/envelope.js';
+import { decodeNode } from '../flow/decode-envelope.js';
+import { asNode, type NodeEnvelope, type TaskEnvelope, withSize } from '../flow/envelope.js';
 import { CANVAS_QUEUE, positionOf } from '../flow/ids.js';
 import type { Fact } from './obstacle.js';
 

@@ -5,10 +5,11 @@ import type { Publisher } from '../backend/publisher.js';
 import { UndecodablePayloadError } from '../errors/task.errors.js';
 import type { ChordRecoverer } from './chord-recoverer.js';
 import type { TaskFailure } from '../failure/task-failure.js';
-import { advanceNode, type ChildEnd, type NodeStep } from '../flow/advance-node.js';
+import { advanceNode, type NodeStep } from '../flow/advance-node.js';
 import { compileChild, type CompileContext } from '../flow/compile-canvas.js';
 import { compileStored } from '../flow/compile-stored.js';
-import { decodeNode, type InputRef, isLetterRelease, type NodeEnvelope, withSize } from '../flow/envelope.js';
+import { decodeNode, isLetterRelease } from '../flow/decode-envelope.js';
+import { type InputRef, type NodeEnvelope, withSize } from '../flow/envelope.js';
 import { MAX_TREE } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
@@ -25,6 +26,7 @@ import {
 } from '../results/task-snapshot.js';
 import type { CanvasAnnouncer } from './canvas-announcer.js';
 import { type Discretion, fieldsOf } from './discretion.js';
+import { endOf, type Position, positionBefore, positionOf } from './node-position.js';
 import type { Revocation } from './revocation.js';
 import type { EngineLog } from './engine-log.js';
 import type { DeadlineTimer } from './deadline-timer.js';
@@ -138,7 +140,7 @@ export class NodeProcessor {
     if (!closing && record.stage === undefined && dispatch !== undefined && dispatch.state !== 'sealed') {
       return this.#fail(delivery, node, 0, this.#incomplete(delivery, published, record, dispatch));
     }
-    const at = await this.#whereAt(delivery, node, record);
+    const at = await positionOf(this.deps.ledger, delivery.id, node, record.stage);
     const step = advanceNode(node, {
       stage: at.stage,
       child: endOf(at.end),
@@ -178,29 +180,6 @@ export class NodeProcessor {
     };
   }
 
-  /** The stage that counts: one whose child was announced but never added has not begun. */
-  async #whereAt(delivery: Delivery, node: NodeEnvelope, record: NodeRecord): Promise<Position> {
-    const { ledger } = this.deps;
-    const noted = record.stage;
-    if (noted !== undefined) {
-      const end = noted.child === undefined ? undefined : await ledger.readChild(noted.child);
-      if (noted.state === 'added' || (end !== undefined && end.end !== 'missing')) {
-        return { stage: noted.stage, child: noted.child, end };
-      }
-    }
-    return this.#before(delivery, node, noted);
-  }
-
-  /** Where the node stood before it added what it has noted. */
-  async #before(delivery: Delivery, node: NodeEnvelope, noted: Stage | undefined): Promise<Position> {
-    const { ledger } = this.deps;
-    const stage = noted === undefined ? 0 : noted.stage - 1;
-    const first =
-      node.firstQueue === undefined ? undefined : { queue: node.firstQueue, id: childId(delivery.id, 0) };
-    const child = stage === 0 ? first : noted?.before;
-    return { stage, child, end: child === undefined ? undefined : await ledger.readChild(child) };
-  }
-
   /**
    * An activation that was cut off while it added a child. One that is wide was perhaps opened and not filled: it goes on
    * where it was. The others are there as a whole.
@@ -211,7 +190,7 @@ export class NodeProcessor {
     record: NodeRecord,
     noted: Stage,
   ): Promise<Verdict | 'again'> {
-    const at = await this.#before(delivery, node, noted);
+    const at = await positionBefore(this.deps.ledger, delivery.id, node, noted);
     const { values: succeeded, failures: failed, closing } = record;
     const isClosed = closing !== undefined;
     const step = advanceNode(node, { stage: at.stage, child: endOf(at.end), succeeded, failed, isClosed });
@@ -408,28 +387,6 @@ type Addition = Pick<Extract<NodeStep, { do: 'add' }>, 'child' | 'canvas'> & {
   /** How a chord came to its body although members failed. */
   readonly recovered?: { readonly strategy: string; readonly failed: number; readonly size: number };
 };
-
-/** Where a node stands: its stage, and what became of that stage's one child. */
-interface Position {
-  readonly stage: number;
-  readonly child: JobRef | undefined;
-  readonly end: ChildRecord | undefined;
-  /** What closed its header, where that was not just the end of the last member. */
-  readonly closing?: NodeRecord['closing'];
-}
-
-function endOf(child: ChildRecord | undefined): ChildEnd {
-  switch (child?.end) {
-    case 'succeeded':
-      return 'succeeded';
-    case 'failed':
-      return 'failed';
-    case 'pending':
-    case 'missing':
-    case undefined:
-      return 'missing';
-  }
-}
 
 function sizeOf(node: NodeEnvelope): number {
   return node.node === 'task' ? 1 : node.size;

@@ -4,7 +4,7 @@ import type { MemberOutcome } from '../chords/chord-recovery.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { InputRef } from '../flow/envelope.js';
 import type { JsonValue } from '../primitives/json.js';
-import { failuresOf, valuesOf } from '../results/async-result.js';
+import { failuresOf, valuesOf } from '../results/member-lists.js';
 import { resolveValue } from '../results/resolve-value.js';
 import type { TaskReader } from '../results/task-reader.js';
 

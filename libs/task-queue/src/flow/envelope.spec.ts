@@ -1,5 +1,6 @@
 import { UndecodablePayloadError } from '../errors/task.errors.js';
-import { decodeNode, decodeTask, hasChild, type NodeEnvelope } from './envelope.js';
+import { decodeNode, decodeTask } from './decode-envelope.js';
+import { hasChild, type NodeEnvelope } from './envelope.js';
 
 const body = { kind: 'task', task: 'x', args: [] } as const;
 

@@ -106,19 +106,6 @@ export function newJob(planned: PlannedJob, parent: MemoryJob | undefined, nowMs
   };
 }
 
-/** Puts a job in front of the first one that it goes before, else at the end. */
-export function insertBefore(
-  line: MemoryJob[],
-  job: MemoryJob,
-  goesAfter: (other: MemoryJob) => boolean,
-): void {
-  const last = line.at(-1);
-  // Nearly always there is nobody to go before: a wide header would else be walked for each of its members.
-  const at = last === undefined || !goesAfter(last) ? -1 : line.findIndex(goesAfter);
-  if (at < 0) line.push(job);
-  else line.splice(at, 0, job);
-}
-
 /** A node does not know any more what a child of it came to. */
 export function forgetChild(node: MemoryJob, child: JobRef): void {
   node.values.delete(keyOf(child));

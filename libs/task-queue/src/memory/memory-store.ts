@@ -7,16 +7,9 @@ import { CANVAS_QUEUE, childId, rootOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { WindowCounts } from '../primitives/window-counts.js';
 import type { SlotLine } from '../rate-limit/take-slot.js';
-import {
-  forgetChild,
-  insertBefore,
-  isOver,
-  keyOf,
-  type MemoryJob,
-  newJob,
-  originOf,
-  refOf,
-} from './memory-job.js';
+import { JobLines } from './job-lines.js';
+import { forgetChild, isOver, keyOf, type MemoryJob, newJob, originOf, refOf } from './memory-job.js';
+import { Waiters } from './waiters.js';
 
 /** Failures, decisions and marks of one canvas: as JSON, by the names of the fields that Redis has. */
 export interface MemoryRecord {
@@ -47,14 +40,12 @@ export interface StoreObserver {
  */
 export class MemoryStore {
   readonly #jobs = new Map<string, MemoryJob>();
-  /** Jobs that can be started, by queue, in the order in which they are. */
-  readonly #ready = new Map<string, MemoryJob[]>();
-  readonly #delayed = new Set<MemoryJob>();
+  readonly #lines = new JobLines();
   readonly #records = new Map<string, MemoryRecord>();
   /** Keys of the jobs of a canvas and of what it released, by the canvas's id. */
   readonly #families = new Map<string, Set<string>>();
   readonly #expiry = new Map<string, number>();
-  readonly #waiters = new Map<string, Set<Wake>>();
+  readonly #waiters = new Waiters();
   readonly queues = new Set<string>();
   /** Dead letters by the ids of their tasks, the newest last. */
   readonly letters = new Map<string, MemoryLetter>();
@@ -68,7 +59,6 @@ export class MemoryStore {
   readonly breakers = new Map<string, BreakerKept>();
   /** How long results of a queue's tasks are kept; nothing expires where no worker is responsible for it. */
   ages: ReadonlyMap<string, number> = new Map();
-  #order = 0;
   #tokens = 0;
 
   constructor(
@@ -199,17 +189,17 @@ export class MemoryStore {
 
   /** The jobs of a queue that can be started, the next one first. */
   line(queue: string): readonly MemoryJob[] {
-    return this.#ready.get(queue) ?? [];
+    return this.#lines.of(queue);
   }
 
   /** Takes a job out of its queue, for an activation that owns it from now on. */
   activate(job: MemoryJob): string {
-    this.#leave(job);
+    this.#lines.leave(job);
     job.place = 'active';
     job.token = `${job.id}#${++this.#tokens}`;
     job.activations += 1;
     job.processedOn = this.clock.wallMs();
-    this.#wake(job);
+    this.#waiters.wake(job);
     return job.token;
   }
 
@@ -238,7 +228,7 @@ export class MemoryStore {
     job.dueMs = this.clock.wallMs() + delayMs;
     if (delayMs > 0) this.#delay(job);
     else this.#makeReady(job);
-    this.#wake(job);
+    this.#waiters.wake(job);
   }
 
   /** @returns false when no child is pending, in which case the job goes on */
@@ -254,11 +244,11 @@ export class MemoryStore {
     const job = this.job(ref);
     if (job === undefined || job.place === 'active') return false;
     const isOpen = !isOver(job);
-    this.#leave(job);
+    this.#lines.leave(job);
     this.#delete(job);
     const parent = this.#leaveParent(job);
     if (parent) this.#release(parent);
-    this.#wake(job);
+    this.#waiters.wake(job);
     if (isOpen) this.observer.failed(job);
     return true;
   }
@@ -270,22 +260,12 @@ export class MemoryStore {
 
   /** When the next delayed job is due. */
   nextDueMs(isServed: (queue: string) => boolean): number | undefined {
-    let next: number | undefined;
-    for (const { queue, dueMs } of this.#delayed) {
-      if (isServed(queue) && (next === undefined || dueMs < next)) next = dueMs;
-    }
-    return next;
+    return this.#lines.nextDueMs(isServed);
   }
 
   /** Makes jobs ready whose time has come by then, in the order of their times. */
   promote(untilMs: number): void {
-    if (this.#delayed.size === 0) return;
-    const due = [...this.#delayed].filter(({ dueMs }) => dueMs <= untilMs);
-    due.sort((one, other) => one.dueMs - other.dueMs || one.ready - other.ready);
-    for (const job of due) {
-      this.#delayed.delete(job);
-      this.#makeReady(job);
-    }
+    for (const job of this.#lines.takeDue(untilMs)) this.#makeReady(job);
   }
 
   // ── ending ──────────────────────────────────────────────────────────────────
@@ -321,9 +301,8 @@ export class MemoryStore {
   }
 
   clear(): void {
-    for (const one of [this.#jobs, this.#ready, this.#records, this.#families, this.#expiry, this.letters])
+    for (const one of [this.#jobs, this.#lines, this.#records, this.#families, this.#expiry, this.letters])
       one.clear();
-    this.#delayed.clear();
     this.lines.clear();
     this.queues.clear();
     this.wakeAll();
@@ -332,55 +311,25 @@ export class MemoryStore {
   // ── waking ──────────────────────────────────────────────────────────────────
 
   listen(id: string, wake: Wake): () => void {
-    const waiters = this.#waiters.get(id) ?? new Set();
-    this.#waiters.set(id, waiters.add(wake));
-    return () => {
-      waiters.delete(wake);
-      if (waiters.size === 0) this.#waiters.delete(id);
-    };
+    return this.#waiters.add(id, wake);
   }
 
   wakeAll(): void {
-    for (const waiters of this.#waiters.values()) for (const wake of [...waiters]) wake();
+    this.#waiters.wakeAll();
   }
 
   changed(job: MemoryJob): void {
-    this.#wake(job);
-  }
-
-  /** The end of a node is an end for parts of it that never were. */
-  #wake(job: MemoryJob): void {
-    if (this.#waiters.size === 0) return;
-    for (const [id, waiters] of this.#waiters) {
-      if (id === job.id || (isOver(job) && id.startsWith(`${job.id}.`)))
-        for (const wake of [...waiters]) wake();
-    }
+    this.#waiters.wake(job);
   }
 
   #makeReady(job: MemoryJob): void {
-    job.place = 'waiting';
-    job.ready = ++this.#order;
-    const line = this.#ready.get(job.queue) ?? [];
-    this.#ready.set(job.queue, line);
-    if (job.lifo) line.unshift(job);
-    else if (job.priority === 0) insertBefore(line, job, (other) => other.priority > 0);
-    else insertBefore(line, job, (other) => other.priority > job.priority);
+    this.#lines.add(job);
     this.observer.ready(job);
   }
 
   #delay(job: MemoryJob): void {
-    job.place = 'delayed';
-    job.ready = ++this.#order;
-    this.#delayed.add(job);
+    this.#lines.delay(job);
     this.observer.ready(job);
-  }
-
-  #leave(job: MemoryJob): void {
-    this.#delayed.delete(job);
-    const line = this.#ready.get(job.queue);
-    const at = line?.[0] === job ? 0 : (line?.indexOf(job) ?? -1);
-    if (at === 0) line?.shift();
-    else if (at > 0) line?.splice(at, 1);
   }
 
   #end(job: MemoryJob, place: 'completed' | 'failed'): void {
@@ -389,7 +338,7 @@ export class MemoryStore {
     job.finishedOn = this.clock.wallMs();
     job.place = place;
     if (job.retention === 'parent' && place === 'completed') this.#delete(job);
-    this.#wake(job);
+    this.#waiters.wake(job);
   }
 
   /** A child has ended or has been taken away. @returns its parent, unless that has done without it by now */

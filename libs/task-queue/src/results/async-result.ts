@@ -1,9 +1,8 @@
-import type { MemberOutcome } from '../chords/chord-recovery.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { ResultTimeoutError, ResultUnknownError, WaitInsideTaskError } from '../errors/result.errors.js';
 import { ChordError, GroupError } from '../errors/task.errors.js';
-import type { MemberFailure, MemberValue, TaskFailure } from '../failure/task-failure.js';
-import { bodyName, type EndedGeneration } from '../flow/envelope.js';
+import type { TaskFailure } from '../failure/task-failure.js';
+import { bodyName } from '../flow/envelope.js';
 import { childId, parentOf } from '../flow/ids.js';
 import type { TimerClock } from '../primitives/clock.js';
 import { pause } from '../primitives/bounded.js';
@@ -12,8 +11,10 @@ import type { JsonValue } from '../primitives/json.js';
 import { insideTask } from '../task/task-context.js';
 import { isTerminal, type TaskState } from '../task/task-state.js';
 import type { ErrorRegistry } from './error-registry.js';
+import { failuresOf, valuesOf } from './member-lists.js';
+import { isoTime, momentOf, type TaskDescription, type TaskMoment } from './task-description.js';
 import type { TaskReader } from './task-reader.js';
-import type { DispatchProgress, MemberCounts, Parked, Recovered, TaskSnapshot } from './task-snapshot.js';
+import type { DispatchProgress, TaskSnapshot } from './task-snapshot.js';
 
 /** How to wait for a result. */
 export interface GetOptions {
@@ -30,36 +31,6 @@ export interface GetOptions {
   readonly failFast?: boolean;
   /** Waiting inside a task can bring a whole worker to a standstill, so it must be asked for. @defaultValue false */
   readonly allowInsideTask?: boolean;
-}
-
-/** One moment of a task that is being watched. */
-export interface TaskMoment {
-  readonly state: TaskState;
-  readonly progress?: JsonValue;
-  readonly counts?: MemberCounts;
-  /** Of a wide group or chord: how far its members have been published. */
-  readonly dispatch?: DispatchProgress;
-  /** That a chord's callback runs, or ran, although members failed. */
-  readonly recovered?: Recovered;
-  /** Of a chord whose budget is breached: that it waits for somebody to decide. */
-  readonly parked?: Parked;
-  /** Of a composite that was redriven: how often. */
-  readonly generation?: number;
-}
-
-/** A task or canvas as one plain object, for an API to answer with. */
-export interface TaskDescription extends TaskMoment {
-  readonly id: string;
-  readonly name?: string;
-  readonly value?: JsonValue;
-  readonly error?: TaskFailure;
-  readonly retries?: number;
-  /** Of a canvas that was redriven: what its generations came to, the oldest first; the last 20 of them. */
-  readonly history?: readonly EndedGeneration[];
-  /** ISO 8601. */
-  readonly publishedAt?: string;
-  readonly startedAt?: string;
-  readonly finishedAt?: string;
 }
 
 /** What handles need from the module that made them. @internal */
@@ -409,45 +380,4 @@ function closedWhileWaiting(id: string): BrokerUnavailableError {
     `The application was closed while somebody waited for ${id}. The task itself goes on.`,
     id,
   );
-}
-
-/** The failed members of a node, as a failure record lists them. */
-export function failuresOf(members: readonly MemberOutcome[]): MemberFailure[] {
-  return members.flatMap((member) =>
-    member.status === 'rejected' ? [{ index: member.index, failure: member.failure }] : [],
-  );
-}
-
-/** The members of a node that returned, as a failure record lists them. */
-export function valuesOf(members: readonly MemberOutcome[]): MemberValue[] {
-  return members.flatMap((member) =>
-    member.status === 'fulfilled' ? [{ index: member.index, value: member.value }] : [],
-  );
-}
-
-function momentOf({
-  state,
-  progress,
-  counts,
-  dispatch,
-  recovered,
-  parked,
-  redriven,
-}: Pick<
-  TaskSnapshot,
-  'state' | 'progress' | 'counts' | 'dispatch' | 'recovered' | 'parked' | 'redriven'
->): TaskMoment {
-  return {
-    state,
-    ...(progress === undefined ? {} : { progress }),
-    ...(counts === undefined ? {} : { counts }),
-    ...(dispatch === undefined ? {} : { dispatch }),
-    ...(recovered === undefined ? {} : { recovered }),
-    ...(parked === undefined ? {} : { parked }),
-    ...(redriven === undefined ? {} : { generation: redriven.generation }),
-  };
-}
-
-function isoTime<K extends string>(key: K, ms: number | undefined): { [P in K]?: string } {
-  return (ms === undefined ? {} : { [key]: new Date(ms).toISOString() }) as { [P in K]?: string };
 }
