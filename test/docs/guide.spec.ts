@@ -193,6 +193,16 @@ describe('docs/getting-started.md', () => {
   });
 });
 
+describe('docs/internals.md', () => {
+  it('names every kind of key that there is in Redis', () => {
+    const keys = read('libs/task-queue/src/broker/redis-keys.ts').matchAll(/:(_[a-z]+)/g);
+    const kinds = new Set(Array.from(keys, ([, kind = '']) => kind));
+    const text = read('docs/internals.md');
+    expect([...kinds].filter((kind) => !text.includes(`\`{tq:0}:${kind}`))).toEqual([]);
+    expect(kinds.size).toBeGreaterThan(10);
+  });
+});
+
 describe('docs/tasks.md', () => {
   it.each([
     ['Options of `@Task`', `${library}/task/task-options.ts`, 'TaskOptions'],

@@ -77,7 +77,7 @@ beforeAll(async () => {
   worker = await fixture.boot({
     prefix,
     providers: [ExplainedTasks, Probe],
-    options: { queues, worker: { stalledInterval: '30s', drainTimeout: 0 } },
+    options: { queues, worker: { lockDuration: '60s', stalledInterval: '30s', drainTimeout: 0 } },
   });
   producer = await fixture.boot({ prefix, options: { role: 'producer' } });
   workflowsOf = () => worker.workflows;

@@ -15,6 +15,7 @@ import {
   type MicroserviceOptions,
   Payload,
 } from '@nestjs/microservices';
+import { hostname } from 'node:os';
 import type { Redis } from 'ioredis';
 import { lastValueFrom } from 'rxjs';
 import { InvalidOptionsError, Task } from 'nestjs-task-queue';
@@ -117,6 +118,9 @@ async function expectServed({ workflows, runs }: TestApp): Promise<void> {
 }
 
 /** One worker for `default` and one for the steps of canvases, with one blocking connection each. */
+/** What workers call themselves, for whoever looks at the connections of Redis. */
+const NAME = `${hostname()}:${process.pid}`;
+
 async function expectOneSet({ app, prefix }: TestApp): Promise<void> {
   const { workers } = app.get(TaskQueueServer).unwrap<TaskQueueServerInternals<unknown, { name: string }>>();
   expect(workers.map(({ name }) => name).sort()).toEqual(['_canvas', 'default']);
@@ -124,7 +128,9 @@ async function expectOneSet({ app, prefix }: TestApp): Promise<void> {
     (await fixture.connectionsOf(prefix)).filter((name) => name.startsWith('{') && !name.endsWith(':qe'));
   await until(async () => (await blocking()).length >= 2, 'both workers are connected');
   expect((await blocking()).sort()).toEqual(
-    ['_canvas', 'default'].map((queue) => `{${prefix}:0}:${Buffer.from(queue).toString('base64')}`).sort(),
+    ['_canvas', 'default']
+      .map((queue) => `{${prefix}:0}:${Buffer.from(queue).toString('base64')}:w:${NAME}`)
+      .sort(),
   );
 }
 

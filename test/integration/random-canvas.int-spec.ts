@@ -14,11 +14,11 @@ const FIRST_SEED = Number(process.env['CANVAS_SEED'] ?? 1);
 
 /**
  * What stays of a prefix when nothing is stored about any task: per queue BullMQ's counter of ids, options,
- * event stream, marker and the time of the last look for stalled jobs, and the set of queue names. Dead letters outlive
- * their tasks, within bounds of their own.
+ * event stream, marker and the time of the last look for stalled jobs, the set of queue names, and who mends damage in this
+ * moment. Dead letters outlive their tasks, within bounds of their own.
  */
 const BOOKKEEPING =
-  /^(_queues|_workers(:about)?|_dead(:about|:letters)?|(default|_canvas):(id|meta|events|marker|stalled-check))$/;
+  /^(_queues|_token|_lock:_reconciler|_workers(:about)?|_dead(:about|:letters)?|(default|_canvas):(id|meta|events|marker|stalled-check))$/;
 
 const isHook = (job: string): boolean => /\.hook\.\d+$/.test(job);
 
