@@ -3,7 +3,8 @@
  * Redis; what holds whatever happens stands in test/conformance/redrive-cases.ts.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AsyncResult } from 'nestjs-task-queue';
+import type { AsyncResult, RedriveOutcome } from 'nestjs-task-queue';
+import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 import { inTurns } from '../support/canvas-runner.js';
 import { redisUrl, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
 import { WorkerProcess } from '../support/worker-process.js';
@@ -180,6 +181,25 @@ describe('a redrive whose caller is killed', () => {
     },
     WITHIN_MS,
   );
+});
+
+describe('a redrive that is overtaken', () => {
+  it('by another one while it reads what failed says that the generation has begun', async () => {
+    const { prefix, app, chords } = await booted('overtaken');
+    await startWorker(prefix);
+    await chords.fail(1);
+    const { id } = chords.handles[0] as AsyncResult;
+    const { jobs } = app.get(TaskQueueEngine).backend;
+    const readFailed = jobs.readFailed.bind(jobs);
+    let first: Promise<RedriveOutcome> | undefined;
+    jest.spyOn(jobs, 'readFailed').mockImplementationOnce(async (refs) => {
+      await (first = app.workflows.redrive(id));
+      return readFailed(refs);
+    });
+    expect(await app.workflows.redrive(id)).toMatchObject({ generation: 1, begun: false, rerun: [] });
+    expect(await first).toMatchObject({ generation: 1, begun: true });
+    await expectRedrivenOnce(chords, false);
+  });
 });
 
 describe('a redriven generation whose workers are killed', () => {

@@ -7,7 +7,14 @@ import { ResultUnknownError } from '../errors/result.errors.js';
 import { decodeNode, decodeTask } from '../flow/decode-envelope.js';
 import type { EndedGeneration, NodeEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, rootOf, wholeOf } from '../flow/ids.js';
-import { type EndedNode, type EndedTask, planRedrive, sizeOfRerun } from '../flow/redrive.js';
+import {
+  type EndedNode,
+  type EndedTask,
+  planRedrive,
+  type RedrivePlan,
+  type Rerun,
+  sizeOfRerun,
+} from '../flow/redrive.js';
 import { readObject } from '../options/option-readers.js';
 import { pause } from '../primitives/bounded.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -69,7 +76,7 @@ export class Redrive {
       throw new InvalidOptionsError('after', 'the number of a generation, from 0', after);
     if (wholeOf(id) !== id)
       throw refused(id, 'part', `it is a part of canvas ${wholeOf(id)}, which is redriven as a whole`);
-    const { backend, clock, publisher, tellCanvas } = this.engine;
+    const { clock, publisher, tellCanvas } = this.engine;
     const result = new AsyncResult<R>(id, this.engine);
     let expected = after;
     for (;;) {
@@ -84,13 +91,14 @@ export class Redrive {
           );
         return { result, generation: expected + 1, begun: false, rerun: [], left: [] };
       }
-      const record = await backend.ledger.readNode(id);
-      if (record.revoked) throw refused(id, 'revoked', 'it was revoked; publish it again');
-      const ended = endedGeneration(generation, root.reply, clock.wallMs());
-      const tree = await this.#read(id, root, { parts: 0 });
-      const plan = planRedrive(tree, generation + 1, ended);
-      if (plan.rerun === undefined) throw nothing(id, root, tree);
-      if (sizeOfRerun(plan.rerun) > MAX_RERUN) throw tooWide(id);
+      const plan = await this.#plan(id, root).catch(async (error: unknown) => {
+        if (error instanceof RedriveRefusedError && (await this.#isPast(id, generation))) return undefined;
+        throw error;
+      });
+      if (plan === undefined) {
+        expected = generation;
+        continue;
+      }
       const nowMs = clock.wallMs();
       if ((await publisher.reopen({ rerun: plan.rerun, planned: root.data, nowMs })) === 'reopened') {
         tellCanvas.redriven(
@@ -104,6 +112,33 @@ export class Redrive {
       // Whoever was faster has begun the generation that was asked for.
       expected = generation;
     }
+  }
+
+  /** What is to run again. @throws RedriveRefusedError when nothing is */
+  async #plan(id: string, root: Look): Promise<RedrivePlan & { readonly rerun: Rerun }> {
+    const { backend, clock } = this.engine;
+    const record = await backend.ledger.readNode(id);
+    if (record.revoked) throw refused(id, 'revoked', 'it was revoked; publish it again');
+    const generation = generationOf(root.node);
+    const ended = endedGeneration(generation, root.reply, clock.wallMs());
+    const tree = await this.#read(id, root, { parts: 0 });
+    const { rerun, ...plan } = planRedrive(tree, generation + 1, ended);
+    if (rerun === undefined) throw nothing(id, root, tree);
+    if (sizeOfRerun(rerun) > MAX_RERUN) throw tooWide(id);
+    return { ...plan, rerun };
+  }
+
+  /**
+   * Whether somebody else has begun the next generation by now. What was read of this one is then half of the other: no
+   * reason to refuse anything.
+   */
+  async #isPast(id: string, generation: number): Promise<boolean> {
+    const reply = await this.engine.backend.jobs.look(id);
+    return (
+      reply.source === 'job' &&
+      reply.job.node !== undefined &&
+      generationOf(lookOf(reply, reply.job.node.data).node) > generation
+    );
   }
 
   /** The root of a canvas that has ended; of one in a later generation than expected also while that runs. */
