@@ -126,7 +126,7 @@ module.exports = {
     rule(
       'library-by-name',
       'The application and the tests import the library as a user does: by its name.',
-      { path: '^(?:src|bench|test)/', pathNot: '^test/(?:integration|support|unit/protocol)/' },
+      { path: '^(?:src|bench|torture|test)/', pathNot: '^test/(?:integration|support|unit/protocol)/' },
       { path: library, dependencyTypesNot: ['aliased'] },
     ),
     rule(
@@ -139,7 +139,7 @@ module.exports = {
       'library-knows-no-application',
       'The library stands alone.',
       { path: library, pathNot: testFile },
-      { path: '^(?:src|bench|tools)/' },
+      { path: '^(?:src|bench|torture|tools)/' },
     ),
     rule(
       'no-inner-index',

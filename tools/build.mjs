@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Builds of the application, the library and the benchmarks, by Nest's own builder, which also turns the
+ * Builds of the application, the library, the benchmarks and the torture suite, by Nest's own builder, which also turns the
  * library's name into relative paths. `node tools/build.mjs` makes the first two anew; `ensureBuilt` does
  * nothing when a build of the same sources is there.
  */
@@ -37,6 +37,17 @@ const builds = {
     args: ['build', '--path', 'tools/tsconfig.bench.json'],
     inputs: ['bench', 'src', 'libs/task-queue/src', 'tsconfig.build.json', 'tools/tsconfig.bench.json'],
     output: '.cache/bench',
+  },
+  torture: {
+    args: ['build', '--path', 'tools/tsconfig.torture.json'],
+    inputs: [
+      'torture',
+      'test/support',
+      'libs/task-queue/src',
+      'tsconfig.build.json',
+      'tools/tsconfig.torture.json',
+    ],
+    output: '.cache/torture',
   },
 };
 

@@ -4,6 +4,7 @@
  *
  *   node tools/run.mjs src/main [arguments]       the application
  *   node tools/run.mjs bench/main [arguments]     the benchmarks
+ *   node tools/run.mjs torture/main [arguments]   the torture suite
  *
  * It runs in this very process, so signals and the exit code are its own.
  */
@@ -17,10 +18,16 @@ if (entry === undefined) {
   process.exit(2);
 }
 
-const folder = await ensureBuilt(entry.startsWith('bench/') ? 'bench' : 'app').catch((error) => {
+const folder = await ensureBuilt(buildOf(entry)).catch((error) => {
   process.stderr.write(`${error.message}\n`);
   process.exit(1);
 });
 const file = join(folder, `${entry}.js`);
 process.argv = [process.execPath, file, ...args];
 await import(pathToFileURL(file).href);
+
+/** @param {string} name */
+function buildOf(name) {
+  const [place] = name.split('/');
+  return place === 'bench' || place === 'torture' ? place : 'app';
+}

@@ -3,6 +3,7 @@
  * to one, or stops passing on: what a failing network does, but at the worst moments.
  */
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { CommandSplitter } from './resp.js';
 
 /**
  * What happens to a command: it passes; it is lost together with its connection; it is carried out and its answer is
@@ -97,47 +98,4 @@ export class CuttingProxy {
       }
     });
   }
-}
-
-interface Command {
-  readonly name: string;
-  readonly bytes: Buffer;
-}
-
-/** Cuts a stream of requests into commands: arrays of bulk strings, as every client sends them. */
-class CommandSplitter {
-  #rest: Buffer = Buffer.alloc(0);
-
-  push(chunk: Buffer): Command[] {
-    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    const commands: Command[] = [];
-    for (let next = readCommand(this.#rest); next !== undefined; next = readCommand(this.#rest)) {
-      commands.push(next);
-      this.#rest = this.#rest.subarray(next.bytes.length);
-    }
-    return commands;
-  }
-}
-
-/** The command at the beginning, if it is there in full. */
-function readCommand(buffer: Buffer): Command | undefined {
-  const head = readNumber(buffer, 0);
-  if (head === undefined) return undefined;
-  let at = head.end;
-  let name = '';
-  for (let part = 0; part < head.value; part++) {
-    const length = readNumber(buffer, at);
-    if (length === undefined) return undefined;
-    const end = length.end + length.value;
-    if (buffer.length < end + 2) return undefined;
-    if (part === 0) name = buffer.toString('latin1', length.end, end).toUpperCase();
-    at = end + 2;
-  }
-  return { name, bytes: buffer.subarray(0, at) };
-}
-
-/** The number of a header such as `*3` or `$12`, and where it ends. */
-function readNumber(buffer: Buffer, from: number): { value: number; end: number } | undefined {
-  const end = buffer.indexOf('\r\n', from);
-  return end < 0 ? undefined : { value: Number(buffer.toString('latin1', from + 1, end)), end: end + 2 };
 }

@@ -1,0 +1,155 @@
+/** The processes of the suite: warm ones in reserve, and those that play a worker or a producer. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import type { TaskQueueModuleOptions } from 'nestjs-task-queue';
+import type { Deed, Told } from './orders.js';
+import { TortureProxy } from './proxy.js';
+
+export type Role = 'worker' | 'producer';
+
+/** A lock is lost this long after the last sign of life of its holder, and looked for this often. */
+export const LOCK_MS = 600;
+export const STALLED_MS = 200;
+/** Results of canvases go after this time. */
+export const EXPIRES_MS = 30_000;
+
+/** A process, and its way to Redis. */
+export class Actor {
+  readonly gone: Promise<void>;
+  #orders = 0;
+  readonly #answers = new Map<number, (told: Told) => void>();
+
+  private constructor(
+    private readonly child: ChildProcess,
+    readonly proxy: TortureProxy,
+  ) {
+    this.gone = once(child, 'exit').then(() => this.#end());
+    child.on('message', (told: Told) => this.#answers.get(told.nr)?.(told));
+  }
+
+  /** Starts one that is warm. */
+  static async start(url: string): Promise<Actor> {
+    const child = fork(process.argv[1] ?? '', ['--as', 'actor'], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, NODE_OPTIONS: '', NODE_ENV: 'production' },
+    });
+    const actor = new Actor(child, await TortureProxy.start(url));
+    await Promise.race([once(child, 'message'), actor.gone]);
+    return actor;
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  get isAlive(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** @throws what it says went wrong, or that it is gone */
+  async tell(deed: Deed): Promise<void> {
+    const nr = ++this.#orders;
+    const told = await new Promise<Told>((resolve) => {
+      this.#answers.set(nr, resolve);
+      if (this.isAlive)
+        this.child.send({ ...deed, nr }, (error) => error && resolve({ nr, error: error.message }));
+      else resolve({ nr, error: 'is gone' });
+    });
+    this.#answers.delete(nr);
+    if (told.error !== undefined) throw new Error(told.error);
+  }
+
+  async become(role: Role, prefix: string, directUrl: string): Promise<void> {
+    const connection = { url: this.proxy.url, connectionName: prefix };
+    const common = {
+      connection,
+      prefix,
+      role,
+      publishTimeout: '5s',
+    } as const satisfies TaskQueueModuleOptions;
+    if (role === 'producer') return this.tell({ do: 'produce', options: common });
+    await this.tell({ do: 'work', options: { ...common, ...WORKER }, directUrl });
+  }
+
+  /** kill -9. */
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+
+  async end(): Promise<void> {
+    this.kill();
+    await this.gone;
+  }
+
+  async #end(): Promise<void> {
+    for (const [nr, answer] of this.#answers) answer({ nr, error: 'is gone' });
+    await this.proxy.close();
+  }
+}
+
+/** What is lost with a worker is run again soon, and as often as it takes. Nothing heals but what has to. */
+const WORKER = {
+  queues: { default: { concurrency: 20 } },
+  defaults: { resultExpires: EXPIRES_MS },
+  worker: {
+    lockDuration: LOCK_MS,
+    stalledInterval: STALLED_MS,
+    maxTimesLost: 1_000,
+    drainTimeout: 0,
+    reconcileInterval: false,
+  },
+} as const satisfies TaskQueueModuleOptions;
+
+/** Actors in reserve. */
+export class Reserve {
+  readonly #warm: Promise<Actor>[] = [];
+  readonly #all = new Set<Actor>();
+  #isOver = false;
+
+  constructor(
+    private readonly url: string,
+    private readonly size: number,
+  ) {
+    this.#fill();
+  }
+
+  /** One that is warm; another one takes its place. */
+  async take(): Promise<Actor> {
+    for (;;) {
+      const next = this.#warm.shift();
+      this.#fill();
+      const actor = await next;
+      if (actor?.isAlive === true) return actor;
+    }
+  }
+
+  /** Takes one back that has played. */
+  async rest(actor: Actor): Promise<void> {
+    if (!actor.isAlive) return;
+    const late = setTimeout(() => actor.kill(), 10_000);
+    const isWarm = await actor.tell({ do: 'rest' }).then(
+      () => true,
+      () => false,
+    );
+    clearTimeout(late);
+    if (isWarm && this.#warm.length <= this.size) this.#warm.unshift(Promise.resolve(actor));
+    else await actor.end();
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#warm);
+    await Promise.all([...this.#all].map((actor) => actor.end()));
+  }
+
+  #fill(): void {
+    while (!this.#isOver && this.#warm.length < this.size) this.#warm.push(this.#start());
+  }
+
+  async #start(): Promise<Actor> {
+    const actor = await Actor.start(this.url);
+    this.#all.add(actor);
+    void actor.gone.then(() => this.#all.delete(actor));
+    return actor;
+  }
+}

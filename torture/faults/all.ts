@@ -1,0 +1,35 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { LOCK_MS, STALLED_MS } from '../actors.js';
+import type { Fault } from './fault.js';
+
+/** kill -9 of the process. Another one takes its place. */
+const kill: Fault = {
+  name: 'kill',
+  sides: ['before', 'after'],
+  async strike({ victim, relieve }) {
+    victim.kill();
+    victim.proxy.cut();
+    await relieve();
+  },
+};
+
+/** The connection is lost, and with it the command or its answer. */
+const cut: Fault = {
+  name: 'cut',
+  sides: ['before', 'after'],
+  async strike({ line }) {
+    line.cut();
+  },
+};
+
+/** Nothing passes until others have taken over; then everything does that was held back. */
+const stall: Fault = {
+  name: 'stall',
+  sides: ['before', 'after'],
+  async strike({ relieve }) {
+    await relieve();
+    await pause(LOCK_MS + 3 * STALLED_MS);
+  },
+};
+
+export const FAULTS: readonly Fault[] = [kill, cut, stall];

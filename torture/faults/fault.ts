@@ -1,0 +1,23 @@
+/**
+ * A fault is what happens while a process stands still between two commands. To add one: write it in a file of this folder
+ * and name it in `all.ts`. Every scenario meets it, at every command of its path.
+ */
+import type { Actor } from '../actors.js';
+import type { Line, Side } from '../proxy.js';
+
+/** Where it happens. */
+export interface Scene {
+  /** Who stands still: its process, and its proxy with all of its connections. */
+  readonly victim: Actor;
+  /** The connection with the command. */
+  readonly line: Line;
+  /** Lets another process play the part of the victim; resolves when it does. */
+  readonly relieve: () => Promise<void>;
+}
+
+export interface Fault {
+  readonly name: string;
+  readonly sides: readonly Side[];
+  /** What was held back passes when it resolves, as far as its connection was not cut. */
+  strike(scene: Scene): Promise<void>;
+}

@@ -1,0 +1,156 @@
+/** One worker and one producer with queues of their own, and somebody who looks on over a connection that no fault touches. */
+import { type INestApplicationContext, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { Redis } from 'ioredis';
+import { setTimeout as pause } from 'node:timers/promises';
+import { TaskQueueModule, WorkflowService } from 'nestjs-task-queue';
+import { type Actor, type Reserve, type Role } from './actors.js';
+import { type Evidence, gather, MadeJobs, QUEUES } from './evidence.js';
+import type { Deed } from './orders.js';
+import type { Plan } from './scenarios/scenario.js';
+import { notesOf } from './tasks.js';
+
+/** Longer than anything takes by itself, on a machine that is busy with something else. */
+const WITHIN_MS = 90_000;
+
+export class Lane {
+  readonly #parts = new Map<Role, Actor[]>();
+  readonly #retired: Actor[] = [];
+  #relieved: (() => void)[] = [];
+
+  private constructor(
+    readonly prefix: string,
+    private readonly url: string,
+    private readonly redis: Redis,
+    private readonly reserve: Reserve,
+    private readonly observer: INestApplicationContext,
+    private readonly jobs: MadeJobs,
+  ) {}
+
+  static async start(
+    prefix: string,
+    url: string,
+    redis: Redis,
+    reserve: Reserve,
+    workers = 1,
+    producers = 1,
+  ): Promise<Lane> {
+    class ObserverModule {}
+    const options = { connection: { url }, prefix, role: 'producer' } as const;
+    Module({ imports: [TaskQueueModule.forRoot(options)] })(ObserverModule);
+    const observer = await NestFactory.createApplicationContext(ObserverModule, { logger: ['fatal'] });
+    const lane = new Lane(prefix, url, redis, reserve, observer, new MadeJobs(redis, prefix));
+    await Promise.all([lane.#fill('worker', workers), lane.#fill('producer', producers)]);
+    return lane;
+  }
+
+  get workflows(): WorkflowService {
+    return this.observer.get(WorkflowService);
+  }
+
+  /** Those who play this part now. */
+  playing(role: Role): readonly Actor[] {
+    return this.#parts.get(role) ?? [];
+  }
+
+  /** Publishes a canvas, waits until it has ended, redrives it if that is planned, and waits again. */
+  async run(id: string, { canvas, isStreamed = false, isRedriven = false }: Plan): Promise<void> {
+    await this.#tellProducer({ do: 'publish', id, canvas, isStreamed });
+    await this.#end(id);
+    if (!isRedriven) return;
+    await this.#tellProducer({ do: 'redrive', id, after: 0 });
+    await this.#end(id);
+  }
+
+  /** Waits until nothing waits or runs any more. */
+  async quiet(): Promise<void> {
+    const until = Date.now() + WITHIN_MS;
+    for (let pending = await this.#pending(); pending > 0; pending = await this.#pending()) {
+      if (Date.now() > until) throw new Error(`${pending} jobs are not over`);
+      await pause(20);
+    }
+  }
+
+  /** What became of a canvas; its notes are gone then. */
+  async evidence(id: string): Promise<Evidence> {
+    const evidence = await gather(id, this.redis, this.workflows, this.jobs);
+    this.jobs.forget(id);
+    await this.redis.unlink(notesOf(id));
+    return evidence;
+  }
+
+  /** Puts another actor in the place of one, who is sent home when the case is over. */
+  async relieve(role: Role, actor: Actor): Promise<void> {
+    const playing = this.#parts.get(role) ?? [];
+    const at = playing.indexOf(actor);
+    if (at < 0) return;
+    playing.splice(at, 1);
+    this.#retired.push(actor);
+    playing.push(await this.#cast(role));
+    for (const tell of this.#relieved.splice(0)) tell();
+  }
+
+  /** Sends those home who were relieved. */
+  async tidy(): Promise<void> {
+    await Promise.all(this.#retired.splice(0).map((actor) => this.reserve.rest(actor)));
+  }
+
+  async end(): Promise<void> {
+    await this.tidy();
+    await this.jobs.end();
+    await this.observer.close();
+    await Promise.all([...this.#parts.values()].flat().map((actor) => actor.end()));
+  }
+
+  async #fill(role: Role, count: number): Promise<void> {
+    this.#parts.set(role, await Promise.all(Array.from({ length: count }, () => this.#cast(role))));
+  }
+
+  async #cast(role: Role): Promise<Actor> {
+    const actor = await this.reserve.take();
+    await actor.become(role, this.prefix, this.url);
+    return actor;
+  }
+
+  /** Until one of them says that it is done: a producer may die, be cut off or be relieved in the middle of it. */
+  async #tellProducer(deed: Deed): Promise<void> {
+    const until = Date.now() + WITHIN_MS;
+    for (let turn = 0; ; turn++) {
+      const producers = this.playing('producer');
+      const one = producers[turn % producers.length];
+      const relieved = new Promise<string>((resolve) => this.#relieved.push(() => resolve('was relieved')));
+      const error = await Promise.race([
+        one === undefined
+          ? pause(20, 'nobody is there')
+          : one.tell(deed).then(
+              () => undefined,
+              (thrown: unknown) => String(thrown),
+            ),
+        relieved,
+      ]);
+      if (error === undefined) return;
+      if (Date.now() > until) throw new Error(`${deed.do} did not get through: ${error}`);
+      await pause(20);
+    }
+  }
+
+  async #end(id: string): Promise<void> {
+    try {
+      await this.workflows.result(id).get({ propagate: false, timeout: WITHIN_MS });
+    } catch (error) {
+      const { text } = await this.workflows.explain(id);
+      throw new Error(`no end: ${String(error)}\n${text}`);
+    }
+  }
+
+  async #pending(): Promise<number> {
+    const reads = this.redis.pipeline();
+    for (const queue of QUEUES) {
+      const base = `{${this.prefix}:0}:${queue}`;
+      for (const list of ['wait', 'active', 'paused']) reads.llen(`${base}:${list}`);
+      for (const set of ['delayed', 'prioritized', 'waiting-children']) reads.zcard(`${base}:${set}`);
+    }
+    const replies = (await reads.exec()) ?? [];
+    return replies.reduce((sum, [, count]) => sum + Number(count), 0);
+  }
+}

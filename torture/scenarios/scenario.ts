@@ -1,0 +1,49 @@
+/**
+ * A scenario is a canvas, and what has to become of it whatever happens on the way. To add one: write it in a file of this
+ * folder and name it in `all.ts`. Systematic runs meet it with every fault at every command of its path; random runs mix it
+ * with the others.
+ */
+import type { CanvasData, JsonValue } from 'nestjs-task-queue';
+import type { Role } from '../actors.js';
+import type { Evidence } from '../evidence.js';
+import type { MemberEnd } from '../tasks.js';
+
+export interface Scenario {
+  readonly name: string;
+  /** Whose commands are the path. */
+  readonly paths: readonly Role[];
+  /** @param size how many members a header has */
+  plan(size: number): Plan;
+}
+
+export interface Plan {
+  readonly canvas: CanvasData;
+  /** Whether the header is read from a source. */
+  readonly isStreamed?: boolean;
+  /** Whether it is redriven once it has ended. */
+  readonly isRedriven?: boolean;
+  /**
+   * The tasks that have to be made, each once unless it says how often, by what follows the canvas's id. Anything else that
+   * is made is wrong; so is a task that never ran. Undefined where that is not the same every time: `judge` looks then.
+   */
+  readonly made?: Readonly<Record<string, number>>;
+  /** What else is wrong, in words. */
+  judge?(evidence: Evidence): string[];
+}
+
+type TaskData = Extract<CanvasData, { kind: 'task' }>;
+
+export const call = (task: string, ...args: JsonValue[]): TaskData => ({ kind: 'task', task, args });
+
+export const members = (...ends: MemberEnd[]): TaskData[] => ends.map((end) => call('member', end));
+
+/** A list of so many. */
+export const times = <T>(count: number, one: T): T[] => Array.from({ length: count }, () => one);
+
+/** Each of these once. */
+export const once = (...ids: string[]): Record<string, number> =>
+  Object.fromEntries(ids.map((id) => [id, 1]));
+
+/** `.0`, `.1`, … */
+export const indexes = (size: number, before = ''): string[] =>
+  Array.from({ length: size }, (_, index) => `${before}.${index}`);

@@ -1,0 +1,99 @@
+/** The handlers of the suite. Each notes every run of its own, on a connection that no fault touches. */
+import { Inject, Injectable } from '@nestjs/common';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import {
+  type JsonValue,
+  NonRetryableError,
+  Retry,
+  Task,
+  TaskContext,
+  type TaskFailure,
+} from 'nestjs-task-queue';
+
+/** Token of the connection for notes. */
+export const NOTES = 'NOTES';
+
+/** A run of a handler. */
+export interface Run {
+  readonly task: string;
+  readonly id: string;
+  readonly attempt: number;
+  readonly generation: number;
+  /** What a body, callback or errback was given. */
+  readonly got?: JsonValue;
+}
+
+/** What every handler returns, so that whoever gets it sees which attempt was heard. */
+export interface Returned {
+  readonly by: string;
+  readonly attempt: number;
+  readonly generation: number;
+}
+
+/** How a member ends. `flaky` fails in its first attempt, `mended` in the first generation; `late` takes its time. */
+export type MemberEnd = 'value' | 'final' | 'flaky' | 'mended' | 'late';
+
+const LATE_MS = 1_500;
+
+/** Where the notes about a canvas lie. */
+export const notesOf = (canvas: string): string => `notes:${canvas}`;
+
+@Injectable()
+export class TortureTasks {
+  constructor(@Inject(NOTES) private readonly redis: Redis) {}
+
+  @Task({ name: 'member' })
+  @Retry({ maxRetries: 1, backoff: { type: 'fixed', delay: 1 } })
+  async member(end: MemberEnd, task: TaskContext): Promise<JsonValue> {
+    await this.#note(task);
+    if (end === 'late') await pause(LATE_MS, undefined, { signal: task.signal });
+    if (end === 'final' || (end === 'mended' && task.redriven === undefined))
+      throw new NonRetryableError(end);
+    if (end === 'flaky' && task.retries === 0) throw new Error(end);
+    return returned(task);
+  }
+
+  /** A step of a chain: it gets a value, and returns its own. */
+  @Task({ name: 'step' })
+  async step(got: JsonValue, task: TaskContext): Promise<JsonValue> {
+    await this.#note(task, got);
+    return returned(task);
+  }
+
+  @Task({ name: 'body' })
+  async body(got: JsonValue, task: TaskContext): Promise<JsonValue> {
+    await this.#note(task, got);
+    return returned(task);
+  }
+
+  @Task({ name: 'link' })
+  async link(got: JsonValue, task: TaskContext): Promise<void> {
+    await this.#note(task, got);
+  }
+
+  @Task({ name: 'errback' })
+  async errback({ failures, values }: TaskFailure, task: TaskContext): Promise<void> {
+    const failed = (failures ?? []).map(({ index }) => index);
+    const succeeded = (values ?? []).map(({ index, value }) => ({ index, value }));
+    await this.#note(task, { failed, succeeded });
+  }
+
+  async #note({ id, name, attempt, redriven }: TaskContext, got?: JsonValue): Promise<void> {
+    const run: Run = {
+      task: name,
+      id,
+      attempt,
+      generation: redriven?.generation ?? 0,
+      ...(got === undefined ? {} : { got }),
+    };
+    await this.redis.rpush(notesOf(canvasOf(id)), JSON.stringify(run));
+  }
+}
+
+/** A canvas is named by what stands before the first dot. */
+export const canvasOf = (id: string): string => id.split('.', 1)[0] ?? id;
+
+function returned({ id, attempt, redriven }: TaskContext): JsonValue {
+  return { by: id, attempt, generation: redriven?.generation ?? 0 };
+}
