@@ -18,7 +18,6 @@ import {
 } from './reference-tasks.js';
 import type { Json, Ref } from './reference/canvas-model.js';
 import { interpret, type Interpretation, type Witness } from './reference/interpret.js';
-import { placed, placesOf } from './reference/places.js';
 import {
   aggregate,
   type AggregateFault,
@@ -119,14 +118,11 @@ export class CanvasRunner<App extends CanvasApp = StartedApp> {
     };
   }
 
-  /** Forgets a canvas, and what is a canvas of its own: its callbacks, and what took the places of tasks. */
-  async forget(id: string, canvas: Ref): Promise<void> {
+  /** Forgets a canvas, and its callbacks, which are canvases of their own. What took the places of tasks goes with it. */
+  async forget(id: string): Promise<void> {
     const { workflows } = this.app;
     const callbacks = this.log.of(id).callbacks.map((one) => CALLBACK_ID.exec(one.id)?.[0] ?? one.id);
-    const replacements = [...placesOf(placed(canvas))].flatMap((node) =>
-      node.kind === 'task' && node.by !== undefined ? [`${id}${node.by.place}`] : [],
-    );
-    await Promise.all([id, ...callbacks, ...replacements].map((one) => workflows.result(one).forget()));
+    await Promise.all([id, ...callbacks].map((one) => workflows.result(one).forget()));
   }
 
   async #outcome(id: string): Promise<Outcome> {

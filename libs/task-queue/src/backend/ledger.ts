@@ -128,6 +128,13 @@ export interface Ledger {
   /** Replaces a task's stored data. @returns false when the activation has been superseded */
   setData(holder: Holder, data: TaskEnvelope): Promise<boolean>;
   /**
+   * The same of a task whose place a canvas takes. In the same step the canvas around the task gets to know of the one in
+   * its place, which is kept and forgotten together with it.
+   *
+   * @returns false when the activation has been superseded
+   */
+  setReplaced(holder: Holder, data: TaskEnvelope, by: JobRef): Promise<boolean>;
+  /**
    * Records a final failure, and in the same step the dead letter that it makes.
    *
    * @returns false when the activation has been superseded

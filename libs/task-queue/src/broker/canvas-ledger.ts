@@ -27,6 +27,7 @@ import {
   RECORD_FAILURE,
   SET_DATA,
   SET_PROGRESS,
+  SET_REPLACED,
   SET_STAGE,
   SET_VALUE,
   START_EXPIRY,
@@ -174,6 +175,13 @@ export class CanvasLedger implements Ledger {
     return (await this.#run(SET_DATA, [this.#job(holder)], [holder.token, JSON.stringify(data)])) === 1;
   }
 
+  async setReplaced(holder: Holder, data: TaskEnvelope, by: JobRef): Promise<boolean> {
+    // A task that stands alone has no record which would go with it; its job says what has taken its place.
+    if (parentOf(holder.id) === undefined) return this.setData(holder, data);
+    const keys = [this.#job(holder), this.keys.record(holder.id)];
+    return (await this.#run(SET_REPLACED, keys, [holder.token, JSON.stringify(data), by.id, by.queue])) === 1;
+  }
+
   async settleValue(holder: Holder, value: StoredValue): Promise<boolean> {
     return (await this.#run(SET_VALUE, [this.#job(holder)], [holder.token, JSON.stringify(value)])) === 1;
   }
@@ -213,12 +221,8 @@ export class CanvasLedger implements Ledger {
   }
 
   async startExpiry(holder: Holder, nowMs: number, ttlMs: number): Promise<boolean> {
-    const keys = [
-      this.#job(holder),
-      this.keys.record(holder.id),
-      this.keys.expiry(this.keys.prefixOf(holder.id)),
-    ];
-    return (await this.#run(START_EXPIRY, keys, [holder.token, holder.id, nowMs + ttlMs, ttlMs])) === 1;
+    const keys = [this.#job(holder), this.keys.expiry(this.keys.prefixOf(holder.id))];
+    return (await this.#run(START_EXPIRY, keys, [holder.token, holder.id, nowMs + ttlMs])) === 1;
   }
 
   async setProgress(holder: Holder, progress: JsonValue): Promise<boolean> {

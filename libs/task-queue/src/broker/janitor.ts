@@ -1,4 +1,5 @@
 import type { Janitor, JanitorDuty } from '../backend/backend.js';
+import { wholeOf } from '../flow/ids.js';
 import { pause } from '../primitives/bounded.js';
 import type { Producers } from './producers.js';
 import type { RedisClient } from './redis-connections.js';
@@ -58,8 +59,23 @@ export class RedisJanitor implements Janitor {
       const nowMs = this.duty.clock.wallMs();
       const due = await (await client()).zrangebyscore(expiry, '-inf', nowMs, 'LIMIT', 0, PAGE);
       if (due.length === 0 || this.#stop.signal.aborted) return;
-      for (const id of due) await jobs.removeCanvas(id);
+      const stay = await this.#replacements(due);
+      if (stay.length > 0) {
+        const laterMs = nowMs + this.duty.canvasAgeMs;
+        await (await client()).zadd(expiry, ...stay.flatMap((id) => [laterMs, id]));
+      }
+      for (const id of due) if (!stay.includes(id)) await jobs.removeCanvas(id);
     }
+  }
+
+  /** Those of these canvases that stand in the place of a task whose own canvas is still there. */
+  async #replacements(due: readonly string[]): Promise<string[]> {
+    const inner = due.filter((id) => wholeOf(id) !== id);
+    const standing = new Set<string>();
+    for (const outer of new Set(inner.map(wholeOf))) {
+      if (await this.tools.jobs.stands(outer)) standing.add(outer);
+    }
+    return inner.filter((id) => standing.has(wholeOf(id)));
   }
 
   /** Tasks that stand alone. BullMQ drops old ones when another one ends; on a quiet queue nobody would. */

@@ -104,16 +104,28 @@ export class RedisJobs implements JobStore {
    */
   async removeCanvas(id: string): Promise<void> {
     const client = await this.client();
-    await this.#removeNode(id, (await client.hexists(this.keys.record(id), 'closed')) === 1);
+    const record = this.keys.record(id);
+    const [closed, replaced] = await client.hmget(record, 'closed', 'replaced');
     // A body that was superseded is a part of a canvas that lives on.
-    if (rootOf(id) === id) await client.del(this.keys.record(id));
+    const isWhole = rootOf(id) === id;
+    if (isWhole && replaced !== null) await this.#removeReplacements(record);
+    await this.#removeNode(id, closed !== null);
+    if (isWhole) await client.del(record);
     await client.zrem(this.keys.expiry(this.keys.prefixOf(id)), id);
   }
 
   async removeTask({ queue, id }: JobRef): Promise<void> {
     // One that was revoked while it waited is in no queue any more; its record is all there is.
-    if (queue !== '') await this.producers.queue(queue, id).remove(id);
+    if (queue !== '') {
+      const by = (await this.find({ queue, id }))?.replacedBy;
+      if (by !== undefined) await this.#removeReplacement(by);
+      await this.producers.queue(queue, id).remove(id);
+    }
     if (rootOf(id) === id) await (await this.client()).del(this.keys.record(id));
+  }
+
+  async stands(id: string): Promise<boolean> {
+    return (await this.look(id)).source === 'job';
   }
 
   async #bounded(id: string, question: (client: RedisClient) => Promise<unknown>): Promise<unknown> {
@@ -123,6 +135,30 @@ export class RedisJobs implements JobStore {
       if (error instanceof BrokerUnavailableError) throw error;
       throw new BrokerUnavailableError(`Redis could not be read: ${String(error)}`, id, { cause: error });
     });
+  }
+
+  /** The canvases that took the places of tasks. */
+  async #removeReplacements(record: string): Promise<void> {
+    const client = await this.client();
+    let cursor = '0';
+    do {
+      const [next, flat] = await client.hscan(record, cursor, 'MATCH', 'i:*', 'COUNT', SCAN_COUNT);
+      for (let at = 0; at + 1 < flat.length; at += 2)
+        await this.#removeReplacement({ id: (flat[at] ?? '').slice(2), queue: flat[at + 1] ?? '' });
+      cursor = next;
+    } while (cursor !== '0');
+  }
+
+  /** One that still runs, because nothing waits for it any more, goes by itself after its end. */
+  async #removeReplacement(by: JobRef): Promise<void> {
+    const client = await this.client();
+    const [addedOn, finishedOn] = await client.hmget(
+      this.keys.job(by.queue, by.id),
+      'timestamp',
+      'finishedOn',
+    );
+    if (addedOn !== null && finishedOn === null) return;
+    await (by.queue === CANVAS_QUEUE ? this.removeCanvas(by.id) : this.removeTask(by));
   }
 
   /** @param hasClosed whether the canvas has headers that were closed before their end */

@@ -11,7 +11,8 @@ import { CANVAS_QUEUE, placeOf, rootOf, shardOf } from '../flow/ids.js';
  *                             x:<id> revoked · a:<id>:<call> place of a member that a task added ·
  *                             c:<id> that a header is closed · p:<id> parked · b:<id> its budget by now ·
  *                             d:<id> past its deadline · first:<id>, last:<id> when members ended ·
- *                             closed that a header of the canvas is
+ *                             closed that a header of the canvas is · i:<canvas> the queue of what took a task's place ·
+ *                             replaced that there is one of those
  * {tq:0}:_canvas:<id>:left    set: members that had not ended when the header of this node was closed
  * {tq:0}:_expiry              sorted set: canvases whose results expire, by time
  * {tq:0}:_dead                sorted set: dead letters, by the time at which their tasks failed

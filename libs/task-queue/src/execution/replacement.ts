@@ -54,8 +54,8 @@ const TRY_AGAIN_MS = 500;
  *
  * The task's job becomes the flow parent of the canvas: it leaves its worker's slot, waits, and is run once more when
  * the canvas has ended, only to settle as that did. So whatever waits for the task, a handle, a node, a callback, waits
- * on, and knows nothing of it. The canvas is one of its own: its id follows from the task's, it has its own records and
- * expires by itself.
+ * on, and knows nothing of it. The canvas is one of its own: its id follows from the task's, and it has its own records.
+ * It is kept as long as the canvas around the task (semantics 20).
  *
  * A crash between any two commands changes nothing, as with the nodes of a canvas: the intention is noted together with
  * the canvas (fenced), the canvas is added (only while the lock is held), the deed is noted (fenced). The note lies in the
@@ -85,12 +85,12 @@ export class Replacement {
       compileCanvas(read, id, context(), undefined, redriven),
     );
     const by: JobRef = { queue: plan.job.queue, id: plan.job.id };
-    const note = (replaced: ReplacedNote): Promise<boolean> =>
-      untilStored(() => ledger.setData(delivery, { ...envelope, replaced }), stopping, log);
-    if (!(await note({ state: 'adding', by, canvas }))) return LEFT;
+    const adding: TaskEnvelope = { ...envelope, replaced: { state: 'adding', by, canvas } };
+    if (!(await untilStored(() => ledger.setReplaced(delivery, adding, by), stopping, log))) return LEFT;
     if ((await publisher.publishUnder(delivery, plan)) === 'superseded') return LEFT;
     const added: ReplacedNote = { state: 'added', by };
-    if (!(await note(added))) return LEFT;
+    const noted = { ...envelope, replaced: added };
+    if (!(await untilStored(() => ledger.setData(delivery, noted), stopping, log))) return LEFT;
     // A revocation that came in between has not seen it.
     if (await ledger.isRevoked(delivery.id)) await revocation.revokeAdded(by.id, { terminate: false });
     return this.#look(delivery, envelope, added);
@@ -101,7 +101,7 @@ export class Replacement {
     const child = await ledger.readChild(note.by, delivery);
     switch (child.end) {
       case 'succeeded':
-        // It is a canvas of its own, which may go before this one.
+        // Only nodes refer to what others came to: the value of a task is always the value itself.
         return { end: 'value', value: await resolveValue(child.value, ledger) };
       case 'failed':
         return failed(

@@ -106,7 +106,7 @@ export function membershipsOf(id: string): string[] {
 }
 
 /** The id of the task whose place a canvas has taken, if it has taken one's. */
-function replacedTask(root: string): string | undefined {
+export function replacedTask(root: string): string | undefined {
   return REPLACEMENT.exec(root)?.[1];
 }
 

@@ -6,7 +6,7 @@ import type { ParkedRecord } from '../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { foundIn, hasStamps, type TaskEnvelope } from '../flow/envelope.js';
-import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
+import { CANVAS_QUEUE, parentOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
 import { dispatchOf, isOver, keyOf, type MemoryJob } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
@@ -68,8 +68,7 @@ export class MemoryJobs implements JobStore {
   }
 
   async removeTask(ref: JobRef): Promise<void> {
-    this.store.withdraw(ref);
-    if (rootOf(ref.id) === ref.id) this.store.removeRecord(ref.id);
+    this.store.removeTask(ref);
   }
 
   #fieldsOf(job: MemoryJob): JobFields {

@@ -113,6 +113,17 @@ export class MemoryLedger implements Ledger {
     return this.#inNameOf(holder, (job) => (job.data = JSON.stringify(data))) !== undefined;
   }
 
+  async setReplaced(holder: Holder, data: TaskEnvelope, by: JobRef): Promise<boolean> {
+    const written = this.#inNameOf(holder, (job) => {
+      job.data = JSON.stringify(data);
+      // A task that stands alone has no record which would go with it; its job says what has taken its place.
+      if (parentOf(holder.id) !== undefined)
+        this.store.openRecord(holder.id).fields.set(`i:${by.id}`, by.queue);
+      return true;
+    });
+    return written !== undefined;
+  }
+
   async settleValue(holder: Holder, value: StoredValue): Promise<boolean> {
     return this.#inNameOf(holder, (job) => (job.returnvalue = JSON.stringify(value))) !== undefined;
   }

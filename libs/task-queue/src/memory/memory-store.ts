@@ -3,26 +3,16 @@ import type { StoredLimits } from '../backend/limit-store.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { Wake } from '../backend/task-events.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
-import { CANVAS_QUEUE, childId, rootOf } from '../flow/ids.js';
+import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
+import { CANVAS_QUEUE, childId, rootOf, wholeOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { WindowCounts } from '../primitives/window-counts.js';
 import type { SlotLine } from '../rate-limit/take-slot.js';
+import { Families } from './families.js';
 import { JobLines } from './job-lines.js';
-import { forgetChild, isOver, keyOf, type MemoryJob, newJob, originOf, refOf } from './memory-job.js';
+import { forgetChild, isOver, keyOf, type MemoryJob, newJob, refOf } from './memory-job.js';
+import type { MemoryLetter, MemoryRecord } from './memory-record.js';
 import { Waiters } from './waiters.js';
-
-/** Failures, decisions and marks of one canvas: as JSON, by the names of the fields that Redis has. */
-export interface MemoryRecord {
-  readonly fields: Map<string, string>;
-  expiresAt: number;
-}
-
-/** A dead letter, as JSON. */
-export interface MemoryLetter {
-  readonly json: string;
-  readonly atMs: number;
-  retriedAs?: string;
-}
 
 /** Is told what happens in a store. */
 export interface StoreObserver {
@@ -42,8 +32,7 @@ export class MemoryStore {
   readonly #jobs = new Map<string, MemoryJob>();
   readonly #lines = new JobLines();
   readonly #records = new Map<string, MemoryRecord>();
-  /** Keys of the jobs of a canvas and of what it released, by the canvas's id. */
-  readonly #families = new Map<string, Set<string>>();
+  readonly #families = new Families();
   readonly #expiry = new Map<string, number>();
   readonly #waiters = new Waiters();
   readonly queues = new Set<string>();
@@ -86,6 +75,7 @@ export class MemoryStore {
 
   record(id: string): MemoryRecord | undefined {
     const root = rootOf(id);
+    this.#expireCanvas(root);
     const record = this.#records.get(root);
     if (record === undefined || record.expiresAt > this.clock.wallMs()) return record;
     this.#records.delete(root);
@@ -108,7 +98,7 @@ export class MemoryStore {
 
   /** Jobs that have not ended: all, or those of a canvas and of what it released. */
   *unfinished(root?: string): Generator<MemoryJob> {
-    const keys = root === undefined ? this.#jobs.keys() : (this.#families.get(originOf(root)) ?? []);
+    const keys = root === undefined ? this.#jobs.keys() : this.#families.of(root);
     for (const key of keys) {
       const job = this.#jobs.get(key);
       if (job === undefined || isOver(job)) continue;
@@ -170,7 +160,7 @@ export class MemoryStore {
     const key = keyOf(planned);
     const job = newJob(planned, parent, this.clock.wallMs());
     this.#jobs.set(key, job);
-    this.#family(planned.id).add(key);
+    this.#families.add(job);
     if (job.queue !== CANVAS_QUEUE) this.queues.add(job.queue);
     parent?.pending.add(key);
     return job;
@@ -273,31 +263,45 @@ export class MemoryStore {
   /** Takes everything of a canvas away at a time. */
   expire(id: string, atMs: number): void {
     this.#expiry.set(id, atMs);
-    const record = this.record(id);
-    if (record) record.expiresAt = atMs;
   }
 
   /** Takes back that a canvas is to go. */
   stay(id: string): void {
     this.#expiry.delete(id);
-    const record = this.record(id);
-    if (record) record.expiresAt = Infinity;
   }
 
   removeCanvas(root: string): void {
-    const family = this.#family(root);
-    for (const key of family) {
+    this.#removeReplacements(root);
+    for (const key of [...this.#families.of(root)]) {
       if (rootOf(refOf(key).id) !== root) continue;
       this.#jobs.delete(key);
-      family.delete(key);
+      this.#families.delete(key);
     }
-    if (family.size === 0) this.#families.delete(originOf(root));
     this.#records.delete(root);
     this.#expiry.delete(root);
   }
 
-  removeRecord(root: string): void {
-    this.#records.delete(root);
+  /** Takes a task away that stands alone. */
+  removeTask(ref: JobRef): void {
+    const job = this.job(ref);
+    const by = job && foundIn(JSON.parse(job.data) as Partial<TaskEnvelope>).replacedBy;
+    if (by !== undefined) this.#removeReplacement(by);
+    this.withdraw(ref);
+    if (rootOf(ref.id) === ref.id) this.#records.delete(ref.id);
+  }
+
+  /** The canvases that took the places of tasks of a canvas. */
+  #removeReplacements(root: string): void {
+    for (const [field, queue] of [...(this.#records.get(root)?.fields ?? [])])
+      if (field.startsWith('i:')) this.#removeReplacement({ queue, id: field.slice(2) });
+  }
+
+  /** One that still runs, because nothing waits for it any more, goes by itself after its end. */
+  #removeReplacement(by: JobRef): void {
+    const job = this.#jobs.get(keyOf(by));
+    if (job !== undefined && !isOver(job)) return;
+    if (by.queue === CANVAS_QUEUE) this.removeCanvas(by.id);
+    else this.removeTask(by);
   }
 
   clear(): void {
@@ -351,18 +355,9 @@ export class MemoryStore {
     if (node.pending.size === 0 && node.place === 'waiting-children') this.#makeReady(node);
   }
 
-  #family(id: string): Set<string> {
-    const origin = originOf(id);
-    let keys = this.#families.get(origin);
-    if (keys === undefined) this.#families.set(origin, (keys = new Set()));
-    return keys;
-  }
-
   #delete(job: MemoryJob): void {
     this.#jobs.delete(keyOf(job));
-    const family = this.#family(job.id);
-    family.delete(keyOf(job));
-    if (family.size === 0) this.#families.delete(originOf(job.id));
+    this.#families.delete(keyOf(job));
   }
 
   /** Tasks that stand alone go by the age of their queue. */
@@ -378,7 +373,9 @@ export class MemoryStore {
 
   #expireCanvas(root: string): void {
     const atMs = this.#expiry.get(root);
-    if (atMs !== undefined && atMs <= this.clock.wallMs()) this.removeCanvas(root);
+    if (atMs === undefined || atMs > this.clock.wallMs()) return;
+    const whole = wholeOf(root);
+    if (whole === root || this.find(whole) === undefined) this.removeCanvas(root);
   }
 }
 

@@ -24,6 +24,16 @@ redis.call('HSET', KEYS[1], 'data', ARGV[2])
 return 1`);
 
 /**
+ * Replaces the stored data of a task whose place a canvas takes, and notes that canvas in the one around the task.
+ * KEYS: job, record. ARGV: token, data as JSON, id of the canvas in its place, queue of that one's root.
+ * Returns 1, or nil when superseded.
+ */
+export const SET_REPLACED = script(`${FENCE}
+redis.call('HSET', KEYS[1], 'data', ARGV[2])
+redis.call('HSET', KEYS[2], 'i:' .. ARGV[3], ARGV[4], 'replaced', '1')
+return 1`);
+
+/**
  * Stores what a node came to, where BullMQ stores it as well when the node ends, which follows.
  * KEYS: job. ARGV: token, value as JSON. Returns 1, or nil when superseded.
  */
@@ -50,12 +60,11 @@ redis.call('HSETNX', KEYS[2], ARGV[2], ARGV[3])
 return redis.call('HGET', KEYS[2], ARGV[2])`);
 
 /**
- * Starts the clock of a finished canvas.
- * KEYS: job, record, expiry. ARGV: token, canvas id, expires at, time to live in ms. Returns 1, or nil.
+ * Starts the clock of a finished canvas. Its record goes with it and not by a time of its own: it says what belongs to it.
+ * KEYS: job, expiry. ARGV: token, canvas id, expires at. Returns 1, or nil.
  */
 export const START_EXPIRY = script(`${FENCE}
-redis.call('ZADD', KEYS[3], ARGV[3], ARGV[2])
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
 return 1`);
 
 /**
