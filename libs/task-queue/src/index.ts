@@ -1,6 +1,6 @@
 export type { BreakerOptions } from './breaker/breaker-options.js';
 export type { BreakerPhase } from './breaker/breaker-state.js';
-export type { CallOptions, CanvasData } from './canvas/canvas-data.js';
+export type { CallOptions, CanvasData, LateData } from './canvas/canvas-data.js';
 export type { MemberStream } from './canvas/canvas-stream.js';
 export type { Deadline, DeadlineData, DeadlineStart } from './canvas/deadline-rule.js';
 export type { BreachPolicy, Budget, RestPolicy } from './canvas/header-rules.js';
@@ -19,6 +19,7 @@ export {
   type ChordRecoveryType,
   type MemberOutcome,
 } from './chords/chord-recovery.js';
+export type { LateOutcome, LateOutcomes } from './chords/late-outcomes.js';
 export { Tolerance, type ToleranceOptions, Tolerate } from './chords/tolerate.js';
 export type { ExplainOptions } from './doctor/explain-options.js';
 export type { Explanation } from './doctor/explanation.js';
@@ -208,7 +209,7 @@ export type { Redriven } from './task/redriven.js';
 export { isTerminal, TASK_STATES, type TaskState, type TerminalState } from './task/task-state.js';
 export type { AnyCanvas, CanvasLike, Follower } from './workflows/canvas-types.js';
 export { Chain } from './workflows/chain.js';
-export { Chord, type ChordOptions, type RecoveryChoice } from './workflows/chord.js';
+export { Chord, type ChordOptions, type LatePolicy, type RecoveryChoice } from './workflows/chord.js';
 export type { UntypedCanvas } from './workflows/from-data.js';
 export { Chunks } from './workflows/chunks.js';
 export { Group, type GroupOptions } from './workflows/group.js';

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import {
   type JsonValue,
+  type LateOutcomes,
   NonRetryableError,
   Retry,
   Task,
@@ -108,6 +109,14 @@ export class CountingTasks {
       ),
     };
     await this.counts.redis.rpush(this.#key(`ends:${chord}`), JSON.stringify(note));
+  }
+
+  /** Gets what came late, and notes whose it was. */
+  @Task({ queue: 'ends' })
+  async late({ outcomes }: LateOutcomes<number>, chord: string, task: TaskContext): Promise<void> {
+    await this.#ran('late', chord, task);
+    const told = outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : null));
+    await this.counts.redis.rpush(this.#key(`heard:${chord}`), JSON.stringify(told));
   }
 
   /** Runs until its process is killed. */

@@ -30,8 +30,10 @@ export class RedisHeaders implements HeaderStore {
   ) {}
 
   close(holder: Holder, closing: ClosingRecord, seen: Seen): Promise<Verdicted> {
-    const keys = [...this.#fenced(holder), this.keys.left(holder.id)];
-    return this.#judge(CLOSE_HEADER, keys, holder, seen, [JSON.stringify(closing)]);
+    const waiter = childId(holder.id, 'late');
+    const keys = [...this.#fenced(holder), this.keys.left(holder.id), this.keys.node(waiter)];
+    const args = [JSON.stringify(closing), closing.late === true ? waiter : ''];
+    return this.#judge(CLOSE_HEADER, keys, holder, seen, args);
   }
 
   park(holder: Holder, parked: ParkedRecord, seen: Seen): Promise<Verdicted> {

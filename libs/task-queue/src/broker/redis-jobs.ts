@@ -3,7 +3,7 @@ import type { FailedJob, FoundTask, JobStore, TaskQuery, WithdrawalRecord } from
 import type { TaskReply } from '../backend/task-reply.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
-import { CANVAS_QUEUE, parentOf, rootOf } from '../flow/ids.js';
+import { CANVAS_QUEUE, childId, parentOf, rootOf } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
 import type { Producers } from './producers.js';
 import type { RedisClient } from './redis-connections.js';
@@ -183,6 +183,8 @@ export class RedisJobs implements JobStore {
   /** What had not ended when the header of a node was closed. */
   async #removeLeft(node: string): Promise<void> {
     const left = this.keys.left(node);
+    // What waits for them first: nobody needs to be told of what goes now.
+    await this.producers.queue(CANVAS_QUEUE, node).remove(childId(node, 'late'), { removeChildren: false });
     let cursor = '0';
     do {
       const [next, keys] = await (await this.client()).sscan(left, cursor, 'COUNT', SCAN_COUNT);

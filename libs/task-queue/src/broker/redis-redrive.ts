@@ -1,7 +1,7 @@
 import type { Stage } from '../backend/ledger.js';
 import type { Reopening } from '../backend/publisher.js';
 import type { FlowPlan } from '../flow/flow-plan.js';
-import { CANVAS_QUEUE, parentOf } from '../flow/ids.js';
+import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
 import type { KeptStage, Rerun } from '../flow/redrive.js';
 import { flowJob } from './flow-jobs.js';
 import type { DispatchTools } from './redis-dispatch.js';
@@ -64,10 +64,12 @@ function* jobsOf(rerun: Rerun): Generator<Rerun> {
 }
 
 /** What the script takes away for a job, and of a chord the body that is superseded. */
-function clearing({ job, keepsDecision, drops }: Rerun): string[] {
+function clearing({ job, keepsDecision, drops, takesLate }: Rerun): string[] {
   const kind = job.queue !== CANVAS_QUEUE ? 'task' : keepsDecision === true ? 'decided' : 'node';
   const own = [kind, job.queue, job.id, parentOf(job.id) ?? ''];
-  return drops === undefined ? own : [...own, 'dropped', drops.queue, drops.id, job.id];
+  if (drops !== undefined) own.push('dropped', drops.queue, drops.id, job.id);
+  if (takesLate === true) own.push('late', CANVAS_QUEUE, childId(job.id, 'late'), job.id);
+  return own;
 }
 
 /** One tree, however wide: it is bounded by whoever plans it. */

@@ -12,6 +12,9 @@ import type { Budget } from './header-rules.js';
  */
 export type CanvasData = SignatureData | ChainData | GroupData | ChordData;
 
+/** What becomes of late outcomes, as data: nothing where it is absent; the canvas is a callback that gets them. */
+export type LateData = 'amend' | CanvasData;
+
 /** How a call differs from what its task says. All durations are milliseconds, all times epoch milliseconds. */
 export interface CallOptions {
   readonly countdownMs?: number;
@@ -93,4 +96,6 @@ export interface ChordData extends NodeData {
   readonly budget?: Budget;
   /** When it stops waiting for its members. */
   readonly deadline?: DeadlineData;
+  /** What becomes of outcomes that come after a budget or the deadline has closed the header; they are dropped when absent. */
+  readonly late?: LateData;
 }

@@ -69,7 +69,7 @@ function keptFor(node: CanvasData): readonly CanvasData[] {
     case 'chain':
       return [...node.steps.slice(1), ...callbacks];
     case 'chord':
-      return [node.body, ...callbacks];
+      return [node.body, ...(typeof node.late === 'object' ? [node.late] : NONE), ...callbacks];
   }
 }
 

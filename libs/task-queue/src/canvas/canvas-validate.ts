@@ -9,6 +9,7 @@ import { checkArguments } from './check-arguments.js';
 import { NO_BODY } from './chord.js';
 import { checkDeadline } from './deadline-rule.js';
 import { readBudget } from './header-rules.js';
+import { AMENDED_PART, checkLate } from './late-rule.js';
 
 /**
  * Refuses what cannot run or cannot travel, before anything is published. Data of any origin may be given:
@@ -58,10 +59,17 @@ function checkShape(node: unknown, path: CanvasPath, { argumentBytes }: CanvasLi
       }
       if (node['budget'] !== undefined) readBudget(node['budget'], below(path, 'budget'));
       if (node['deadline'] !== undefined) checkDeadline(node['deadline'], below(path, 'deadline'));
+      checkLate(node, below(path, 'late'));
+      if (node['late'] === 'amend' && !isWhole(path.toString())) throw invalid(path, AMENDED_PART);
       return;
     default:
       throw invalid(path, `unknown kind ${JSON.stringify(node['kind'])}; known are ${KINDS}`);
   }
+}
+
+/** Callbacks are canvases of their own. */
+function isWhole(path: string): boolean {
+  return path === 'root' || /(?:^|\.)(?:(?:links|errbacks)\[\d+\]|late)$/.test(path);
 }
 
 const KINDS = 'task, chain, group, chord';

@@ -1,8 +1,8 @@
 import { InvalidCanvasError } from '../errors/publish.errors.js';
-import type { CanvasData } from './canvas-data.js';
+import type { CanvasData, LateData } from './canvas-data.js';
 
 /** The property of a node under which a child stands. */
-export type ChildField = 'steps' | 'members' | 'header' | 'body' | 'links' | 'errbacks';
+export type ChildField = 'steps' | 'members' | 'header' | 'body' | 'late' | 'links' | 'errbacks';
 
 /** Where the visited node stands. Valid during the visit only: it is one object that moves along. */
 export interface CanvasPath {
@@ -45,6 +45,7 @@ export function eachChild(node: CanvasData, each: EachChild): void {
     case 'chord':
       eachOf(node.header, 'header', each);
       each(node.body, 'body', -1);
+      if (isCanvas(node.late)) each(node.late, 'late', -1);
       break;
     default:
       node satisfies never;
@@ -110,7 +111,11 @@ function replaceChildren(
     ...(node.kind === 'chain' ? { steps: list(node.steps, 'steps') } : {}),
     ...(node.kind === 'group' ? { members: list(node.members, 'members') } : {}),
     ...(node.kind === 'chord'
-      ? { header: list(node.header, 'header'), body: one(node.body, 'body', -1) }
+      ? {
+          header: list(node.header, 'header'),
+          body: one(node.body, 'body', -1),
+          ...(isCanvas(node.late) ? { late: one(node.late, 'late', -1) } : {}),
+        }
       : {}),
     ...(node.links ? { links: list(node.links, 'links') } : {}),
     ...(node.errbacks ? { errbacks: list(node.errbacks, 'errbacks') } : {}),
@@ -118,6 +123,10 @@ function replaceChildren(
   const old = node as unknown as typeof children;
   const isNew = (Object.keys(children) as ChildField[]).some((field) => children[field] !== old[field]);
   return isNew ? Object.freeze({ ...node, ...children } as CanvasData) : node;
+}
+
+function isCanvas(late: LateData | undefined): late is CanvasData {
+  return typeof late === 'object' && late !== null;
 }
 
 function refuseDepth(depth: number): void {

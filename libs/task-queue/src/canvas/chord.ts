@@ -1,9 +1,10 @@
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { CanvasSource } from './call-options.js';
-import type { ChordData, GroupData } from './canvas-data.js';
+import type { ChordData, GroupData, LateData } from './canvas-data.js';
 import { canvasDataOf, canvasListOf, isBare } from './canvas-node.js';
 import type { DeadlineData } from './deadline-rule.js';
 import { type Budget, FAIL_FAST, readBudget } from './header-rules.js';
+import { checkLate } from './late-rule.js';
 
 /**
  * Members side by side, then a body that gets the list of their values.
@@ -18,12 +19,13 @@ import { type Budget, FAIL_FAST, readBudget } from './header-rules.js';
 export function makeChord(
   header: CanvasSource | Iterable<CanvasSource>,
   body: CanvasSource,
-  { recovery, budget, deadline, size }: HeaderRules = {},
+  { recovery, budget, deadline, late, size }: HeaderRules = {},
 ): ChordData {
   if (body === undefined || body === null) throw new InvalidCanvasError('body', NO_BODY);
   if (recovery === '') throw new InvalidCanvasError('recovery', NAMELESS);
   const { members, failFast } = headerOf(header);
   const limits = budget ?? (failFast === true ? FAIL_FAST : undefined);
+  checkLate({ late, budget: limits, deadline }, 'late');
   return Object.freeze({
     kind: 'chord',
     header: members,
@@ -33,6 +35,7 @@ export function makeChord(
       ? {}
       : { budget: Object.freeze({ ...readBudget(limits, 'recovery', size ?? members.length) }) }),
     ...(deadline === undefined ? {} : { deadline: Object.freeze(deadline) }),
+    ...(late === undefined ? {} : { late }),
   });
 }
 
@@ -41,6 +44,7 @@ export interface HeaderRules {
   readonly recovery?: string;
   readonly budget?: Budget | undefined;
   readonly deadline?: DeadlineData;
+  readonly late?: LateData | undefined;
   /** How many members there will be, where the header does not say: `Infinity` where nobody knows. */
   readonly size?: number;
 }

@@ -13,6 +13,8 @@ export interface ClosingRecord {
   readonly why: string;
   /** Members that had not ended. */
   readonly pending: number;
+  /** What they come to is not dropped: `<node>.late` waits for them. */
+  readonly late?: true;
   /** Epoch milliseconds. */
   readonly atMs: number;
 }

@@ -5,7 +5,7 @@ import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { type RedriveRefusal, RedriveRefusedError } from '../errors/redrive.errors.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
 import { decodeNode, decodeTask } from '../flow/decode-envelope.js';
-import type { EndedGeneration, NodeEnvelope } from '../flow/envelope.js';
+import type { NodeEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, rootOf, wholeOf } from '../flow/ids.js';
 import {
   type EndedNode,
@@ -19,6 +19,7 @@ import { readObject } from '../options/option-readers.js';
 import { pause } from '../primitives/bounded.js';
 import type { JsonValue } from '../primitives/json.js';
 import { AsyncResult } from '../results/async-result.js';
+import { endedGeneration } from '../results/ended-generation.js';
 import { generationOf } from '../task/redriven.js';
 import type { TaskQueueEngine } from './task-queue-engine.js';
 
@@ -53,8 +54,6 @@ const MAX_RERUN = 2_000;
 /** What a canvas came to stands a moment before its job has ended. */
 const END_MS = 5_000;
 const LOOK_AGAIN_MS = 25;
-/** How much of an error a generation remembers. */
-const ERROR_CHARACTERS = 500;
 
 /** A composite as its job says: of the root, and of every node that failed below it. */
 interface Look {
@@ -241,19 +240,4 @@ function callOf(job: FailedJob | undefined): EndedTask['call'] {
   } catch {
     return 'gone';
   }
-}
-
-function endedGeneration(
-  generation: number,
-  { record, place, job }: Look['reply'],
-  nowMs: number,
-): EndedGeneration {
-  const error = record && `${record.error.name}: ${record.error.message}`;
-  return {
-    generation,
-    state: place === 'completed' ? 'SUCCESS' : 'FAILURE',
-    ...(error === undefined ? {} : { error: error.slice(0, ERROR_CHARACTERS) }),
-    finishedAt: new Date(job.finishedOn ?? nowMs).toISOString(),
-    rerun: 0,
-  };
 }

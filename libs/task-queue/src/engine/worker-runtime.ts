@@ -12,6 +12,7 @@ import { fieldsOf } from '../execution/discretion.js';
 import { TaskAnnouncer } from '../execution/task-announcer.js';
 import { DeadlineTimer } from '../execution/deadline-timer.js';
 import { HeaderJudge } from '../execution/header-judge.js';
+import { LateMembers } from '../execution/late-members.js';
 import { notingOutcomes } from '../execution/outcome-clock.js';
 import { NodeProcessor } from '../execution/node-processor.js';
 import { CallbackRelease } from '../execution/publish-callbacks.js';
@@ -316,6 +317,7 @@ export class WorkerRuntime {
       recoverer: new ChordRecoverer(ledger, reader, strategies, clock),
       judge: new HeaderJudge({ ledger, headers, publisher, jobs, revocation, clock, log }),
       timer: new DeadlineTimer(headers, clock),
+      late: new LateMembers({ ledger, jobs, reader, publisher, context, clock, log, tell: tellCanvas }),
       revocation,
       failures,
       hooks,

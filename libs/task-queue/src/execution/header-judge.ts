@@ -8,6 +8,7 @@ import { type HeaderLaw, type HeaderView, judgeHeader, type Judgement } from '..
 import { budgetOf, type ChordNode, type GroupNode, type NodeEnvelope } from '../flow/envelope.js';
 import type { FlowPlan } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
+import { lateWaiter } from '../flow/late.js';
 import type { Clock } from '../primitives/clock.js';
 import { fieldsOf } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
@@ -33,6 +34,15 @@ export type AfterLook =
   /** The same look again: something has changed. */
   | 'again'
   | 'superseded';
+
+/** What was found at a header. */
+interface Looked {
+  readonly record: NodeRecord;
+  readonly seen: Seen;
+  readonly view: HeaderView;
+  /** Whether it is to hear of members that come late. */
+  readonly hears: boolean;
+}
 
 /** A hold comes due now and then, and goes back. */
 const HOLD_MS = 3_600_000;
@@ -77,7 +87,8 @@ export class HeaderJudge {
     if (record.parked !== undefined) return this.#hold(delivery, record, seen);
     const view = await this.#view(delivery.id, node.size, law.budget, record);
     if (!isComplete(view) || view.size < (law.budget?.minSuccesses ?? 0)) {
-      return this.#carryOut(delivery, record, seen, view, judgeHeader(law, view));
+      const hears = node.node === 'chord' && node.late !== undefined;
+      return this.#carryOut(delivery, { record, seen, view, hears }, judgeHeader(law, view));
     }
     if (law.deadline !== undefined) await this.#withdraw(delivery.id, 'deadline');
     return this.#letGo(delivery, record);
@@ -85,12 +96,10 @@ export class HeaderJudge {
 
   async #carryOut(
     delivery: Delivery,
-    record: NodeRecord,
-    seen: Seen,
-    view: HeaderView,
+    { record, seen, view, hears }: Looked,
     judgement: Judgement,
   ): Promise<AfterLook> {
-    const { headers, clock, log } = this.deps;
+    const { headers, publisher, clock, log } = this.deps;
     const atMs = clock.wallMs();
     switch (judgement.do) {
       case 'wait': {
@@ -109,7 +118,11 @@ export class HeaderJudge {
       case 'close': {
         const { by, follow, rest, why } = judgement;
         const pending = Math.max(0, view.size - view.succeeded - view.failed);
-        const closed = await headers.close(delivery, { by, follow, rest, why, pending, atMs }, seen);
+        const isHeard = hears && by !== 'end';
+        // There before anybody can come late, so that nobody can end unheard.
+        if (isHeard) await publisher.publishOnce(lateWaiter(delivery.id));
+        const closing = { by, follow, rest, why, pending, atMs, ...(isHeard ? { late: true as const } : {}) };
+        const closed = await headers.close(delivery, closing, seen);
         if (closed === 'done' && by !== 'end') {
           log.warn(`The header of ${delivery.name} ${delivery.id} is closed: ${why}`, fieldsOf(delivery));
         }

@@ -2,6 +2,7 @@ import type { CanvasData } from '../canvas/canvas-data.js';
 import { canvasDataOf } from '../canvas/canvas-node.js';
 import type { CanvasLimits } from '../canvas/canvas-size.js';
 import { validateCanvas } from '../canvas/canvas-validate.js';
+import { AMENDED_PART } from '../canvas/late-rule.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { CompleteCanvas } from '../task/task-context.js';
 
@@ -15,5 +16,6 @@ export function innerCanvas(canvas: CompleteCanvas, limits: CanvasLimits, idProb
   const data = canvasDataOf(canvas as { toJSON(): CanvasData }, 'root');
   validateCanvas(data, limits);
   if (data.options?.taskId !== undefined) throw new InvalidCanvasError('options.taskId', idProblem);
+  if (data.kind === 'chord' && data.late === 'amend') throw new InvalidCanvasError('late', AMENDED_PART);
   return data;
 }

@@ -31,6 +31,7 @@ import type { Revocation } from './revocation.js';
 import type { EngineLog } from './engine-log.js';
 import type { DeadlineTimer } from './deadline-timer.js';
 import type { HeaderJudge } from './header-judge.js';
+import type { LateMembers } from './late-members.js';
 import { failureRecord, membersFailedRecord } from './failure-record.js';
 import type { CallbackRelease } from './publish-callbacks.js';
 import { type FailureSettling, shown } from './failure-settling.js';
@@ -45,6 +46,7 @@ export interface NodeProcessorDeps {
   readonly recoverer: ChordRecoverer;
   readonly judge: HeaderJudge;
   readonly timer: DeadlineTimer;
+  readonly late: LateMembers;
   readonly revocation: Revocation;
   readonly failures: FailureSettling;
   readonly hooks: HookRunner;
@@ -94,6 +96,7 @@ export class NodeProcessor {
       }
       if (decoded.node === 'hold') return await this.deps.judge.holdOn(delivery);
       if (decoded.node === 'deadline') return await this.deps.timer.tick(delivery, decoded);
+      if (decoded.node === 'late') return await this.deps.late.activate(delivery);
       node = decoded;
       for (;;) {
         const verdict = await this.#activate(delivery, node);

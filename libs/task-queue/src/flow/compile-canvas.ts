@@ -260,6 +260,7 @@ function chordJob(
     recovery: chord.recovery ?? context.recovery,
     ...(chord.budget === undefined ? {} : { budget: chord.budget }),
     ...(chord.deadline === undefined ? {} : { deadline: chord.deadline }),
+    ...(chord.late === undefined ? {} : { late: chord.late }),
     ...(chord.links?.length ? { links: chord.links } : {}),
     ...(errbacks.length ? { errbacks } : {}),
     ...later(options),

@@ -105,7 +105,8 @@ export function decodeNode(data: unknown): CanvasEnvelope {
 
 /** As far as a forged one could do harm: what is to be published later is looked at more closely when it is. */
 function isNode(fields: Record<string, unknown>): boolean {
-  const { node, size, rest, body, recovery, links, errbacks, budget, deadline, redriven, history } = fields;
+  const { node, size, rest, body, recovery, links, errbacks, budget, deadline, late, redriven, history } =
+    fields;
   const areCanvases = (list: unknown): boolean => Array.isArray(list) && list.every(isCanvas);
   if (links !== undefined && !areCanvases(links)) return false;
   if (errbacks !== undefined && !areCanvases(errbacks)) return false;
@@ -115,6 +116,7 @@ function isNode(fields: Record<string, unknown>): boolean {
     case 'task':
     case 'sentinel':
     case 'hold':
+    case 'late':
       return true;
     case 'deadline':
       return Number.isFinite(fields['afterMs']);
@@ -123,7 +125,12 @@ function isNode(fields: Record<string, unknown>): boolean {
     case 'group':
       return isSize(size);
     case 'chord':
-      return isSize(size) && isCanvas(body) && typeof recovery === 'string';
+      return (
+        isSize(size) &&
+        isCanvas(body) &&
+        typeof recovery === 'string' &&
+        (late === undefined || late === 'amend' || isCanvas(late))
+      );
     default:
       return false;
   }

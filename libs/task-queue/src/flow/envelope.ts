@@ -1,4 +1,4 @@
-import type { CallKey, CallOptions, CanvasData, ItemForm } from '../canvas/canvas-data.js';
+import type { CallKey, CallOptions, CanvasData, ItemForm, LateData } from '../canvas/canvas-data.js';
 import type { DeadlineData } from '../canvas/deadline-rule.js';
 import type { Budget } from '../canvas/header-rules.js';
 import type { FailedAttempt } from '../failure/dead-letter.js';
@@ -228,6 +228,7 @@ export interface ChordNode extends NodeBase {
   /** The generation whose members the body is for, when one has run before over others. */
   readonly anew?: number;
   readonly deadline?: DeadlineData;
+  readonly late?: LateData;
 }
 
 /** The budget that a node was published with, if it is judged by one. */
@@ -284,14 +285,29 @@ export interface TimerEnvelope extends Pick<DeadlineData, 'afterMs' | 'from'> {
   readonly node: 'deadline';
 }
 
+/** Waits for the members that had not ended when the header of the chord above it was closed. */
+export interface LateEnvelope {
+  readonly v: 1;
+  readonly node: 'late';
+}
+
 /** What lies in the queue of composite nodes. */
-export type CanvasEnvelope = NodeEnvelope | SentinelEnvelope | HoldEnvelope | TimerEnvelope;
+export type CanvasEnvelope = NodeEnvelope | SentinelEnvelope | HoldEnvelope | TimerEnvelope | LateEnvelope;
 
 /** A node itself, not what stands beside one. */
 export function asNode(envelope: CanvasEnvelope): NodeEnvelope | undefined {
-  return envelope.node === 'sentinel' || envelope.node === 'hold' || envelope.node === 'deadline'
-    ? undefined
-    : envelope;
+  switch (envelope.node) {
+    case 'sentinel':
+    case 'hold':
+    case 'deadline':
+    case 'late':
+      return undefined;
+    case 'task':
+    case 'chain':
+    case 'group':
+    case 'chord':
+      return envelope;
+  }
 }
 
 /** Whether its node counts a deadline from the ends of its members. */

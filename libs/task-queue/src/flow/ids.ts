@@ -9,7 +9,7 @@ import { randomFillSync } from 'node:crypto';
  * the same ids.
  *
  * Callbacks, errbacks and hooks that a node releases are canvases of their own, named after the node that
- * released them: `<node>.link.0`, `<node>.errback.0`. A fixed name is what makes releasing them twice harmless. The same
+ * released them: `<node>.link.0`, `<node>.errback.0`, `<node>.late.0`. A fixed name is what makes releasing them twice harmless. The same
  * holds for the canvas that takes a running task's place, `<task>.replacement.0`, for what handles a task's dead letter,
  * `<task>.letter.0`, and for a task that is run again out of its dead letter, `<task>.redrive.0`. What is released in a
  * later generation of a canvas that was redriven has that in its name as well: `<node>.g1.errback.0`.
@@ -23,7 +23,7 @@ import { randomFillSync } from 'node:crypto';
 export const CANVAS_QUEUE = '_canvas';
 
 /** A path segment: which child of a node. */
-export type ChildName = number | BodyName | 'sentinel' | 'hold' | 'deadline';
+export type ChildName = number | BodyName | 'sentinel' | 'hold' | 'deadline' | 'late';
 
 /** A chord's body; of a later generation when one has run before over other members: `body-1`. */
 export type BodyName = 'body' | `body-${number}`;
@@ -54,7 +54,7 @@ export function childId(node: string, child: ChildName): string {
 
 export function releasedId(
   node: string,
-  kind: 'link' | 'errback' | 'hook' | 'replacement' | 'letter' | 'redrive',
+  kind: 'link' | 'errback' | 'late' | 'hook' | 'replacement' | 'letter' | 'redrive',
   index: number,
   generation = 0,
 ): string {
@@ -115,7 +115,7 @@ export function memberIndex(id: string): number {
   return Number(id.slice(id.lastIndexOf('.') + 1));
 }
 
-const RELEASED = /^.*\.(?:link|errback|hook|replacement|letter|redrive)\.\d+/;
+const RELEASED = /^.*\.(?:link|errback|late|hook|replacement|letter|redrive)\.\d+/;
 
 /** The id of the canvas that a node or task belongs to. */
 export function rootOf(id: string): string {

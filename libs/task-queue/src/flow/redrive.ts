@@ -79,6 +79,8 @@ export interface Rerun {
   readonly drops?: Place;
   /** Of a chord whose header is not touched: what its recovery decided stands. */
   readonly keepsDecision?: boolean;
+  /** Of a chord: what its late members came to becomes what its header came to. */
+  readonly takesLate?: boolean;
 }
 
 /** What is run again. */
@@ -97,9 +99,14 @@ export function planRedrive(root: EndedNode, generation: number, ended: EndedGen
   const left: string[] = [];
   const rerun = again(root, { generation, tasks, left });
   if (rerun === undefined) return { rerun, tasks, left };
-  const history = [...(root.node.history ?? []), { ...ended, rerun: tasks.length }].slice(-HISTORY_KEPT);
+  const history = withHistory(root.node, { ...ended, rerun: tasks.length });
   const job = { ...rerun.job, data: { ...(rerun.job.data as NodeEnvelope), history } };
   return { rerun: { ...rerun, job }, tasks, left };
+}
+
+/** What a root remembers of its generations, with one more. */
+export function withHistory({ history = [] }: NodeEnvelope, ended: EndedGeneration): EndedGeneration[] {
+  return [...history, ended].slice(-HISTORY_KEPT);
 }
 
 /** Generations that a canvas remembers. */

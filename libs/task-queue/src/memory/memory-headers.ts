@@ -4,7 +4,7 @@ import type { Holder } from '../backend/ledger.js';
 import type { Budget } from '../canvas/header-rules.js';
 import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
 import type { HeaderTimes } from '../chords/deadline.js';
-import { CANVAS_QUEUE } from '../flow/ids.js';
+import { CANVAS_QUEUE, childId } from '../flow/ids.js';
 import { isOver, type MemoryJob, refOf } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
 
@@ -15,10 +15,13 @@ export class MemoryHeaders implements HeaderStore {
   async close(holder: Holder, closing: ClosingRecord, seen: Seen): Promise<Verdicted> {
     return this.#judge(holder, seen, (node, fields) => {
       if (fields.has(`c:${node.id}`)) return 'done';
+      const waiter = closing.late === true ? this.#node(childId(node.id, 'late')) : undefined;
+      if (closing.late === true && waiter === undefined) return 'changed';
       fields.set(`c:${node.id}`, JSON.stringify(closing));
       fields.delete(`p:${node.id}`);
       node.left = new Set(node.pending);
       node.pending.clear();
+      if (waiter !== undefined) this.#handOver(node.left, waiter);
       return 'done';
     });
   }
@@ -111,6 +114,16 @@ export class MemoryHeaders implements HeaderStore {
     const now = fields.get(`b:${holder.id}`);
     if (now !== (budget === undefined ? undefined : JSON.stringify(budget))) return 'changed';
     return write(node, fields);
+  }
+
+  /** What had not ended is waited for by another job. */
+  #handOver(left: ReadonlySet<string>, waiter: MemoryJob): void {
+    for (const key of left) {
+      const child = this.store.job(refOf(key));
+      if (child === undefined || /\.(sentinel|hold)$/.test(key)) continue;
+      child.parent = waiter;
+      waiter.pending.add(key);
+    }
   }
 
   /** Whether nothing waits for its members any more. */

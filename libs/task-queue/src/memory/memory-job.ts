@@ -17,13 +17,13 @@ export interface MemoryJob extends JobRef {
   /** Its failure releases its parent at once. */
   readonly reports: boolean;
   readonly timestamp: number;
-  readonly parent: MemoryJob | undefined;
+  parent: MemoryJob | undefined;
   /** Children by their key: those that have not ended, what the others returned, why they failed. */
   readonly pending: Set<string>;
   readonly values: Map<string, string>;
   readonly failures: Map<string, string>;
   /** Children that had not ended when its header was closed. */
-  left?: ReadonlySet<string>;
+  left?: ReadonlySet<string> | undefined;
   place: Place;
   /** The order in which jobs became ready, over all queues. */
   ready: number;

@@ -57,7 +57,10 @@ export class MemoryPublisher implements Publisher {
   }
 
   /** Children before the node that waits for them: it may be that it waits for none. */
-  #putBack({ job, children, stage, size, drops, keepsDecision }: Rerun, parent: MemoryJob | undefined): void {
+  #putBack(
+    { job, children, stage, size, drops, keepsDecision, takesLate }: Rerun,
+    parent: MemoryJob | undefined,
+  ): void {
     const { store } = this;
     const record = store.openRecord(job.id);
     record.fields.delete(`f:${job.id}`);
@@ -67,8 +70,17 @@ export class MemoryPublisher implements Publisher {
     if (stage !== undefined) back.stage = JSON.stringify({ ...stage, state: 'added' } satisfies Stage);
     if (size !== undefined) back.size = size;
     if (drops !== undefined) store.drop(drops, back);
+    if (takesLate === true) this.#takeLate(back);
     for (const child of children) this.#putBack(child, back);
     store.start(back);
+  }
+
+  /** What the late members of a chord came to becomes what its header came to. */
+  #takeLate(chord: MemoryJob): void {
+    const waiter = this.store.job({ queue: CANVAS_QUEUE, id: childId(chord.id, 'late') });
+    for (const [key, value] of waiter?.values ?? []) chord.values.set(key, value);
+    for (const [key, reason] of waiter?.failures ?? []) chord.failures.set(key, reason);
+    chord.left = undefined;
   }
 
   async letGo(id: string): Promise<void> {

@@ -165,7 +165,7 @@ export class WorkflowService {
   >(
     header: MemberStream<C>,
     body: Body,
-    options?: StreamedChordOptions<Recovery>,
+    options?: StreamedChordOptions<Recovery, ResultOf<C>>,
   ): StreamedChord<MissingOfAll<C>, ResultOf<Body>>;
   /**
    * Members side by side, then a body that gets the list of their values. What follows when members fail is
@@ -175,12 +175,8 @@ export class WorkflowService {
     const H extends Header,
     Body extends Follower<BodyInput<HeaderValues<H>, Recovery>>,
     Recovery extends RecoveryChoice = typeof ErrbackOnly,
-  >(header: H, body: Body, options?: ChordOptions<Recovery>): ChordOf<H, Body>;
-  chord(
-    header: Header | MemberStream<AnyCanvas>,
-    body: AnyCanvas,
-    options: StreamedChordOptions = {},
-  ): unknown {
+  >(header: H, body: Body, options?: ChordOptions<Recovery, HeaderValues<H>[number]>): ChordOf<H, Body>;
+  chord(header: Header | MemberStream<AnyCanvas>, body: AnyCanvas, options: object = {}): unknown {
     return isStream(header)
       ? createStreamedChord(this.#publisher, header as MemberStream<AnyCanvas>, body as never, options)
       : createChord(this.#publisher, header, body as never, options);

@@ -2,6 +2,7 @@ import type { ChordData } from '../canvas/canvas-data.js';
 import { type HeaderRules, makeChord } from '../canvas/chord.js';
 import { type Deadline, readDeadline } from '../canvas/deadline-rule.js';
 import { FAIL_FAST } from '../canvas/header-rules.js';
+import { readLate } from '../canvas/late-rule.js';
 import {
   type BodyInputKind,
   type ErrbackOnly,
@@ -9,6 +10,7 @@ import {
   recoveryName,
 } from '../chords/built-in-recoveries.js';
 import type { ChordRecovery, ChordRecoveryType } from '../chords/chord-recovery.js';
+import type { LateOutcomes } from '../chords/late-outcomes.js';
 import { Tolerance } from '../chords/tolerate.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { Duration } from '../primitives/duration.js';
@@ -54,8 +56,22 @@ export class Chord<Missing extends unknown[], R, Input extends unknown[] = Missi
 /** What a header can be made of. A group lends its members. */
 export type Header = Members | Group<never, unknown[], never>;
 
-/** How a chord deals with members that fail. */
-export interface ChordOptions<Recovery extends RecoveryChoice = RecoveryChoice> {
+/**
+ * What becomes of outcomes that come after a deadline or a budget has closed the header:
+ *
+ * - `drop`: nothing, whatever they are;
+ * - `amend`: when the last of the late members has ended, and the chord has, its next generation begins: nothing is run
+ *   again, the recovery is asked anew, and the body runs over all members, told which of them are new. Only of a chord that
+ *   is the canvas as a whole;
+ * - a callback: gets all of them in one call, when the last of the late members has ended.
+ *
+ * Both happen once, and only as long as the results of the canvas are kept. Members that were revoked are not late. `R` is
+ * what a member returns.
+ */
+export type LatePolicy<R = never> = 'drop' | 'amend' | { readonly callback: Follower<LateOutcomes<R>> };
+
+/** How a chord deals with members that fail, or that take too long. `R` is what a member returns. */
+export interface ChordOptions<Recovery extends RecoveryChoice = RecoveryChoice, R = never> {
   /**
    * Decides what runs when members fail: a strategy, or `Tolerate({ … })`. Name it here where the body is made for it,
    * also when it is the module's default: a chord that names none is checked as under `ErrbackOnly`.
@@ -71,18 +87,27 @@ export interface ChordOptions<Recovery extends RecoveryChoice = RecoveryChoice> 
    * runs with what is there, unless the recovery says otherwise; members that have not ended count as pending.
    */
   readonly deadline?: Duration | Deadline;
+  /** What becomes of outcomes that come after a deadline or a budget has closed the header. @defaultValue 'drop' */
+  readonly late?: LatePolicy<R>;
 }
 
 /** What a chord can name as its recovery: the class of a strategy, or a budget. */
 export type RecoveryChoice = ChordRecoveryType | Tolerance;
 
 /** What the data of a chord says about its options. @throws InvalidCanvasError when they cannot be read */
-export function headerRules({ deadline, ...options }: ChordOptions): HeaderRules {
-  const rules = recoveryRules(options);
-  return deadline === undefined ? rules : { ...rules, deadline: readDeadline(deadline) };
+export function headerRules({
+  deadline,
+  late,
+  ...options
+}: Omit<ChordOptions, 'late'> & { readonly late?: unknown }): HeaderRules {
+  return {
+    ...recoveryRules(options),
+    ...(deadline === undefined ? {} : { deadline: readDeadline(deadline) }),
+    late: readLate(late),
+  };
 }
 
-function recoveryRules({ recovery, failFast = false }: Omit<ChordOptions, 'deadline'>): HeaderRules {
+function recoveryRules({ recovery, failFast = false }: Omit<ChordOptions, 'deadline' | 'late'>): HeaderRules {
   if (recovery instanceof Tolerance) {
     if (failFast)
       throw new InvalidCanvasError('failFast', 'Tolerate({ … }) says already when the header ends');
@@ -151,7 +176,12 @@ export function createChord<
   const H extends Header,
   Body extends Follower<BodyInput<HeaderValues<H>, Recovery>>,
   Recovery extends RecoveryChoice = typeof ErrbackOnly,
->(publisher: CanvasPublisher, header: H, body: Body, options: ChordOptions<Recovery> = {}): ChordOf<H, Body> {
+>(
+  publisher: CanvasPublisher,
+  header: H,
+  body: Body,
+  options: ChordOptions<Recovery, HeaderValues<H>[number]> = {},
+): ChordOf<H, Body> {
   const data = makeChord(header as AnyCanvas | Iterable<AnyCanvas>, body, headerRules(options));
   return new Chord(publisher, data) as unknown as ChordOf<H, Body>;
 }

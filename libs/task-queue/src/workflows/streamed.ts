@@ -44,8 +44,8 @@ export interface StreamOptions {
 export interface StreamedGroupOptions extends GroupOptions, StreamOptions {}
 
 /** How a chord of a source deals with members that fail, and how its source is read. */
-export interface StreamedChordOptions<Recovery extends RecoveryChoice = RecoveryChoice>
-  extends ChordOptions<Recovery>, StreamOptions {}
+export interface StreamedChordOptions<Recovery extends RecoveryChoice = RecoveryChoice, R = never>
+  extends ChordOptions<Recovery, R>, StreamOptions {}
 
 const DEFAULT_WINDOW = 10_000;
 
@@ -173,7 +173,7 @@ export function createStreamedChord<
   publisher: CanvasPublisher,
   header: MemberStream<C>,
   body: Body,
-  options: StreamedChordOptions<Recovery> = {},
+  options: StreamedChordOptions<Recovery, ResultOf<C>> = {},
 ): StreamedChord<MissingOfAll<C>, ResultOf<Body>> {
   const rules = { ...headerRules(options), size: Infinity };
   return new StreamedChord(publisher, streamOf(makeChord([], body, rules), header, options));

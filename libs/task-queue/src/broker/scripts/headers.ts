@@ -11,16 +11,37 @@ if (redis.call('HGET', KEYS[2], 'b:' .. ARGV[2]) or '') ~= ARGV[3] then return 0
 
 /**
  * Closes a header: the verdict, and the members that have not ended set aside, in one step. The first verdict stands.
- * KEYS: node's job, record, those set aside. ARGV: token, node id, budget seen or '', verdict as JSON.
- * Returns 1, 0 when the budget has changed, or nil when superseded.
+ * Where their ends are to be heard of, they become children of another job: BullMQ reads a job's parent when the job ends.
+ * KEYS: node's job, record, those set aside, what waits for them. ARGV: token, node id, budget seen or '', verdict as JSON,
+ * id of what waits for them or ''.
+ * Returns 1, 0 when the budget has changed or nothing is there that could wait, or nil when superseded.
  */
 export const CLOSE_HEADER = script(`${FENCE}
+if ARGV[5] ~= '' and redis.call('EXISTS', KEYS[4]) == 0 and redis.call('HEXISTS', KEYS[2], 'c:' .. ARGV[2]) == 0 then return 0 end
 if redis.call('HSETNX', KEYS[2], 'c:' .. ARGV[2], ARGV[4]) == 0 then return 1 end
 redis.call('HSET', KEYS[1], 'tq:closed', 1)
 redis.call('HSET', KEYS[2], 'closed', 1)
 redis.call('HDEL', KEYS[2], 'p:' .. ARGV[2])
 local pending = KEYS[1] .. ':dependencies'
-if redis.call('EXISTS', pending) == 1 then redis.call('RENAME', pending, KEYS[3]) end
+if redis.call('EXISTS', pending) == 0 then return 1 end
+redis.call('RENAME', pending, KEYS[3])
+if ARGV[5] == '' then return 1 end
+local late, known = KEYS[4] .. ':dependencies', {}
+redis.call('SUNIONSTORE', late, KEYS[3])
+redis.call('SREM', late, KEYS[1] .. '.sentinel', KEYS[1] .. '.hold')
+for _, child in ipairs(redis.call('SMEMBERS', late)) do
+  local parent = redis.call('HGET', child, 'parent')
+  if not parent then
+    redis.call('SREM', late, child)
+  else
+    if not known[parent] then
+      local changed = cjson.decode(parent)
+      changed.id, changed.cpof, changed.idof = ARGV[5], nil, true
+      known[parent] = cjson.encode(changed)
+    end
+    redis.call('HSET', child, 'parentKey', KEYS[4], 'parent', known[parent])
+  end
+end
 return 1`);
 
 /**

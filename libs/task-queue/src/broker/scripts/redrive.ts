@@ -23,10 +23,21 @@ return 1`);
  *
  * Runs in the transaction that adds the jobs, in front of them.
  * KEYS: record, expiry, letters (4). ARGV: prefix, root, then four of each job: what it is ('node', 'decided' for a chord
- * whose decision stands, 'task', 'dropped' for a body that nobody follows any more), queue, id, the node above it or ''.
+ * whose decision stands, 'task', 'dropped' for a body that nobody follows any more,
+ * 'late' for what waited for the late members of a chord, which become members of its header), queue, id, the node above
+ * it or ''.
  */
 export const CLEAR_FOR_RERUN = script(`
 local prefix, root = ARGV[1], ARGV[2]
+local function take(from, into)
+  local cursor = '0'
+  repeat
+    local page = redis.call('HSCAN', from, cursor, 'COUNT', 1000)
+    cursor = page[1]
+    if #page[2] > 0 then redis.call('HSET', into, unpack(page[2])) end
+  until cursor == '0'
+  redis.call('DEL', from)
+end
 redis.call('ZREM', KEYS[2], root)
 redis.call('PERSIST', KEYS[1])
 for at = 3, #ARGV, 4 do
@@ -42,7 +53,12 @@ for at = 3, #ARGV, 4 do
   if kind ~= 'decided' then
     for _, field in ipairs({ 'r:', 'c:', 'p:', 'd:', 'first:', 'last:' }) do redis.call('HDEL', KEYS[1], field .. id) end
   end
-  if kind == 'dropped' and queue == '_canvas' then
+  if kind == 'late' then
+    local node = prefix .. ':_canvas:' .. above
+    take(key .. ':processed', node .. ':processed')
+    take(key .. ':failed', node .. ':failed')
+    redis.call('DEL', node .. ':left')
+  elseif kind == 'dropped' and queue == '_canvas' then
     redis.call('ZADD', KEYS[2], 0, id)
   else
     redis.call('ZREM', base .. 'failed', id)

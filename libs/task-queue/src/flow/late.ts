@@ -1,0 +1,47 @@
+import type { NodeEnvelope, ChordNode, EndedGeneration } from './envelope.js';
+import type { FlowPlan } from './flow-plan.js';
+import { CANVAS_QUEUE, childId } from './ids.js';
+import { type KeptStage, type Rerun, withHistory } from './redrive.js';
+
+/** What waits, beside a chord, for those that had not ended when its header was closed. */
+export function lateWaiter(chord: string): FlowPlan {
+  const job = { id: childId(chord, 'late'), queue: CANVAS_QUEUE, name: 'late' };
+  return { job: { ...job, data: { v: 1, node: 'late' }, retention: 'parent' }, children: [], size: 1 };
+}
+
+/** A chord that has ended, whose late members have ended as well. */
+export interface EndedChord {
+  readonly id: string;
+  readonly node: ChordNode;
+  /** How many members it has, where that is noted beside its data. */
+  readonly size: number | undefined;
+  readonly stage: KeptStage | undefined;
+}
+
+/**
+ * The next generation of a chord that is the canvas as a whole: nothing is run again, what its late members came to
+ * counts as if they had been waited for, and it is decided anew what follows its header.
+ *
+ * @param changed indexes of the late members
+ */
+export function planAmendment(
+  { id, node, size, stage }: EndedChord,
+  generation: number,
+  changed: readonly number[],
+  ended: EndedGeneration,
+): Rerun {
+  const body = stage?.child;
+  const data: NodeEnvelope = {
+    ...node,
+    ...(body === undefined ? {} : { anew: generation }),
+    redriven: { generation, changed: changed.toSorted((one, other) => one - other) },
+    history: withHistory(node, ended),
+  };
+  return {
+    job: { id, queue: CANVAS_QUEUE, name: 'chord', data, retention: 'canvas' },
+    children: [],
+    ...(size === undefined ? {} : { size }),
+    ...(body === undefined ? {} : { drops: body }),
+    takesLate: true,
+  };
+}
