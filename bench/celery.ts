@@ -12,13 +12,7 @@ const FOLDER = join(process.cwd(), 'bench', 'celery');
 const LIMIT_MS = 15 * 60_000;
 
 /** The same work by Celery on the same Redis, where a Python has it (`apt install python3-celery python3-redis`). */
-export function againstCelery(): readonly Comparison[] {
-  const found = findCelery();
-  if (found === undefined) {
-    console.log('Celery is not installed here, and not compared with.');
-    return [];
-  }
-  const { python, version } = found;
+export function againstCelery({ python, version }: Celery): readonly Comparison[] {
   const about = `Celery ${version}, prefork, a process a core`;
   const measure = (kind: 'noop' | 'chord', count: number) => async (): Promise<Cost> => {
     const { stdout } = await promisify(execFile)(python, ['measure.py', kind, String(count)], {
@@ -48,7 +42,13 @@ export function againstCelery(): readonly Comparison[] {
   ];
 }
 
-function findCelery(): { readonly python: string; readonly version: string } | undefined {
+export interface Celery {
+  readonly python: string;
+  readonly version: string;
+}
+
+/** The Celery of this machine, if a Python has one. */
+export function findCelery(): Celery | undefined {
   for (const python of PYTHONS) {
     try {
       const code = 'import celery, redis; print(celery.__version__)';

@@ -1,14 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { againstCelery } from './celery.js';
-import { enhancers } from './enhancers.js';
+import { findCelery } from './celery.js';
+import { comparisons } from './comparisons.js';
 import { compare, type Comparison, type Finding, median, ratios, type Timed } from './measure.js';
-import { noOpTasks } from './no-op-tasks.js';
-import { processPool } from './process-pool.js';
 import type { Shares } from './profile.js';
 import { report } from './report.js';
-import { type Cost, Stopwatch } from './stopwatch.js';
-import { wideChord } from './wide-chord.js';
+import type { Cost } from './stopwatch.js';
 
 /**
  * `npm run bench -- --rounds 5 --only chord --no-write`
@@ -25,22 +22,14 @@ const { values: options } = parseArgs({
   },
 });
 
-const COMPARISONS: readonly Comparison[] = [
-  noOpTasks(20_000, true),
-  noOpTasks(20_000, false),
-  wideChord(1_000, 'at most 0.84'),
-  wideChord(10_000, 'at most 0.70'),
-  ...enhancers(100_000),
-  processPool(1_000),
-  ...againstCelery(),
-];
+const celery = findCelery();
+if (celery === undefined) console.log('Celery is not installed here, and not compared with.');
 
 const rounds = Number(options.rounds);
-Stopwatch.profiles = options.profile;
 const findings: Finding[] = [];
-for (const comparison of COMPARISONS.filter(({ name }) => name.includes(options.only))) {
+for (const comparison of comparisons(celery).filter(({ name }) => name.includes(options.only))) {
   process.stdout.write(`${comparison.name} … `);
-  const finding = await compare(comparison, rounds);
+  const finding = await compare(comparison, rounds, options.profile);
   findings.push(finding);
   const all = ratios(finding, 'ms');
   const micros = (costs: readonly Cost[]): string => microsOf(costs, comparison);

@@ -1,5 +1,4 @@
-import { Redis } from 'ioredis';
-import { REDIS_URL } from './redis-url.js';
+import { type ChildProcess, fork } from 'node:child_process';
 import type { Cost } from './stopwatch.js';
 
 /** One measurement of a pair: lower is better. */
@@ -34,30 +33,75 @@ export function ratios({ reference, ours }: Finding, of: Timed): number[] {
   });
 }
 
+/** Longer than any measurement takes, Celery's on a busy machine among them. */
+const LIMIT_MS = 15 * 60_000;
+
 /**
- * Measures both sides in turn, so that what else the machine does meets both; who begins changes from round to
- * round. One round before is not counted.
+ * Measures both sides in turn, each in a process of its own, so that what else the machine does meets both; who begins
+ * changes from round to round. One round before is not counted.
  */
-export async function compare(comparison: Comparison, rounds: number): Promise<Finding> {
-  const reference: Cost[] = [];
-  const ours: Cost[] = [];
-  for (let round = 0; round <= rounds; round++) {
-    const first = round % 2 === 0 ? comparison.reference : comparison.ours;
-    const second = round % 2 === 0 ? comparison.ours : comparison.reference;
-    const [a, b] = [await isolated(first), await isolated(second)];
-    if (round === 0) continue;
-    reference.push(round % 2 === 0 ? a : b);
-    ours.push(round % 2 === 0 ? b : a);
+export async function compare(comparison: Comparison, rounds: number, profiles: boolean): Promise<Finding> {
+  const sides = {
+    reference: new Side(comparison, 'reference', profiles),
+    ours: new Side(comparison, 'ours', profiles),
+  };
+  const finding: { reference: Cost[]; ours: Cost[] } = { reference: [], ours: [] };
+  try {
+    for (let round = 0; round <= rounds; round++) {
+      const order = round % 2 === 0 ? (['reference', 'ours'] as const) : (['ours', 'reference'] as const);
+      for (const side of order) {
+        const cost = await sides[side].measure();
+        if (round > 0) finding[side].push(cost);
+      }
+    }
+  } finally {
+    sides.reference.close();
+    sides.ours.close();
   }
-  return { comparison, reference, ours };
+  return { comparison, ...finding };
 }
 
-async function isolated(measure: Measurement): Promise<Cost> {
-  const redis = new Redis(REDIS_URL);
-  await redis.flushall();
-  redis.disconnect();
-  globalThis.gc?.();
-  return measure();
+/** The process of one side (`side.ts`). */
+class Side {
+  readonly #child: ChildProcess;
+
+  constructor(
+    comparison: Comparison,
+    private readonly side: 'reference' | 'ours',
+    profiles: boolean,
+  ) {
+    const args = [comparison.name, side, ...(profiles ? ['profile'] : [])];
+    this.#child = fork(new URL('./side.js', import.meta.url), args, { execArgv: ['--expose-gc'] });
+  }
+
+  /** @throws Error when the process ends before it has answered, or does not answer */
+  measure(): Promise<Cost> {
+    const child = this.#child;
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        clearTimeout(timer);
+        child.off('message', onCost).off('exit', onExit);
+      };
+      const onCost = (cost: unknown): void => {
+        settle();
+        resolve(cost as Cost);
+      };
+      const onExit = (code: number | null): void => {
+        settle();
+        reject(new Error(`the process of the ${this.side} side ended with ${code}`));
+      };
+      const timer = setTimeout(() => {
+        settle();
+        reject(new Error(`the ${this.side} side did not end within ${LIMIT_MS / 60_000} minutes`));
+      }, LIMIT_MS);
+      child.on('message', onCost).on('exit', onExit);
+      child.send('measure');
+    });
+  }
+
+  close(): void {
+    if (this.#child.connected) this.#child.disconnect();
+  }
 }
 
 export function median(values: readonly number[]): number {
