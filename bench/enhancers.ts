@@ -55,7 +55,7 @@ function hasRegistry(instance: unknown): instance is HasRegistry {
 
 function contextOf(name: string): TaskContext {
   const ignore = (): void => undefined;
-  return new TaskContext({
+  return new TaskContext(() => ({
     id: 'bench',
     name,
     args: [],
@@ -79,7 +79,7 @@ function contextOf(name: string): TaskContext {
     },
     retriesSpent: () => false,
     willRetry: () => true,
-  });
+  }));
 }
 
 /** The same method with the same enhancers, run by Nest alone. */

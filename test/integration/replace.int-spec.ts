@@ -263,9 +263,12 @@ describe('task.replace()', () => {
   });
 
   it('is control flow, which a handler that catches everything lets pass', async () => {
-    const context = new TaskContext({
-      replacement: (canvas: { toJSON(): object }) => canvas.toJSON(),
-    } as never);
+    const context = new TaskContext(
+      () =>
+        ({
+          replacement: (canvas: { toJSON(): object }) => canvas.toJSON(),
+        }) as never,
+    );
     const canvas = tasks().value.s(1);
     let thrown: unknown;
     try {

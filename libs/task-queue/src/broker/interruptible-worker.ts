@@ -4,18 +4,34 @@ import { pause } from '../primitives/bounded.js';
 import { FetchPulse } from './fetch-pulse.js';
 
 /**
- * A BullMQ worker with three differences, by members that are public or protected. A test fails when BullMQ changes what
+ * A BullMQ worker with four differences, by members that are public or protected. A test fails when BullMQ changes what
  * it calls when.
  *
  * Its waits end when it is closed: BullMQ waits up to 5 s between two tries while Redis is away, and such a timer
  * would keep a closed application alive. And data that is no JSON reaches the processor, as a text: BullMQ throws
  * while it fetches such a job, which then stalls for ever, because failing it takes a fetch as well. And it can be seen
- * whether it fetches: BullMQ says that a worker is running also when its loop hangs on a connection that is half dead.
+ * whether it fetches: BullMQ says that a worker is running also when its loop hangs on a connection that is half dead. And
+ * what BullMQ asks for around every job, and what is the same each time, is answered without a round of promises: each is
+ * dear where something in the process uses AsyncLocalStorage, on Node.js before 24.
  */
 export class InterruptibleWorker extends Worker {
   readonly #closing = new AbortController();
   /** To be told of handlers by whoever runs them: one more step around each would cost every task. */
   readonly pulse = new FetchPulse();
+
+  #ready: Promise<void> | undefined;
+
+  /** What it waits for are the first connections, not those after a reconnect: once there, they are there. */
+  override waitUntilReady(): Promise<void> {
+    return (this.#ready ??= super.waitUntilReady());
+  }
+
+  /** There is no telemetry of BullMQ's in a worker of ours. */
+  override trace<T>(
+    ...[, , , callback]: Parameters<typeof Worker.prototype.trace<T>>
+  ): Promise<T | Promise<T>> {
+    return callback() as Promise<T>;
+  }
 
   get loop(): FetchLoop {
     const { running, movedAgoMs } = this.pulse;

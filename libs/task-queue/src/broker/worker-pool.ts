@@ -120,18 +120,32 @@ export class WorkerPool implements Workers {
     await Promise.all(this.#workers.splice(0).map((worker) => worker.letGo()));
   }
 
-  async #run(service: Service, pulse: FetchPulse, job: Job, token: string): Promise<unknown> {
+  /** As few promises as can be: there is no task that does not come this way. */
+  #run(service: Service, pulse: FetchPulse, job: Job, token: string): Promise<unknown> {
     if (this.#closing !== undefined) return apply(job, token, { do: 'give-back' });
     this.#active++;
     pulse.begins();
-    try {
-      const verdict = await this.#verdict(service, new BullmqDelivery(job, token));
-      if (verdict.onStored !== undefined) this.#onStored.set(job, verdict.onStored);
-      return verdict.do === 'complete' ? verdict.value : await apply(job, token, verdict);
-    } finally {
-      pulse.ends();
-      if (--this.#active === 0) this.#whenIdle.splice(0).forEach((resolve) => resolve());
-    }
+    const delivery = new BullmqDelivery(job, token);
+    return service.process(delivery).then(
+      (verdict) => this.#conclude(pulse, job, token, verdict),
+      // Nothing may leave a processor but a verdict: BullMQ would leave the job active for ever (hole H8).
+      (error: unknown) => {
+        service.onDefect(delivery, error);
+        return this.#conclude(pulse, job, token, { do: 'give-back', delayMs: DEFECT_MS });
+      },
+    );
+  }
+
+  #conclude(pulse: FetchPulse, job: Job, token: string, verdict: Verdict): unknown {
+    if (verdict.onStored !== undefined) this.#onStored.set(job, verdict.onStored);
+    if (verdict.do !== 'complete') return apply(job, token, verdict).finally(() => this.#leave(pulse));
+    this.#leave(pulse);
+    return verdict.value;
+  }
+
+  #leave(pulse: FetchPulse): void {
+    pulse.ends();
+    if (--this.#active === 0) this.#whenIdle.splice(0).forEach((resolve) => resolve());
   }
 
   /**
@@ -143,14 +157,6 @@ export class WorkerPool implements Workers {
     const queue = `${job.prefix}:${job.queueName}`;
     const keys = [`${queue}:${job.id}`, `${queue}:failed`];
     runScript(this.connections.get('publish'), DETACH, keys, [job.id]).catch(() => undefined);
-  }
-
-  /** Nothing may leave a processor but a verdict: BullMQ would leave the job active for ever (hole H8). */
-  #verdict(service: Service, delivery: Delivery): Promise<Verdict> {
-    return service.process(delivery).catch((error: unknown) => {
-      service.onDefect(delivery, error);
-      return { do: 'give-back', delayMs: DEFECT_MS };
-    });
   }
 }
 

@@ -21,7 +21,13 @@ import type { TaskAnnouncer } from './task-announcer.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
 import type { Lock, LockOptions } from '../task/lock.js';
 import { causeOf, type Interruption, reasonOf } from '../task/interruption.js';
-import { type CompleteCanvas, TaskContext, type TaskLogger, taskStorage } from '../task/task-context.js';
+import {
+  type CompleteCanvas,
+  TaskContext,
+  type TaskContextInit,
+  type TaskLogger,
+  taskStorage,
+} from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import { areRetriesSpent, manualRetries, type RetryState, wouldRetry } from '../retry/retry-decision.js';
 import { CannotAddMemberError, UnserializableArgumentError } from '../errors/publish.errors.js';
@@ -256,9 +262,13 @@ export class Attempt implements HostedAttempt {
   }
 
   #context(args: readonly JsonValue[], item: number | undefined): TaskContext {
+    return new TaskContext(() => this.#lookInside(args, item));
+  }
+
+  #lookInside(args: readonly JsonValue[], item: number | undefined): TaskContextInit {
     const { delivery, definition, envelope, services } = this;
     let added = 0;
-    return new TaskContext({
+    return {
       id: delivery.id,
       name: delivery.name,
       args,
@@ -287,7 +297,7 @@ export class Attempt implements HostedAttempt {
       willRetry: (thrown) => wouldRetry(thrown, this.retries, services.clock.wallMs()),
       interruption: () => this.#whyEnd(),
       extendTimeLimit: (ms) => this.extendTimeLimit(ms),
-    });
+    };
   }
 
   #addMember(call: string, canvas: CompleteCanvas): Promise<string> {

@@ -186,8 +186,9 @@ export class TaskProcessor {
     let hooks: readonly HookDefinition[] | undefined;
     try {
       const limits = this.deps.limitsNow.timeLimits(envelope, definition);
-      const returned = await attempt.run(limits, this.deps.trackCurrentTask, rules);
-      outcome = outcomeOfValue(ended, returned, this.deps);
+      const returned = attempt.run(limits, this.deps.trackCurrentTask, rules);
+      const value = mayBePending(returned) ? await returned : returned;
+      outcome = outcomeOfValue(ended, value, this.deps);
     } catch (thrown) {
       const decided = settling?.outcomeOf(thrown);
       outcome = decided ?? outcomeOfError(ended, thrown, this.deps);
@@ -247,4 +248,9 @@ export class TaskProcessor {
       ...(keyed && { around: (args, invoke) => keyed.run(args, invoke) }),
     };
   }
+}
+
+/** A value that is there need not be waited for. */
+function mayBePending(returned: unknown): boolean {
+  return typeof returned === 'object' && returned !== null;
 }

@@ -74,11 +74,20 @@ export interface TaskContextInit {
  * below the handler.
  */
 export class TaskContext {
-  readonly #init: TaskContextInit;
+  readonly #make: () => TaskContextInit;
+  #made: TaskContextInit | undefined;
 
-  /** Made by the library, once per attempt. */
-  constructor(init: TaskContextInit) {
-    this.#init = init;
+  /**
+   * Made by the library, once per attempt.
+   *
+   * @param init called at the first look into the context: most tasks never take one
+   */
+  constructor(init: () => TaskContextInit) {
+    this.#make = init;
+  }
+
+  get #init(): TaskContextInit {
+    return (this.#made ??= this.#make());
   }
 
   /** The task's id: the same for all of its attempts. */

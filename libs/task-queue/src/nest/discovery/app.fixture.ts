@@ -11,7 +11,7 @@ import { TaskExplorer } from './task.explorer.js';
 
 /** A context as an execution would make it, for specs that have none. */
 export function makeContext(init: Partial<TaskContextInit> = {}): TaskContext {
-  return new TaskContext({
+  return new TaskContext(() => ({
     id: 'id-1',
     name: 'Spec.task',
     args: [],
@@ -36,7 +36,7 @@ export function makeContext(init: Partial<TaskContextInit> = {}): TaskContext {
     retriesSpent: () => false,
     willRetry: () => true,
     ...init,
-  });
+  }));
 }
 
 /** An application whose tasks have been discovered. */
