@@ -24,17 +24,17 @@ export class CuttingProxy {
 
   private constructor(
     private readonly server: Server,
-    private readonly target: { readonly host: string; readonly port: number },
+    /** The URL of the Redis to which new connections lead. */
+    public target: string,
   ) {
     server.on('connection', (client) => this.#serve(client));
   }
 
   /** Starts a proxy in front of the Redis of a URL. */
   static async start(url: string): Promise<CuttingProxy> {
-    const { hostname, port } = new URL(url);
     const server = createServer({ noDelay: true });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return new CuttingProxy(server, { host: hostname, port: Number(port) });
+    return new CuttingProxy(server, url);
   }
 
   get url(): string {
@@ -65,7 +65,8 @@ export class CuttingProxy {
   }
 
   #serve(client: Socket): void {
-    const upstream = connect({ ...this.target, noDelay: true });
+    const { hostname: host, port } = new URL(this.target);
+    const upstream = connect({ host, port: Number(port), noDelay: true });
     const commands = new CommandSplitter();
     const ends = [client, upstream];
     let isCut = false;

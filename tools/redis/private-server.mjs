@@ -164,7 +164,8 @@ async function logTail(log) {
   return text === '' ? '' : `\nThe end of its log:\n  ${lines.join('\n  ')}`;
 }
 
-async function findFreePort() {
+/** A port that nobody listens on now. */
+export async function findFreePort() {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const port = randomInt(...portRange);
     if (await isFree(port)) return port;

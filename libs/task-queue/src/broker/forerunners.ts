@@ -9,7 +9,7 @@ const ANNOUNCE_EVERY_MS = 60_000;
 
 /** What has to be there before a plan is: the names of its queues, and the timers of its deadlines. */
 export class Forerunners {
-  /** When a queue was put into the set of queues last. */
+  /** When a queue was put into the set of queues last, by the monotonic clock. */
   readonly #announced = new Map<string, number>();
 
   constructor(
@@ -26,8 +26,8 @@ export class Forerunners {
   }
 
   /**
-   * Puts the queues of plans into the set that handles are looked up with: now and then, in case Redis has come back
-   * without it.
+   * Puts the queues of plans into the set that handles are looked up with: now and then, and on every new connection, as
+   * Redis may have come back without it, or another one in its place.
    */
   async announce(plans: readonly FlowPlan[]): Promise<void> {
     const client = await this.connections.ready('publish', this.timeoutMs);
@@ -35,11 +35,12 @@ export class Forerunners {
     if (first === undefined) return;
     const prefix = this.keys.prefixOf(first.job.id);
     const fresh = new Set<string>();
-    const nowMs = Date.now();
+    const nowMs = performance.now();
+    const since = Math.max(this.connections.condition('publish').readyAt ?? nowMs, nowMs - ANNOUNCE_EVERY_MS);
     const visit = ({ job, children }: FlowPlan): void => {
       if (job.queue === CANVAS_QUEUE) return children.forEach(visit);
       const last = this.#announced.get(`${prefix}:${job.queue}`) ?? -Infinity;
-      if (nowMs - last > ANNOUNCE_EVERY_MS) fresh.add(job.queue);
+      if (last < since) fresh.add(job.queue);
     };
     plans.forEach(visit);
     if (fresh.size === 0) return;

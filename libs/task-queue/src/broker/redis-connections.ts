@@ -59,6 +59,19 @@ const COMMON = {
   readOnly: false,
   monitor: false,
 } as const;
+/**
+ * What holds where Sentinels say which Redis is the master. A master whose machine is gone closes no connection, so each
+ * of ours also listens for the Sentinels' word that there is another one; and a Sentinel that does not answer is passed
+ * over. The pause between two rounds is short, because ioredis keeps its timer when the connection is closed meanwhile.
+ */
+const SENTINEL = {
+  role: 'master',
+  failoverDetector: true,
+  sentinelRetryStrategy: (times: number): number => Math.min(100 * times, 1_000),
+} as const;
+const SENTINEL_ANSWER_MS = 2_000;
+/** As long as the address leads to a replica, connections are opened anew so often. */
+const LEAVE_MS = 1_000;
 /** How long `reopen` waits for the old socket. */
 const REOPEN_MS = 2_000;
 
@@ -73,6 +86,8 @@ export class RedisConnections {
   readonly #copies = new Set<RedisClient>();
   readonly #conditions = new Map<ConnectionPurpose, Condition>();
   #closed = false;
+  /** When a replica was left last, by the monotonic clock. */
+  #leftAt = -LEAVE_MS;
   readonly #waits = new Map<RedisClient, Promise<void>>();
 
   constructor(
@@ -204,7 +219,31 @@ export class RedisConnections {
     };
     return isCluster(template)
       ? template.duplicate([], clusterOptions(options, patient))
-      : template.duplicate(options);
+      : template.duplicate({ ...options, ...this.#failoverOptions(template.options) });
+  }
+
+  /** What follows the master, of a connection to one Redis. */
+  #failoverOptions(theirs: RedisOptions): Partial<RedisOptions> {
+    const { sentinels, sentinelCommandTimeout = SENTINEL_ANSWER_MS, reconnectOnError } = theirs;
+    return {
+      ...(sentinels?.length ? { ...SENTINEL, sentinelCommandTimeout } : {}),
+      reconnectOnError: (error) => {
+        if (error.message.includes('READONLY')) this.#leaveReplica();
+        return reconnectOnError?.(error) ?? false;
+      },
+    };
+  }
+
+  /**
+   * A master that has become a replica may keep its connections, as behind an address that moves to another one. Writing
+   * notices it, reading does not: so all of them are opened anew, that none reads what is out of date.
+   */
+  #leaveReplica(): void {
+    const now = performance.now();
+    if (now - this.#leftAt < LEAVE_MS) return;
+    this.#leftAt = now;
+    for (const client of [...this.#clients.values(), ...this.#copies])
+      if (isReady(client)) client.disconnect(true);
   }
 }
 

@@ -69,6 +69,13 @@ export function resolveConnection(
   if (!options.host && !options.path && !options.sentinels?.length) {
     throw new InvalidOptionsError('connection', 'a url, a host, a path or sentinels', kindOf(options));
   }
+  if (options.sentinels?.length && !options.name) {
+    throw new InvalidOptionsError(
+      'connection.name',
+      'the name under which the Sentinels know the master',
+      options.name,
+    );
+  }
   refuseKeyPrefix(options.keyPrefix);
   return { kind: 'options', options: copy(options) };
 }

@@ -209,6 +209,14 @@ describe('connection', () => {
     expect(refusalOf(() => resolve({ connection: new Date() })).path).toBe('connection');
   });
 
+  it('wants the name of the master beside Sentinels', () => {
+    expect(refusalOf(() => resolve({ connection: { sentinels: [{ host: 'one' }] } })).message).toBe(
+      'Option connection.name: expected the name under which the Sentinels know the master, got undefined.',
+    );
+    const connection = { sentinels: [{ host: 'one' }], name: 'tasks' };
+    expect(resolve({ connection }).connection).toEqual({ kind: 'options', options: connection });
+  });
+
   it.each([
     ['options', { host: 'redis', keyPrefix: 'my:' }],
     ['options beside a URL', { url: URL, keyPrefix: 'my:' }],
