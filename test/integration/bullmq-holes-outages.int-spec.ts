@@ -7,6 +7,7 @@ import { Injectable } from '@nestjs/common';
 import { FlowProducer, Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { type JsonValue, Task, type TaskQueueModuleOptions, type TasksOf } from 'nestjs-task-queue';
+import { Transactions } from '../../libs/task-queue/src/broker/transactions.js';
 import { Probe, startApp, type StartedApp, uniquePrefix, until } from '../support/canvas-runner.js';
 
 /*
@@ -260,6 +261,38 @@ describe('H14: a server that has lost its scripts while connections stay open', 
     probe.open('H14');
     expect(await running.get({ timeout: '15s' })).toBe(1);
     expect(probe.argsOf('echo', running)).toEqual([[1], [1]]);
+  });
+});
+
+describe('H14: a transaction that is discarded, whose scripts the server did not know', () => {
+  afterEach(() => jest.restoreAllMocks());
+
+  it('held: is repeated as a whole', async () => {
+    const { tasks, workflows } = await startLibrary();
+    await redis.script('FLUSH');
+    // It knows the script that adds a parent, and not the one that adds what holds it back.
+    await startRaw().flow().add(family('other'));
+    const run = Reflect.get(Transactions.prototype, 'run') as Transactions['run'];
+    let discarded = 0;
+    jest.spyOn(Transactions.prototype, 'run').mockImplementation(function (this: Transactions, change) {
+      const look: typeof change.look = async (client) => {
+        const answer = await change.look(client);
+        if (change.id === 'discarded' && discarded++ === 0)
+          await redis
+            .multi()
+            .set(change.keys[0] as string, 'touched')
+            .del(change.keys[0] as string)
+            .exec();
+        return answer;
+      };
+      return run.call(this, { ...change, look });
+    } as Transactions['run']);
+
+    const members = Array.from({ length: 1_100 }, (_, at) => tasks.echo.s(at));
+    const group = await workflows.group(members).applyAsync([], { taskId: 'discarded' });
+
+    expect(await group.get()).toEqual(members.map((_, at) => at));
+    expect(discarded).toBeGreaterThan(1);
   });
 });
 

@@ -134,6 +134,7 @@ export class Joint {
       throw error;
     }
     if (results === null) {
+      await loadScripts(this.client);
       this.#results.reject(new Error('a watched key has changed'));
       return false;
     }
@@ -146,6 +147,18 @@ export class Joint {
     await this.#added;
     return true;
   }
+}
+
+/**
+ * ioredis sends the text of a script once on each connection and its digest from then on, also when the transaction which
+ * the text was in has been discarded. A server that did not know it before does not know it now: the next transaction would
+ * be carried out in part, and release a node without its children (hole H14).
+ */
+async function loadScripts(client: RedisClient): Promise<void> {
+  const scripts = Object.values(client.scriptsSet as Readonly<Record<string, Script>>);
+  const known = (await client.script('EXISTS', ...scripts.map(({ sha }) => sha))) as number[];
+  const unknown = scripts.filter((_, at) => known[at] !== 1);
+  await Promise.all(unknown.map(({ lua }) => client.script('LOAD', lua)));
 }
 
 /** A script with what it is called with. */
