@@ -2,9 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { RedisBackend } from '../../libs/task-queue/src/broker/redis-backend.js';
 import { BrokerUnavailableError } from 'nestjs-task-queue';
 import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
-import { inTurns } from '../support/canvas-runner.js';
+import { inTurns, redisUrl } from '../support/canvas-runner.js';
+import { Duplicates, forgeEnds } from '../support/duplicates.js';
 import { CanvasRunner } from '../support/reference-runner.js';
-import { canvasOf } from '../support/random-canvases.js';
+import { canvasOf, RandomCanvases, randomCases } from '../support/random-canvases.js';
 import { mulberry32 } from '../support/reference/random.js';
 import { render } from '../support/reference/render.js';
 
@@ -67,6 +68,38 @@ describe('random canvases whose nodes are cut off', () => {
     expect(wrong).toEqual([]);
     for (const kind of ['before', 'after', 'stolen'] as const)
       expect(faults[kind]).toBeGreaterThan(CASES / 20);
+  });
+});
+
+describe('random canvases whose jobs are handed out twice', () => {
+  let runner: CanvasRunner;
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    await runner.app.close();
+  });
+
+  it(`do what the semantics say, seeds ${FIRST_SEED} to ${FIRST_SEED + CASES - 1}`, async () => {
+    const duplicates = Duplicates.onRedis(0.08, () => runner.app);
+    runner = await CanvasRunner.start({
+      // Losing jobs is what this is about; how often one may be lost is not.
+      worker: { canvasConcurrency: 50, stalledInterval: 300, maxTimesLost: 90 },
+    });
+    const canvases = new RandomCanvases(runner, false, duplicates);
+    const cases = randomCases(FIRST_SEED, CASES).filter(({ revocation }) => revocation === undefined);
+    let isOver = false;
+    const running = canvases.runAll(cases).finally(() => (isOver = true));
+    const believed: string[] = [];
+    while (!isOver) {
+      believed.push(...(await forgeEnds(runner.app, redisUrl())));
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+    const ids = await running;
+    await runner.app.quiet();
+
+    const wrong = await canvases.disagreements(ids);
+    if (wrong.length > 0) throw new Error(await canvases.explain(wrong));
+    expect(believed).toEqual([]);
+    for (const count of Object.values(duplicates.counts)) expect(count).toBeGreaterThan(CASES / 20);
   });
 });
 

@@ -8,7 +8,9 @@ import {
   type WorkflowService,
 } from 'nestjs-task-queue';
 import {
+  type ChordRef,
   type ChunksRef,
+  type GroupRef,
   type Headers,
   membersOfChunks,
   type Recovery,
@@ -73,8 +75,10 @@ function taskData(ref: TaskRef, headers: Headers): CanvasData {
   };
 }
 
-function argsOf({ args, by }: TaskRef): JsonValue[] {
-  return by === undefined ? args : [...args, toCanvasData(by) as unknown as JsonValue];
+function argsOf({ args, by, adds }: TaskRef): JsonValue[] {
+  const data = (ref: Ref): JsonValue => toCanvasData(ref) as unknown as JsonValue;
+  if (adds !== undefined) return [...args, adds.map(data)];
+  return by === undefined ? args : [...args, data(by)];
 }
 
 function optionsOf({ name, ignoreResult }: TaskRef): Options {
@@ -110,17 +114,50 @@ interface Untyped {
 
 /** A reference canvas through the methods that users call. */
 export function toFluentCanvas(workflows: WorkflowService, ref: Ref): Untyped {
-  const record = (label: string, kind: 'link' | 'errback'): unknown => {
-    const last = workflows.signature('record', [label, kind]);
-    return label.endsWith('+') ? workflows.chain(...([workflows.signature('handOn'), last] as never)) : last;
-  };
-  let canvas = toBareCanvas(workflows, ref);
-  if (ref.kind === 'group' && ref.eachErrback !== undefined)
-    canvas = canvas.linkError(record(ref.eachErrback, 'errback'), { each: true });
-  if (ref.link !== undefined) canvas = canvas.link(record(ref.link, 'link'));
-  if (ref.errback !== undefined) canvas = canvas.linkError(record(ref.errback, 'errback'));
-  return ref.stamp === undefined ? canvas : canvas.stamp(ref.stamp);
+  const canvas = toBareCanvas(workflows, ref);
+  return withMarks(
+    workflows,
+    ref.kind === 'group' && ref.eachErrback !== undefined
+      ? canvas.linkError(callbackOf(workflows, ref.eachErrback, 'errback'), { each: true })
+      : canvas,
+    ref,
+  );
 }
+
+function callbackOf(workflows: WorkflowService, label: string, kind: 'link' | 'errback'): unknown {
+  const last = workflows.signature('record', [label, kind]);
+  return label.endsWith('+') ? workflows.chain(...([workflows.signature('handOn'), last] as never)) : last;
+}
+
+function withMarks(workflows: WorkflowService, bare: Untyped, { link, errback, stamp }: Ref): Untyped {
+  let canvas = bare;
+  if (link !== undefined) canvas = canvas.link(callbackOf(workflows, link, 'link'));
+  if (errback !== undefined) canvas = canvas.linkError(callbackOf(workflows, errback, 'errback'));
+  return stamp === undefined ? canvas : canvas.stamp(stamp);
+}
+
+/** A group or chord whose members are read while it is published. */
+export function toStreamedCanvas(workflows: WorkflowService, ref: GroupRef | ChordRef): Untyped {
+  const { eachErrback } = ref.kind === 'group' ? ref : {};
+  const source = async function* (): AsyncGenerator<Untyped> {
+    for (const [index, member] of membersOf(ref).entries()) {
+      // Now and then what is read is not there yet.
+      if (index % 3 === 1) await new Promise((resolve) => setImmediate(resolve));
+      const made = toFluentCanvas(workflows, member);
+      yield eachErrback === undefined ? made : made.linkError(callbackOf(workflows, eachErrback, 'errback'));
+    }
+  };
+  const streamed =
+    ref.kind === 'group'
+      ? workflows.group(source as never)
+      : workflows.chord(source as never, toFluentCanvas(workflows, ref.body) as never, {
+          recovery: RECOVERY_CLASSES[ref.recovery],
+        });
+  return withMarks(workflows, streamed as unknown as Untyped, ref);
+}
+
+const membersOf = (ref: GroupRef | ChordRef): readonly Ref[] =>
+  ref.kind === 'group' ? ref.members : ref.header;
 
 function toBareCanvas(workflows: WorkflowService, ref: Ref): Untyped {
   const all = (refs: readonly Ref[]): never => refs.map((one) => toFluentCanvas(workflows, one)) as never;

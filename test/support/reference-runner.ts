@@ -5,9 +5,10 @@ import {
   RemoteTaskError,
   type TaskFailure,
   type TaskQueueModuleOptions,
+  type WorkflowService,
 } from 'nestjs-task-queue';
 import { type CanvasApp, startApp, type StartedApp } from './canvas-runner.js';
-import { toCanvasData, toFluentCanvas } from './reference-canvas.js';
+import { toCanvasData, toFluentCanvas, toStreamedCanvas } from './reference-canvas.js';
 import {
   CallbackTasks,
   messageOf,
@@ -28,10 +29,10 @@ import {
 } from './reference/outcome.js';
 
 /** By which road a canvas goes to the library. */
-export type Road = 'data' | 'fluent' | 'json';
+export type Road = 'data' | 'fluent' | 'json' | 'streamed';
 
 /** What a canvas did, in the terms of the reference. */
-export type Seen = Interpretation & {
+export type Seen = Omit<Interpretation, 'successes'> & {
   /** What `get()` resolved to or threw, which must say the same as the stored outcome. */
   got: Got;
 };
@@ -65,7 +66,12 @@ export class CanvasRunner<App extends CanvasApp = StartedApp> {
 
   /** What the semantics say, with the library's decisions where they leave a choice. */
   static expected(canvas: Ref, witness?: Witness): Seen {
-    const { observations, outcome, ...counted } = interpret(canvas, undefined, {
+    const {
+      observations,
+      outcome,
+      successes: _,
+      ...counted
+    } = interpret(canvas, undefined, {
       outcomesWhenHeaderSucceeds: 'outcomes',
       ...(witness === undefined ? {} : { witness }),
     });
@@ -75,13 +81,8 @@ export class CanvasRunner<App extends CanvasApp = StartedApp> {
   /** Publishes a canvas. @returns its id */
   async publish(canvas: Ref, road: Road, taskId?: string): Promise<string> {
     const { workflows } = this.app;
-    const data = toCanvasData(canvas);
-    const made =
-      road === 'fluent'
-        ? toFluentCanvas(workflows, canvas)
-        : workflows.fromData(road === 'json' ? (JSON.parse(JSON.stringify(data)) as typeof data) : data);
     const options = taskId === undefined ? {} : { taskId };
-    const { id } = await (made as unknown as Publishable).applyAsync([], options);
+    const { id } = await (made(workflows, canvas, road) as Publishable).applyAsync([], options);
     return id;
   }
 
@@ -174,6 +175,22 @@ export class CanvasRunner<App extends CanvasApp = StartedApp> {
     }));
     const values = (failure.values ?? []).map(({ index, value }) => ({ index, value }));
     return { kind, failures: await Promise.all(failures), values };
+  }
+}
+
+/** What is no group or chord has no members that could be read one by one. */
+function made(workflows: WorkflowService, canvas: Ref, road: Road): unknown {
+  const data = toCanvasData(canvas);
+  switch (road) {
+    case 'data':
+      return workflows.fromData(data);
+    case 'json':
+      return workflows.fromData(JSON.parse(JSON.stringify(data)) as typeof data);
+    case 'streamed':
+      if (canvas.kind === 'group' || canvas.kind === 'chord') return toStreamedCanvas(workflows, canvas);
+      return toFluentCanvas(workflows, canvas);
+    case 'fluent':
+      return toFluentCanvas(workflows, canvas);
   }
 }
 

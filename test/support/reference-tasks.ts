@@ -237,6 +237,17 @@ export class ReferenceTasks {
     });
   }
 
+  /** Adds its last argument, a list of canvases as plain data, to the group around it. */
+  @Task({ name: 'adder' })
+  adder(...args: JsonValue[]): unknown {
+    return this.#do(async (task) => {
+      for (const canvas of args.at(-1) as unknown as CanvasData[])
+        await task.addToGroup(this.workflows.fromData(canvas) as unknown as CompleteCanvas);
+      const [first = null] = args.slice(0, -1).map((arg) => projectSettled(arg, projectOutcome));
+      return first;
+    });
+  }
+
   @OnFailure()
   failed({ request }: TaskFailure): void {
     this.log.hook('failure', request.id, request.name);

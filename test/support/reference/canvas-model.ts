@@ -32,6 +32,7 @@ export const TASK_NAMES = [
   'expired',
   'unknown',
   'swap',
+  'adder',
 ] as const;
 export type TaskName = (typeof TASK_NAMES)[number];
 
@@ -65,6 +66,8 @@ export interface TaskRef extends Marks {
   each?: ItemForm;
   /** What takes the place of a `swap`. */
   by?: Ref;
+  /** What an `adder` adds to the group or header around it. */
+  adds?: Ref[];
   /** Nobody wants its value, if nothing waits for it. */
   ignoreResult?: boolean;
 }
@@ -114,6 +117,9 @@ export const each = (form: ItemForm, name: TaskName, items?: Json[]): TaskRef =>
 /** A task that puts this canvas in its place. */
 export const swap = (by: Ref): TaskRef => ({ ...task('swap'), by });
 
+/** A task that adds these canvases to the group or header around it. */
+export const adder = (...adds: Ref[]): TaskRef => ({ ...task('adder'), adds });
+
 export const chain = (...steps: Ref[]): ChainRef => ({ kind: 'chain', steps });
 
 export const group = (...members: Ref[]): GroupRef => ({ kind: 'group', members });
@@ -138,11 +144,11 @@ export const withErrback = <R extends Ref>(ref: R, errback: string): R => ({ ...
 
 export const withStamp = <R extends Ref>(ref: R, stamp: Record<string, Json>): R => ({ ...ref, stamp });
 
-/** The nodes directly under this one, in definition order; a chord's body comes last, a task has what it puts in its place. */
+/** The nodes directly under this one, in definition order; a chord's body comes last, a task has what it puts in its place or adds. */
 export function childrenOf(ref: Ref): readonly Ref[] {
   switch (ref.kind) {
     case 'task':
-      return ref.by === undefined ? [] : [ref.by];
+      return [...(ref.by === undefined ? [] : [ref.by]), ...(ref.adds ?? [])];
     case 'chunks':
       return [];
     case 'chain':
@@ -167,4 +173,28 @@ export function membersOfChunks({ name, argLists, size }: ChunksRef): TaskRef[] 
   return Array.from({ length: Math.ceil(argLists.length / size) }, (_, at) =>
     each('starmap', name, argLists.slice(at * size, (at + 1) * size)),
   );
+}
+
+/** Whether what is added to each group has an order: that of one task's calls, and not of who is faster. */
+export function hasOrderedAdditions(canvas: Ref): boolean {
+  return addersIn(canvas) <= 1;
+}
+
+/** How many tasks add to the group around a node; infinitely many where there is more than one for some group below. */
+function addersIn(ref: Ref): number {
+  const all = (refs: readonly Ref[]): number => refs.reduce((count, one) => count + addersIn(one), 0);
+  switch (ref.kind) {
+    case 'task':
+      return all(childrenOf(ref)) + (ref.adds === undefined ? 0 : 1);
+    case 'chunks':
+      return 0;
+    case 'chain':
+      return all(ref.steps);
+    case 'group':
+      return all(ref.members) > 1 ? Infinity : 0;
+    case 'chord':
+      return all(ref.header) > 1 ? Infinity : addersIn(ref.body);
+    default:
+      return ref satisfies never;
+  }
 }

@@ -1,4 +1,5 @@
 import {
+  adder,
   chain,
   chord,
   each,
@@ -65,6 +66,8 @@ class CanvasGenerator {
   private readonly failureRate: number;
   private nodesLeft: number;
   private labels = 0;
+  /** The group or header around the node that is drawn now; one task of each adds to it. */
+  private home: { isTaken: boolean } | undefined;
 
   constructor(
     private readonly random: Random,
@@ -82,8 +85,13 @@ class CanvasGenerator {
 
   wide(width: number): Ref {
     const failing = this.chance(0.5) ? new Set(this.indexesOf(width)) : new Set<number>();
+    const adds = this.chance(0.3) ? Array.from({ length: this.between(1, 3) }, () => this.plainTask()) : [];
     const members = Array.from({ length: width }, (_, index): Ref =>
-      failing.has(index) ? this.failingTask() : task(this.pick(['list', 'ident', 'double']), index),
+      index === 0 && adds.length > 0
+        ? adder(...adds)
+        : failing.has(index)
+          ? this.failingTask()
+          : task(this.pick(['list', 'ident', 'double']), index),
     );
     const joined = chord(members, task('sumTree'), this.pick<Recovery>(RECOVERIES));
     const whole = this.chance(0.6) ? this.withCallbacks(joined) : group(...members);
@@ -114,7 +122,7 @@ class CanvasGenerator {
         return { kind, steps: this.steps(this.chance(0.08) ? 1 : this.between(2, this.maxWidth), depth) };
       case 'group': {
         const hung = this.chance(0.12) ? { eachErrback: this.label('E') } : {};
-        return { kind, members: this.nodes(this.width(), depth), ...hung };
+        return { kind, members: this.inside(() => this.nodes(this.width(), depth)), ...hung };
       }
       case 'chunks': {
         const asGroup = this.chance(0.4) ? { asGroup: true } : {};
@@ -124,7 +132,7 @@ class CanvasGenerator {
       case 'chord':
         return {
           kind,
-          header: this.nodes(this.width(), depth),
+          header: this.inside(() => this.nodes(this.width(), depth)),
           body: this.body(depth),
           recovery: this.pick<Recovery>(RECOVERIES),
         };
@@ -163,7 +171,29 @@ class CanvasGenerator {
     return Array.from({ length: Math.min(count, this.maxWidth) }, () => this.node(depth));
   }
 
+  /** Draws the members of a group or header. */
+  private inside<T>(draw: () => T): T {
+    const around = this.home;
+    this.home = { isTaken: false };
+    const drawn = draw();
+    this.home = around;
+    return drawn;
+  }
+
+  /** Now and then one that has no group to add to. */
+  private mayAdd(): boolean {
+    if (this.home?.isTaken === true) return false;
+    return this.chance(this.home === undefined ? this.failureRate * 0.3 : 0.16);
+  }
+
   private leaf(depth: number): TaskRef {
+    if (depth > 0 && this.nodesLeft > 0 && this.mayAdd()) {
+      if (this.home !== undefined) this.home.isTaken = true;
+      const adds = Array.from({ length: this.between(1, Math.min(2, this.maxWidth)) }, () =>
+        this.node(depth - 1, 0.4),
+      );
+      return { ...adder(...adds), args: this.stored() };
+    }
     if (depth > 0 && this.nodesLeft > 0 && this.chance(0.14)) {
       return { ...task('swap', ...this.stored()), by: this.node(depth - 1, 0.4) };
     }

@@ -56,6 +56,8 @@ export interface Interpretation {
   hooks: Record<string, string>;
   /** What each task that ran was stamped with, if anything, by `<place> <task>`. */
   stamps: Record<string, Headers>;
+  /** Whether each node and job that came to its turn succeeded, by its place. */
+  successes: Record<string, boolean>;
 }
 
 export type HookKind = 'failure' | 'revoked';
@@ -64,6 +66,8 @@ interface Run extends Required<Omit<InterpretOptions, 'witness'>>, Omit<Interpre
   witness: Witness | undefined;
   /** Where each failure comes from. */
   origins: Map<Failure, string>;
+  /** What has been added to the group that is led now. */
+  added: Placed[];
 }
 
 /**
@@ -82,17 +86,20 @@ export function interpret(canvas: Ref, input?: Json, options: InterpretOptions =
     runs: {},
     hooks: {},
     stamps: {},
+    successes: {},
     origins: new Map(),
+    added: [],
   };
   const root = placed(canvas);
   const outcome = evaluate(root, input, run);
-  const { observations, runs, hooks, stamps } = run;
+  const { observations, runs, hooks, stamps, successes } = run;
   return {
     outcome: isIgnored(root) && outcome.ok ? { ok: true, value: null } : outcome,
     observations,
     runs,
     hooks,
     stamps,
+    successes,
   };
 }
 
@@ -104,6 +111,7 @@ function isIgnored(root: Placed): boolean {
 /** Runs one node and then its own callbacks: every node that ran has exactly one outcome, and says so once. */
 function evaluate(node: Placed, input: Json | undefined, run: Run): Outcome {
   const outcome = outcomeOf(node, input, run);
+  run.successes[node.place] = outcome.ok;
   if (outcome.ok) record(node.links, 'link', outcome.value, run);
   else record(node.errbacks, 'errback', run.failureForm(outcome.failure), run);
   return outcome;
@@ -132,6 +140,7 @@ function orRevoked({ kind, place }: Placed, run: Run, outcome: Outcome): Outcome
 /** A task with callbacks is a node of its own, which may be revoked while its job was not. */
 function leadTask(node: PlacedTask, input: Json | undefined, run: Run): Outcome {
   const outcome = executeTask(node, input, run);
+  run.successes[node.job] = outcome.ok;
   return node.job === node.place ? outcome : orRevoked(node, run, outcome);
 }
 
@@ -157,6 +166,13 @@ function executeTask(node: PlacedTask, input: Json | undefined, run: Run): Outco
   if (by !== undefined) {
     note(node, 1, run);
     return end(evaluate(by, undefined, run));
+  }
+  if (ref.adds !== undefined) {
+    if (node.adds === undefined && ref.adds.length > 0) {
+      note(node, 1, run);
+      return fail(faultOf(name, 'CannotAddMemberError'));
+    }
+    run.added.push(...(node.adds ?? []));
   }
   const received = immutable === true || input === undefined ? args : [input, ...args];
   const calls = ref.each === undefined ? [received] : itemsOf(received);
@@ -211,14 +227,24 @@ function followSteps(steps: readonly Placed[], input: Json | undefined, run: Run
 
 /** All members have ended before this is asked: a failing member stops none of the others. */
 function collect({ place, members }: PlacedGroup, input: Json | undefined, run: Run): Outcome {
-  const outcomes = members.map((member) => evaluate(member, input, run));
+  const outcomes = evaluateAll(members, input, run);
   return outcomes.every((outcome) => outcome.ok)
     ? { ok: true, value: successesOf(outcomes) }
     : membersFailed('group', place, outcomes, run);
 }
 
+/** Members, and what they add: behind all of them, in the order of the calls, with nothing put in front. */
+function evaluateAll(members: readonly Placed[], input: Json | undefined, run: Run): Outcome[] {
+  const { added: around } = run;
+  run.added = [];
+  const outcomes = members.map((member) => evaluate(member, input, run));
+  for (const member of run.added) outcomes.push(evaluate(member, undefined, run));
+  run.added = around;
+  return outcomes;
+}
+
 function joinChord(chord: PlacedChord, input: Json | undefined, run: Run): Outcome {
-  const header = chord.header.map((member) => evaluate(member, input, run));
+  const header = evaluateAll(chord.header, input, run);
   const body = (value: Json | undefined): Outcome =>
     run.witness?.began(chord.body.place) === false
       ? { ok: true, value: null }

@@ -27,6 +27,8 @@ export interface PlacedTask extends Spot {
   readonly job: string;
   readonly headers: Headers;
   readonly by?: Placed;
+  /** What it adds; absent where there is no group around it. */
+  readonly adds?: readonly Placed[];
 }
 
 export interface PlacedChain extends Spot {
@@ -56,6 +58,8 @@ interface Above {
   readonly rides: Headers;
   /** Errbacks that a group hung on each of its members. */
   readonly errbacks?: readonly Callback[];
+  /** The group or header that members are added to, and the index of the first of them. */
+  readonly home?: { readonly place: string; readonly next: number };
 }
 
 /**
@@ -67,7 +71,7 @@ export function placed(canvas: Ref): Placed {
   return at(canvas, '', { stamps: {}, rides: {} });
 }
 
-/** This node and everything under it, replacements included. */
+/** This node and everything under it, what is put in places and what is added included. */
 export function* placesOf(node: Placed): Generator<Placed, void, undefined> {
   yield node;
   for (const child of childrenOf(node)) yield* placesOf(child);
@@ -76,7 +80,7 @@ export function* placesOf(node: Placed): Generator<Placed, void, undefined> {
 function childrenOf(node: Placed): readonly Placed[] {
   switch (node.kind) {
     case 'task':
-      return node.by === undefined ? [] : [node.by];
+      return [...(node.by === undefined ? [] : [node.by]), ...(node.adds ?? [])];
     case 'chain':
       return node.steps;
     case 'group':
@@ -91,7 +95,8 @@ function childrenOf(node: Placed): readonly Placed[] {
 function at(ref: Ref, place: string, above: Above): Placed {
   const stamps = { ...ref.stamp, ...above.stamps };
   const headers = { ...above.rides, ...stamps };
-  const below: Above = { stamps, rides: above.rides };
+  const home = above.home === undefined ? {} : { home: above.home };
+  const below: Above = { stamps, rides: above.rides, ...home };
   const links = labels(ref.link, headers);
   const errbacks = [...labels(ref.errback, headers), ...(above.errbacks ?? [])];
   const spot: Spot = { place, links, errbacks };
@@ -100,8 +105,10 @@ function at(ref: Ref, place: string, above: Above): Placed {
   switch (ref.kind) {
     case 'task': {
       const job = hasCallbacks(spot) ? `${place}.0` : place;
-      const by = ref.by && at(ref.by, `${job}.replacement.0`, { stamps: {}, rides: headers });
-      return { kind: 'task', ...spot, ref, job, headers, ...(by === undefined ? {} : { by }) };
+      const by = ref.by && at(ref.by, `${job}.replacement.0`, { stamps: {}, rides: headers, ...home });
+      const adds =
+        above.home && ref.adds && addedTo(above.home, ref.adds, { stamps: {}, rides: headers, ...home });
+      return { kind: 'task', ...spot, ref, job, headers, ...(by && { by }), ...(adds && { adds }) };
     }
     case 'chain': {
       const steps = stepsOf(ref);
@@ -111,7 +118,8 @@ function at(ref: Ref, place: string, above: Above): Placed {
     }
     case 'group': {
       const hung = labels(ref.eachErrback, headers);
-      return { kind: 'group', ...spot, members: members(ref.members, { ...below, errbacks: hung }) };
+      const from = { ...below, errbacks: hung, home: { place, next: ref.members.length } };
+      return { kind: 'group', ...spot, members: members(ref.members, from) };
     }
     case 'chunks':
       return { kind: 'group', ...spot, members: members(membersOfChunks(ref), below) };
@@ -122,7 +130,7 @@ function at(ref: Ref, place: string, above: Above): Placed {
         kind: 'chord',
         ...spot,
         errbacks: [...errbacks, ...hung],
-        header: members(ref.header, below),
+        header: members(ref.header, { ...below, home: { place, next: ref.header.length } }),
         body: at(body as Ref, `${place}.body`, below),
         recovery: ref.recovery,
       };
@@ -130,6 +138,10 @@ function at(ref: Ref, place: string, above: Above): Placed {
     default:
       return ref satisfies never;
   }
+}
+
+function addedTo({ place, next }: NonNullable<Above['home']>, refs: readonly Ref[], from: Above): Placed[] {
+  return refs.map((ref, index) => at(ref, `${place}.${next + index}`, from));
 }
 
 /** Steps of chains inside a chain belong to the outer one; their stamps go along. */

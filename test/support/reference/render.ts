@@ -36,9 +36,10 @@ function renderNode(ref: Ref): string {
   }
 }
 
-function renderTask({ name, args, immutable, each, by, ignoreResult }: TaskRef): string {
+function renderTask({ name, args, immutable, each, by, adds, ignoreResult }: TaskRef): string {
   const options = ignoreResult === true ? '.set({ ignoreResult })' : '';
-  const given = by === undefined ? args.map(renderJson).join(', ') : render(by);
+  const given =
+    by === undefined ? [...args.map(renderJson), ...(adds ?? []).map(render)].join(', ') : render(by);
   if (each !== undefined) return `${name}.${each}(${given})${options}`;
   return `${name}${immutable === true ? '!' : ''}(${given})${options}`;
 }

@@ -22,6 +22,7 @@ export const ALL_SHAPES: readonly string[] = [
   ...KINDS.flatMap((kind) => [
     `${kind} alone`,
     `${kind} in place of a task`,
+    `${kind} added to a group`,
     `stamp on ${kind}`,
     `link on ${kind}`,
     `errback on ${kind}`,
@@ -31,6 +32,7 @@ export const ALL_SHAPES: readonly string[] = [
   ...PLACES.flatMap((place) => [`empty group in ${place}`, `one-member group in ${place}`]),
   ...PLACES.map((place) => `immutable task in ${place}`),
   ...PLACES.map((place) => `swap in ${place}`),
+  ...PLACES.map((place) => `adder in ${place}`),
   ...RECOVERIES.map((recovery) => `recovery ${recovery}`),
   ...TASK_NAMES.map((name) => `task ${name}`),
   ...FORMS.flatMap((form) => [`${form} of items`, `${form} of what comes in`]),
@@ -94,12 +96,14 @@ function* shapesOfTask({
   each,
   args,
   by,
+  adds,
   ignoreResult,
   ...marks
 }: TaskRef): Generator<string, void, undefined> {
   yield `task ${name}`;
   if (each !== undefined) yield `${each} of ${args.length > 0 ? 'items' : 'what comes in'}`;
   if (ignoreResult === true) yield 'ignored result';
+  for (const added of adds ?? []) yield `${added.kind} added to a group`;
   if (by === undefined) return;
   yield `${by.kind} in place of a task`;
   if (marks.link !== undefined || marks.errback !== undefined) yield 'swap with callbacks';
@@ -118,6 +122,7 @@ function* shapesInPlace(child: Ref, place: Place): Generator<string, void, undef
   const special = specialNameOf(child);
   if (special !== undefined) yield `${special} in ${place}`;
   if (child.kind === 'task' && child.by !== undefined) yield `swap in ${place}`;
+  if (child.kind === 'task' && child.adds !== undefined) yield `adder in ${place}`;
 }
 
 function* shapesOfSteps(steps: readonly Ref[]): Generator<string, void, undefined> {

@@ -1,4 +1,12 @@
-import { childrenOf, membersOfChunks, nodesOf, task, type Ref, type TaskRef } from './canvas-model.js';
+import {
+  childrenOf,
+  hasOrderedAdditions,
+  membersOfChunks,
+  nodesOf,
+  task,
+  type Ref,
+  type TaskRef,
+} from './canvas-model.js';
 
 export interface ShrinkOptions {
   /** How many canvases to try at most. Defaults to 400. */
@@ -52,7 +60,7 @@ function cutsBelow(canvas: Ref): Ref[] {
   const weight = weightOf(canvas);
   return [...cutsOf(canvas)]
     .map((cut) => ({ cut, weight: weightOf(cut) }))
-    .filter((candidate) => candidate.weight < weight)
+    .filter((candidate) => candidate.weight < weight && hasOrderedAdditions(candidate.cut))
     .sort((a, b) => a.weight - b.weight)
     .map(({ cut }) => cut);
 }
@@ -146,11 +154,21 @@ function* cutsOfMarks(ref: Ref): Generator<Ref, void, undefined> {
 }
 
 function* cutsOfTask(ref: TaskRef): Generator<Ref, void, undefined> {
-  const { immutable, each, ignoreResult, by, ...plain } = ref;
-  const kept = { ...(immutable && { immutable }), ...(each && { each }), ...(by && { by }) };
+  const { immutable, each, ignoreResult, by, adds, ...plain } = ref;
+  const kept = {
+    ...(immutable && { immutable }),
+    ...(each && { each }),
+    ...(by && { by }),
+    ...(adds && { adds }),
+  };
   if (ignoreResult === true) yield { ...plain, ...kept };
   if (by !== undefined) {
     for (const cut of [...childrenOf(by), ...cutsOf(by)]) yield { ...ref, by: cut };
+    return;
+  }
+  if (adds !== undefined) {
+    for (const fewer of cutsOfList(adds)) yield { ...ref, adds: fewer };
+    yield { ...plain, name: 'ident' };
     return;
   }
   if (each !== undefined) {

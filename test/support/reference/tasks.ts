@@ -43,6 +43,7 @@ type TaskFunction = (args: readonly Json[], attempt: number) => Json;
  */
 const TASKS: Partial<Readonly<Record<TaskName, TaskFunction>>> = {
   ident: ([first = null]) => first,
+  adder: ([first = null]) => first,
   list: (args) => [...args],
   add: (args) => total(args.flatMap(itemsOf)),
   sum: ([first = 0]) => total(Array.isArray(first) ? first : [first]),

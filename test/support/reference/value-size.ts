@@ -19,10 +19,14 @@ export function peakValueSize(canvas: Ref): number {
     refs.reduce((size, ref) => size + sizeAfter(ref, input), 1);
   const sizeOf = (ref: Ref, input: number): number => {
     switch (ref.kind) {
-      case 'task':
+      case 'task': {
+        // What is added is a part of the list around it.
+        let extra = 0;
         if (ref.by !== undefined) return sizeAfter(ref.by, 0);
+        for (const added of ref.adds ?? []) extra += sizeAfter(added, 0);
         // Stamps may be what it returns, once for each item.
-        return (input + JSON.stringify(ref.args).length) * (ref.name === 'headers' ? 8 : 1) + 8;
+        return extra + (input + JSON.stringify(ref.args).length) * (ref.name === 'headers' ? 8 : 1) + 8;
+      }
       case 'chain':
         return ref.steps.reduce((size, step) => sizeAfter(step, size), input);
       case 'group':

@@ -1,4 +1,5 @@
 import {
+  adder,
   chain,
   chord,
   chunks,
@@ -39,6 +40,12 @@ describe('the place of a task', () => {
       group(withLink(swap(group(a)), 'L')),
       ['.0.0', '.0.0.replacement.0.0'],
     ],
+    [
+      'what is added stands behind all members, also from below a step, a body and in a place of a task',
+      group(a, chain(a, chord([a], swap(adder(a, group(a)))))),
+      ['.0', '.1.0', '.1.1.0', '.1.1.body', '.1.1.body.replacement.0', '.2', '.3.0'],
+    ],
+    ['what has no group around it adds nothing', chain(adder(a)), ['']],
     [
       'an errback on each member makes nodes of them',
       { ...group(a, chain(a, a)), eachErrback: 'E' },

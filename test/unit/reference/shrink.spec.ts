@@ -4,6 +4,7 @@ import {
   chunks,
   each,
   group,
+  hasOrderedAdditions,
   immutableTask,
   nodesOf,
   swap,
@@ -64,6 +65,31 @@ describe('shrink', () => {
     }
     expect(lines.size).toBeGreaterThan(0);
     expect([...lines]).toContain('group(group(ident(), ident(_)))');
+  });
+
+  it('keeps what is added to a group, and never two tasks that add to one', async () => {
+    /** A planted bug: what is added comes first. */
+    const addsFirst = (canvas: Ref): Promise<boolean> => {
+      const { outcome } = interpret(canvas);
+      const adds = [...nodesOf(canvas)].some((node) => node.kind === 'task' && (node.adds?.length ?? 0) > 0);
+      return Promise.resolve(
+        adds &&
+          outcome.ok &&
+          canvas.kind === 'group' &&
+          Array.isArray(outcome.value) &&
+          outcome.value.at(-1) !== null,
+      );
+    };
+    const lines = new Set<string>();
+    for (let seed = 0; seed < 3_000; seed += 1) {
+      const canvas = generate(seed, { failureRate: 0 });
+      if (!(await addsFirst(canvas))) continue;
+      const shrunk = await shrink(canvas, addsFirst, { maxTries: 5_000 });
+      expect(shrunk.minimal).toBe(true);
+      expect(hasOrderedAdditions(shrunk.canvas)).toBe(true);
+      lines.add(render(shrunk.canvas).replaceAll(/\d+|"\w"/g, '_'));
+    }
+    expect([...lines]).toContain('group(adder(ident(_)))');
   });
 
   it('drops callbacks, recovery, immutability and arguments that do not matter', async () => {
