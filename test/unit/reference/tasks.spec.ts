@@ -61,5 +61,17 @@ describe('the tasks of the reference', () => {
 });
 
 const COMPUTED = new Set<TaskName>([
-  ...(['ident', 'list', 'add', 'sum', 'sumTree', 'double', 'flaky', 'again', 'failIfOdd', 'fail'] as const),
+  ...([
+    'ident',
+    'list',
+    'add',
+    'sum',
+    'sumTree',
+    'double',
+    'flaky',
+    'again',
+    'failIfOdd',
+    'fail',
+    'adder',
+  ] as const),
 ]);
