@@ -3,6 +3,8 @@
  * that moves. Chords come right; what replication had not carried over is told as unknown, and can be published again.
  */
 import { Injectable } from '@nestjs/common';
+import { readdirSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import {
@@ -169,6 +171,38 @@ describe('a fail-over by Sentinel', () => {
   }, 150_000);
 });
 
+describe('a Redis that starts again with an older file', () => {
+  it('what appendfsync everysec had not written when the power failed: chords end once, a lost one is told', async () => {
+    const redis = await PrivateRedis.start('--appendfsync', 'everysec');
+    let client: Redis | undefined;
+    try {
+      const app = await boot(redis.url);
+      const running = Promise.all(Array.from({ length: CHORDS }, (_, at) => endOf(app, `c${at}`)));
+      await until(() => membersRun(app) > CHORDS, 'members have run');
+      const file = appendOnlyFile(redis.dir);
+      const { size } = statSync(file);
+      const before = membersRun(app);
+      await until(
+        () => membersRun(app) > before + MEMBERS,
+        'members have run that the file knows nothing of',
+      );
+      const late = await chordOf(app, 'late').applyAsync([], { taskId: 'late' });
+      await redis.kill();
+      truncateSync(file, size);
+      await redis.restart();
+
+      await expect(late.get({ timeout: WITHIN_MS })).rejects.toThrow(ResultUnknownError);
+      const ended = [...(await running), await endOf(app, 'late')];
+      client = new Redis(redis.url);
+      expect(await wrongIn(ended, app.prefix, client)).toEqual([]);
+      await app.close();
+    } finally {
+      client?.disconnect();
+      await redis.end();
+    }
+  }, 150_000);
+});
+
 describe('an address that moves to another master', () => {
   it('is followed, although the old master lives on as a replica and keeps its connections', async () => {
     const old = await PrivateRedis.start('--appendonly', 'no');
@@ -194,3 +228,10 @@ describe('an address that moves to another master', () => {
     }
   }, 90_000);
 });
+
+/** The file that grows, among those that Redis keeps. */
+function appendOnlyFile(dir: string): string {
+  const files = readdirSync(dir, { recursive: true, encoding: 'utf8' });
+  const file = files.find((name) => /\.incr\.aof$/.test(name)) ?? files.find((name) => name.endsWith('.aof'));
+  return join(dir, file ?? 'appendonly.aof');
+}

@@ -38,6 +38,11 @@ class CountingWorkerModule {}
 const app = await NestFactory.createApplicationContext(CountingWorkerModule, {
   logger: ['warn', 'error', 'fatal'],
 });
+// The clock of its machine jumps when it is told so.
+process.on('message', ({ jumpMs }: { readonly jumpMs: number }) => {
+  const now = Date.now.bind(Date);
+  Date.now = () => now() + jumpMs;
+});
 const abandoned = (): never => process.exit(1);
 // A parent that is gone wants nothing any more.
 process.once('disconnect', abandoned);

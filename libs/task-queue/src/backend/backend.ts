@@ -52,7 +52,7 @@ export interface Backend {
   /** What removes results whose time has come, while this application's worker runs. */
   janitor(duty: JanitorDuty): Janitor;
   /** What shows others that this application's worker is alive, while it takes tasks. */
-  heartbeat(describe: () => WorkerDescription, onTrouble: (error: unknown) => void): Heartbeat;
+  heartbeat(describe: () => WorkerDescription, watch: HeartbeatWatch): Heartbeat;
   /** Wakes those who wait, then ends everything that is open. */
   close(): Promise<void>;
 }
@@ -72,6 +72,14 @@ export interface JanitorDuty {
 export interface Janitor {
   start(): void;
   stop(): Promise<void>;
+}
+
+/** Who hears what a heartbeat comes to. */
+export interface HeartbeatWatch {
+  /** One could not be stored. */
+  onTrouble(error: unknown): void;
+  /** The clock of this machine is so much ahead of the store's, or behind it where that is negative. */
+  onSkew(aheadMs: number): void;
 }
 
 /** Shows at intervals that a worker is alive. */

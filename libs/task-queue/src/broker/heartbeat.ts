@@ -1,4 +1,4 @@
-import type { Heartbeat } from '../backend/backend.js';
+import type { Heartbeat, HeartbeatWatch } from '../backend/backend.js';
 import type { WorkerDescription, WorkerReport } from '../backend/inspection.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { bounded, pause } from '../primitives/bounded.js';
@@ -14,6 +14,8 @@ const ANSWER_MS = 1_000;
 /** After three heartbeats that did not come, a worker counts as gone. */
 const TIME_TO_LIVE_MS = 3.5 * EVERY_MS;
 const LISTED_WORKERS = 1_000;
+/** Clocks that differ by less are taken for the same. */
+const SKEW_MS = 2_000;
 
 /**
  * Shows every ten seconds that this worker is alive and which queues it takes tasks from. A heartbeat that cannot be
@@ -21,13 +23,14 @@ const LISTED_WORKERS = 1_000;
  */
 export class RedisHeartbeat implements Heartbeat {
   readonly #stop = new AbortController();
+  #skewMs = 0;
   #running: Promise<void> | undefined;
 
   constructor(
     private readonly connections: RedisConnections,
     private readonly keys: RedisKeys,
     private readonly describe: () => WorkerDescription,
-    private readonly onTrouble: (error: unknown) => void,
+    private readonly watch: HeartbeatWatch,
   ) {}
 
   start(): void {
@@ -51,9 +54,21 @@ export class RedisHeartbeat implements Heartbeat {
 
   #beat(): Promise<boolean> {
     const worker = this.describe();
-    return this.#tell((client) =>
-      runScript(client, BEAT, this.keys.workers, [worker.id, JSON.stringify(worker), TIME_TO_LIVE_MS]),
-    );
+    const args = [worker.id, JSON.stringify(worker), TIME_TO_LIVE_MS];
+    return this.#tell(async (client) => {
+      const askedAt = Date.now();
+      const serverMs = Number(await runScript(client, BEAT, this.keys.workers, args));
+      this.#compare(askedAt, serverMs, Date.now());
+    });
+  }
+
+  /** Says by how much the clocks differ, when that is another time than it was. */
+  #compare(askedAt: number, serverMs: number, answeredAt: number): void {
+    // The server looked at its clock at some time in between.
+    const aheadMs = serverMs < askedAt ? askedAt - serverMs : Math.min(0, answeredAt - serverMs);
+    if (Math.abs(aheadMs - this.#skewMs) < SKEW_MS) return;
+    this.#skewMs = aheadMs;
+    if (Math.abs(aheadMs) >= SKEW_MS) this.watch.onSkew(aheadMs);
   }
 
   /** @returns whether Redis has heard it in time */
@@ -67,7 +82,7 @@ export class RedisHeartbeat implements Heartbeat {
       );
       return true;
     } catch (error) {
-      this.onTrouble(error);
+      this.watch.onTrouble(error);
       return false;
     }
   }

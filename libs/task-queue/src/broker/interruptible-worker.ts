@@ -1,7 +1,8 @@
-import { type Job, Worker } from 'bullmq';
+import { type Job, type LockManagerWorkerContext, Worker } from 'bullmq';
 import type { FetchLoop } from '../backend/workers.js';
 import { pause } from '../primitives/bounded.js';
 import { FetchPulse } from './fetch-pulse.js';
+import { PunctualLocks } from './punctual-locks.js';
 
 /**
  * A BullMQ worker with four differences, by members that are public or protected. A test fails when BullMQ changes what
@@ -11,8 +12,9 @@ import { FetchPulse } from './fetch-pulse.js';
  * would keep a closed application alive. And data that is no JSON reaches the processor, as a text: BullMQ throws
  * while it fetches such a job, which then stalls for ever, because failing it takes a fetch as well. And it can be seen
  * whether it fetches: BullMQ says that a worker is running also when its loop hangs on a connection that is half dead. And
- * what BullMQ asks for around every job, and what is the same each time, is answered without a round of promises: each is
- * dear where something in the process uses AsyncLocalStorage, on Node.js before 24.
+ * its locks are renewed in time also where handlers block the event loop. And what BullMQ asks for around every job, and what
+ * is the same each time, is answered without a round of promises: each is dear where something in the process uses
+ * AsyncLocalStorage, on Node.js before 24.
  */
 export class InterruptibleWorker extends Worker {
   readonly #closing = new AbortController();
@@ -52,6 +54,14 @@ export class InterruptibleWorker extends Worker {
     const seconds = super.getBlockTimeout(blockUntil);
     this.pulse.waits(Math.max(0, seconds + 1) * 1_000);
     return seconds;
+  }
+
+  protected override createLockManager(): void {
+    const { lockRenewTime = 0, lockDuration = 0, name } = this.opts;
+    const workerName = name === undefined ? {} : { workerName: name };
+    const options = { lockRenewTime, lockDuration, workerId: this.id, ...workerName };
+    // BullMQ's own types of a worker and of what its locks need of one say the same in two ways.
+    this.lockManager = new PunctualLocks(this as LockManagerWorkerContext, options);
   }
 
   protected override createJob(...[data, id]: Parameters<Worker['createJob']>): Job {

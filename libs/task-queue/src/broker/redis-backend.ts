@@ -1,4 +1,12 @@
-import type { Backend, Heartbeat, Janitor, JanitorDuty, OnTrouble, Platform } from '../backend/backend.js';
+import type {
+  Backend,
+  Heartbeat,
+  HeartbeatWatch,
+  Janitor,
+  JanitorDuty,
+  OnTrouble,
+  Platform,
+} from '../backend/backend.js';
 import type { WorkerDescription } from '../backend/inspection.js';
 import type { Workers } from '../backend/workers.js';
 import { locateRedis } from '../options/resolve-connection.js';
@@ -119,8 +127,8 @@ export class RedisBackend implements Backend {
     return [...names].flatMap((name) => shards.map((shard) => this.producers.queue(name, shard)));
   }
 
-  heartbeat(describe: () => WorkerDescription, onTrouble: (error: unknown) => void): Heartbeat {
-    return new RedisHeartbeat(this.connections, this.keys, describe, onTrouble);
+  heartbeat(describe: () => WorkerDescription, watch: HeartbeatWatch): Heartbeat {
+    return new RedisHeartbeat(this.connections, this.keys, describe, watch);
   }
 
   async close(): Promise<void> {

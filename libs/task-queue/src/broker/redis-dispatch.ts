@@ -70,7 +70,7 @@ export class RedisDispatch implements Dispatch {
   readonly eager = false;
   readonly #node: string;
   readonly #parent: ParentRef;
-  #renewedAt = Date.now();
+  #renewedAt = performance.now();
   #queues: readonly string[];
   #ahead: Packed | undefined;
 
@@ -213,8 +213,8 @@ export class RedisDispatch implements Dispatch {
 
   /** Before a third of it has passed there is nothing to do. */
   async renewLease(): Promise<void> {
-    if (Date.now() - this.#renewedAt <= DISPATCH_LEASE_MS / 3) return;
-    this.#renewedAt = Date.now();
+    if (performance.now() - this.#renewedAt <= DISPATCH_LEASE_MS / 3) return;
+    this.#renewedAt = performance.now();
     const sentinel = childId(this.job.id, 'sentinel');
     const job = await this.tools.producers.queue(CANVAS_QUEUE, this.job.id).getJob(sentinel);
     // One that is not delayed any more has begun to end the node: the next look will say so.

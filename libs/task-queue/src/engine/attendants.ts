@@ -34,10 +34,10 @@ export class Attendants {
       clock,
       onTrouble: (error) => log.debug(`Expired results stay a while longer: ${String(error)}`),
     });
-    this.#heartbeat = backend.heartbeat(
-      () => describe(this.#id),
-      (error) => log.debug(`A heartbeat is left out: ${String(error)}`),
-    );
+    this.#heartbeat = backend.heartbeat(() => describe(this.#id), {
+      onTrouble: (error) => log.debug(`A heartbeat is left out: ${String(error)}`),
+      onSkew: (aheadMs) => log.warn(skewed(aheadMs)),
+    });
     this.#rounds = this.#makeRounds();
   }
 
@@ -72,4 +72,13 @@ export class Attendants {
       log,
     });
   }
+}
+
+function skewed(aheadMs: number): string {
+  const seconds = Math.round(Math.abs(aheadMs) / 1_000);
+  return (
+    `The clock of this machine is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} that of Redis. What is delayed, by a ` +
+    `countdown or for a retry, is due by the clock of whoever delays it or takes it up: it starts by so much too early or ` +
+    `too late. Locks and rate limits go by the clock of Redis.`
+  );
 }

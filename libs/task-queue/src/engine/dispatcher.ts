@@ -168,7 +168,7 @@ export class Dispatcher {
     cursor: number,
     signal: AbortSignal,
   ): Promise<Standing> {
-    const deadline = Date.now() + patienceMs;
+    const deadline = performance.now() + patienceMs;
     let isKnown = true;
     for (;;) {
       try {
@@ -178,7 +178,7 @@ export class Dispatcher {
         }
         return await dispatch.add(plans);
       } catch (error) {
-        if (!(error instanceof BrokerUnavailableError) || Date.now() >= deadline || signal.aborted)
+        if (!(error instanceof BrokerUnavailableError) || performance.now() >= deadline || signal.aborted)
           throw error;
         isKnown = false;
         await pause(STORE_RETRY_MS, signal);

@@ -111,6 +111,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
 /**
  * A heartbeat, which also forgets those who have stopped beating. The clock is the server's: those of workers differ.
  * KEYS: workers, their descriptions. ARGV: id, description as JSON, time to live in ms.
+ * Returns the server's time, in ms.
  */
 export const BEAT = script(`${NOW}
 redis.call('ZADD', KEYS[1], now, ARGV[1])
@@ -121,7 +122,7 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3]
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
-return 1`);
+return now`);
 
 /**
  * The workers that have beaten lately.
