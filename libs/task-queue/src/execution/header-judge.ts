@@ -131,10 +131,13 @@ export class HeaderJudge {
     }
   }
 
-  /** A hold that has come due: it goes back, until it is taken away. One that was missed when it was to be ends. */
+  /**
+   * A hold that has come due: it goes back, until it is taken away. One that was missed when it was to be ends; so does that
+   * of a node that was revoked by somebody who could not see it through.
+   */
   async holdOn({ id }: Delivery): Promise<Verdict> {
-    const { isHeld } = await this.deps.ledger.readNode(parentOf(id) ?? '');
-    return isHeld ? { do: 'give-back', delayMs: HOLD_MS } : { do: 'complete', value: null };
+    const { isHeld, revoked } = await this.deps.ledger.readNode(parentOf(id) ?? '');
+    return isHeld && !revoked ? { do: 'give-back', delayMs: HOLD_MS } : { do: 'complete', value: null };
   }
 
   /** Waits for somebody to decide, whether members are pending or not. */

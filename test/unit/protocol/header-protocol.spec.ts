@@ -1,0 +1,22 @@
+import { everyEndOf, PATIENCE_MS } from './check.js';
+import { JUDGED, REDRIVEN, STREAMED } from './scenarios.js';
+
+describe('every way that a header can go', () => {
+  it.each(Object.entries({ ...JUDGED, ...STREAMED }))(
+    '%s, with workers and producers lost at any command',
+    async (_name, one) => {
+      await everyEndOf(one);
+    },
+    PATIENCE_MS,
+  );
+});
+
+describe('every way that a redrive can go', () => {
+  it.each(Object.entries(REDRIVEN))(
+    '%s, with workers and whoever redrives it lost at any command',
+    async (_name, one) => {
+      await everyEndOf(one);
+    },
+    PATIENCE_MS,
+  );
+});

@@ -1,0 +1,286 @@
+import type { CanvasData, ChordData } from '../../../libs/task-queue/src/canvas/canvas-data.js';
+import type { Budget } from '../../../libs/task-queue/src/canvas/header-rules.js';
+import { Redrive } from '../../../libs/task-queue/src/engine/redrive.js';
+import { CANVAS_ID, type Outside, type Scenario, type Standing } from './scenario.js';
+
+/** What has to be true wherever nothing is left to do. */
+export interface Expected {
+  readonly state: 'SUCCESS' | 'FAILURE' | 'REVOKED' | 'STARTED' | 'UNKNOWN';
+  readonly value?: unknown;
+  /** Every job that may ever be made, by its id below the canvas, and made exactly once. */
+  readonly made: readonly string[];
+  /** What waits for somebody. */
+  readonly unfinished?: readonly string[];
+}
+
+/** How a canvas can go, and every end that it may come to. */
+export interface Case extends Omit<Scenario, 'losses' | 'tasks'> {
+  readonly ends: readonly Expected[];
+  /** Where there are too many ways for as many to be lost as elsewhere. */
+  readonly fewer?: number;
+}
+
+const task = (name: string, ...args: number[]): CanvasData => ({ kind: 'task', task: name, args });
+const good = (value: number): CanvasData => task('good', value);
+const bad = task('bad');
+/** Fails in the first generation. */
+const sick = task('sick');
+const body = task('body');
+const errbacks = [task('errback')];
+const links = [task('link')];
+
+const broken = (): never => {
+  throw new TypeError('broken');
+};
+
+export const TASKS: Scenario['tasks'] = {
+  good: ([value]) => value ?? null,
+  bad: broken,
+  sick: (_args, generation) => (generation === 0 ? broken() : 'well'),
+  plus: ([value, more]) => Number(value) + Number(more),
+  body: ([values]) => values ?? null,
+  /** A body that fails in the first generation. */
+  sickBody: ([values], generation) => (generation === 0 ? broken() : (values ?? null)),
+  errback: () => null,
+  link: () => null,
+};
+
+const chord = (header: readonly CanvasData[], more: Partial<ChordData> = {}): ChordData => ({
+  kind: 'chord',
+  header,
+  body,
+  errbacks,
+  recovery: 'ErrbackOnly',
+  ...more,
+});
+
+/** Canvases without anybody who does something from outside. */
+export const PLAIN: Readonly<Record<string, Case>> = {
+  'a chain': {
+    canvas: { kind: 'chain', steps: [good(1), task('plus', 1)], errbacks, links },
+    ends: [{ state: 'SUCCESS', value: 2, made: ['', '.0', '.1', '.link.0'] }],
+  },
+  'a chain whose second step fails': {
+    canvas: { kind: 'chain', steps: [good(1), bad, task('plus', 1)], errbacks, links },
+    ends: [{ state: 'FAILURE', made: ['', '.0', '.1', '.errback.0'] }],
+  },
+  'a group': {
+    canvas: { kind: 'group', members: [good(1), good(2)], errbacks, links },
+    ends: [{ state: 'SUCCESS', value: [1, 2], made: ['', '.0', '.1', '.link.0'] }],
+  },
+  'a group with a member that fails': {
+    canvas: { kind: 'group', members: [good(1), bad], errbacks, links },
+    ends: [{ state: 'FAILURE', made: ['', '.0', '.1', '.errback.0'] }],
+  },
+  'a chord': {
+    canvas: chord([good(1), good(2)]),
+    ends: [{ state: 'SUCCESS', value: [1, 2], made: ['', '.0', '.1', '.body'] }],
+  },
+  'a chord with a member that fails': {
+    canvas: chord([good(1), bad]),
+    ends: [{ state: 'FAILURE', made: ['', '.0', '.1', '.errback.0'] }],
+  },
+  'a chord that is recovered': {
+    canvas: chord([good(1), bad], { recovery: 'CallbackWithSuccesses' }),
+    ends: [{ state: 'SUCCESS', value: [1], made: ['', '.0', '.1', '.body'] }],
+  },
+  'a chord that is recovered, and whose body fails': {
+    canvas: chord([good(1), bad], { body: bad, recovery: 'CallbackWithSuccesses' }),
+    ends: [{ state: 'FAILURE', made: ['', '.0', '.1', '.body', '.errback.0'] }],
+  },
+  'a chord in the header of a chord': {
+    canvas: chord([{ kind: 'chord', header: [good(1)], body }]),
+    ends: [{ state: 'SUCCESS', value: [[1]], made: ['', '.0', '.0.0', '.0.body', '.body'] }],
+  },
+};
+
+const setBudget = (budget: Budget): Outside => ({
+  act: (engine) => engine.backend.headers.setBudget(CANVAS_ID, budget),
+});
+const isOver = (canvas: Standing): boolean => canvas.isOver;
+const isParked = (canvas: Standing): boolean => canvas.isParked;
+const revoke: Outside = { act: (engine) => engine.revocation.revoke(CANVAS_ID) };
+/** Whoever sets a budget does it or not: he is not lost in the middle of it. */
+const BY_WORKERS = /^c/;
+const PARKED: Expected = {
+  state: 'STARTED',
+  made: ['', '.0'],
+  unfinished: [`${CANVAS_ID} waiting-children`, `${CANVAS_ID}.hold delayed`],
+};
+const PARKS = { count: 0, onBreach: 'park' } as const;
+const DEADLINE = { afterMs: 100, from: 'dispatch', rest: 'leave' } as const;
+
+/** Headers that are judged before their last member has ended. */
+export const JUDGED: Readonly<Record<string, Case>> = {
+  'a group that fails fast': {
+    canvas: { kind: 'group', members: [bad, good(1)], errbacks, failFast: true },
+    fewer: 1,
+    ends: [{ state: 'FAILURE', made: ['', '.0', '.1', '.errback.0'] }],
+  },
+  'a chord whose strategy answers differently each time': {
+    canvas: chord([good(1), bad], { recovery: 'Fickle' }),
+    strategies: { Fickle: (time) => (time === 1 ? { run: 'callback', args: [7] } : { run: 'errback' }) },
+    ends: [
+      { state: 'SUCCESS', value: 7, made: ['', '.0', '.1', '.body'] },
+      // Whoever asked first was lost before he could write down what he heard.
+      { state: 'FAILURE', made: ['', '.0', '.1', '.errback.0'] },
+    ],
+  },
+  'a chord that is parked': { canvas: chord([bad], { budget: PARKS }), ends: [PARKED] },
+  'a chord that is parked, and whose budget is raised': {
+    canvas: chord([bad], { recovery: 'CallbackWithSuccesses', budget: PARKS }),
+    from: isParked,
+    loses: BY_WORKERS,
+    meanwhile: { raise: setBudget({ count: 1 }) },
+    fewer: 1,
+    ends: [{ state: 'SUCCESS', value: [], made: ['', '.0', '.body'] }],
+  },
+  'a chord that is parked while a member runs, and whose budget is raised': {
+    canvas: chord([good(1), bad], { recovery: 'CallbackWithSuccesses', budget: PARKS }),
+    loses: BY_WORKERS,
+    meanwhile: { raise: setBudget({ count: 1 }) },
+    fewer: 1,
+    ends: [{ state: 'SUCCESS', value: [1], made: ['', '.0', '.1', '.body'] }],
+  },
+  'a chord that is parked, and whose budget lets it fail': {
+    canvas: chord([bad], { recovery: 'CallbackWithSuccesses', budget: PARKS }),
+    from: isParked,
+    loses: BY_WORKERS,
+    meanwhile: { 'give up': setBudget({ count: 0 }) },
+    ends: [{ state: 'FAILURE', made: ['', '.0', '.errback.0'] }],
+  },
+  'a chord that is parked, and revoked': {
+    canvas: chord([bad], { budget: PARKS }),
+    from: isParked,
+    meanwhile: { revoke },
+    // Who asks for it may be lost before anybody has heard of it.
+    ends: [{ state: 'REVOKED', made: ['', '.0', '.errback.0'] }, PARKED],
+  },
+  'a chord whose deadline passes': {
+    canvas: chord([good(1)], { deadline: DEADLINE }),
+    waits: 1,
+    from: ({ isDue }) => isDue,
+    ends: [[1], []].map((value) => ({ state: 'SUCCESS', value, made: ['', '.0', '.body'] })),
+  },
+  'a chord with a deadline whose timer is lost': {
+    canvas: chord([good(1)], { deadline: DEADLINE }),
+    waits: 1,
+    loses: /deadline/,
+    ends: [[1], []].map((value) => ({ state: 'SUCCESS', value, made: ['', '.0', '.body'] })),
+  },
+  'a chord of two with a deadline': {
+    canvas: chord([good(1), good(2)], { deadline: DEADLINE }),
+    waits: 1,
+    fewer: 1,
+    ends: [[1, 2], [1], [2], []].map((value) => ({ state: 'SUCCESS', value, made: ['', '.0', '.1', '.body'] })),
+  },
+};
+
+/** Headers whose members are read while they are published. */
+const streamed = (...members: CanvasData[]): Outside => ({
+  act: async (engine) => {
+    const canvas = chord([], { options: { taskId: CANVAS_ID } });
+    const read = (member: unknown): CanvasData => member as CanvasData;
+    const { sealed } = await engine.publishStream({
+      canvas,
+      source: () => members,
+      read,
+      window: 1_000,
+    });
+    await sealed;
+  },
+});
+
+/** What becomes of one whose producer may be lost, before and after it has published its members. */
+const streamEnds = (value: readonly number[]): Expected[] => {
+  const members = value.map((_, index) => `.${String(index)}`);
+  return [
+    { state: 'SUCCESS', value, made: ['', ...members, '.body'] },
+    { state: 'FAILURE', made: ['', ...members, '.errback.0'] },
+    { state: 'FAILURE', made: ['', '.errback.0'] },
+    { state: 'UNKNOWN', made: [] },
+  ];
+};
+
+export const STREAMED: Readonly<Record<string, Case>> = {
+  'a chord whose members are read while they are published': {
+    canvas: chord([]),
+    isStreamed: true,
+    meanwhile: { producer: streamed(good(1), good(2)) },
+    ends: streamEnds([1, 2]),
+  },
+  'a chord that somebody else goes on to publish': {
+    canvas: chord([]),
+    isStreamed: true,
+    meanwhile: { producer: streamed(good(1)), another: streamed(good(1)) },
+    ends: streamEnds([1]).slice(0, 1),
+  },
+};
+
+const redrive: Outside = {
+  when: isOver,
+  act: (engine) => new Redrive(engine).begin(CANVAS_ID, { after: 0 }),
+};
+
+/** Canvases that are redriven when they have failed. */
+export const REDRIVEN: Readonly<Record<string, Case>> = {
+  'a chord that is redriven': {
+    canvas: chord([sick]),
+    meanwhile: { redrive },
+    fewer: 1,
+    ends: again(['', '.0', '.errback.0'], ['well'], ['', '.0', '.body']),
+  },
+  'a chord that is redriven by two at the same time': {
+    canvas: chord([sick]),
+    fewer: 1,
+    from: isOver,
+    meanwhile: { redrive, 'the same': redrive },
+    ends: again(['', '.0', '.errback.0'], ['well'], ['', '.0', '.body']),
+  },
+  'a chord whose body alone is redriven': {
+    canvas: chord([good(1)], { body: task('sickBody') }),
+    from: isOver,
+    meanwhile: { redrive },
+    ends: again(['', '.0', '.body', '.errback.0'], [1], ['', '.body']),
+  },
+  'a chain that is redriven from its failed step': {
+    canvas: { kind: 'chain', steps: [good(1), sick, body], errbacks },
+    from: isOver,
+    meanwhile: { redrive },
+    ends: again(['', '.0', '.1', '.errback.0'], 'well', ['', '.1', '.2']),
+  },
+  'a recovered chord that is redriven, and whose body runs anew': {
+    canvas: chord([good(1), sick], { recovery: 'CallbackWithSuccesses' }),
+    from: isOver,
+    meanwhile: { redrive },
+    ends: again(['', '.0', '.1', '.body'], [1, 'well'], ['', '.1', '.body-1'], { state: 'SUCCESS', value: [1] }),
+  },
+  'a chord in a chord, both redriven': {
+    canvas: chord([{ kind: 'chord', header: [sick], body, recovery: 'ErrbackOnly' }]),
+    from: isOver,
+    meanwhile: { redrive },
+    ends: again(['', '.0', '.0.0', '.errback.0'], [['well']], ['', '.0', '.0.0', '.0.body', '.body']),
+  },
+  'a chord that is redriven in vain': {
+    canvas: chord([good(1), bad]),
+    from: isOver,
+    meanwhile: { redrive },
+    ends: [
+      { state: 'FAILURE', made: ['', '.0', '.1', '.errback.0'] },
+      { state: 'FAILURE', made: ['', '.0', '.1', '.errback.0', ' g1', '.1 g1', '.g1.errback.0 g1'] },
+    ],
+  },
+};
+
+/** What there is after one generation, for who asks for another one may be lost, and after two. */
+function again(
+  first: readonly string[],
+  value: unknown,
+  second: readonly string[],
+  before: Omit<Expected, 'made'> = { state: 'FAILURE' },
+): Expected[] {
+  return [
+    { ...before, made: first },
+    { state: 'SUCCESS', value, made: [...first, ...second.map((id) => `${id} g1`)] },
+  ];
+}
