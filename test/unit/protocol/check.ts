@@ -39,7 +39,8 @@ export async function everyEndOf(one: Case, losses = LOSSES - (one.fewer ?? 0)):
       if (count > 1 + losses) throw new Error(`${call} was called ${String(count)} times`);
     const deadline = 'deadline' in one.canvas ? one.canvas.deadline : undefined;
     const closing = world.closing();
-    if (closing?.by === 'deadline') expect(closing.afterMs).toBeGreaterThanOrEqual(deadline?.afterMs ?? Infinity);
+    if (closing?.by === 'deadline')
+      expect(closing.afterMs).toBeGreaterThanOrEqual(deadline?.afterMs ?? Infinity);
     // Whoever is told that a generation has begun can rely on it.
     for (const [who, outcome] of world.outcomes) {
       if (!/redrive|the same/.test(who)) continue;

@@ -117,6 +117,15 @@ export const JUDGED: Readonly<Record<string, Case>> = {
     fewer: 1,
     ends: [{ state: 'FAILURE', made: ['', '.0', '.1', '.errback.0'] }],
   },
+  'a group of one that is to fail fast': {
+    canvas: { kind: 'group', members: [bad], errbacks, failFast: true },
+    ends: [{ state: 'FAILURE', made: ['', '.0', '.errback.0'] }],
+  },
+  'a chord whose budget is not spent': {
+    canvas: chord([bad, good(1)], { recovery: 'CallbackWithSuccesses', budget: { count: 1 } }),
+    fewer: 1,
+    ends: [{ state: 'SUCCESS', value: [1], made: ['', '.0', '.1', '.body'] }],
+  },
   'a chord whose strategy answers differently each time': {
     canvas: chord([good(1), bad], { recovery: 'Fickle' }),
     strategies: { Fickle: (time) => (time === 1 ? { run: 'callback', args: [7] } : { run: 'errback' }) },
@@ -172,7 +181,11 @@ export const JUDGED: Readonly<Record<string, Case>> = {
     canvas: chord([good(1), good(2)], { deadline: DEADLINE }),
     waits: 1,
     fewer: 1,
-    ends: [[1, 2], [1], [2], []].map((value) => ({ state: 'SUCCESS', value, made: ['', '.0', '.1', '.body'] })),
+    ends: [[1, 2], [1], [2], []].map((value) => ({
+      state: 'SUCCESS',
+      value,
+      made: ['', '.0', '.1', '.body'],
+    })),
   },
 };
 
@@ -206,13 +219,14 @@ export const STREAMED: Readonly<Record<string, Case>> = {
   'a chord whose members are read while they are published': {
     canvas: chord([]),
     isStreamed: true,
-    meanwhile: { producer: streamed(good(1), good(2)) },
-    ends: streamEnds([1, 2]),
+    meanwhile: { producer: streamed(good(1)) },
+    ends: streamEnds([1]),
   },
   'a chord that somebody else goes on to publish': {
     canvas: chord([]),
     isStreamed: true,
     meanwhile: { producer: streamed(good(1)), another: streamed(good(1)) },
+    fewer: 1,
     ends: streamEnds([1]).slice(0, 1),
   },
 };
@@ -253,7 +267,10 @@ export const REDRIVEN: Readonly<Record<string, Case>> = {
     canvas: chord([good(1), sick], { recovery: 'CallbackWithSuccesses' }),
     from: isOver,
     meanwhile: { redrive },
-    ends: again(['', '.0', '.1', '.body'], [1, 'well'], ['', '.1', '.body-1'], { state: 'SUCCESS', value: [1] }),
+    ends: again(['', '.0', '.1', '.body'], [1, 'well'], ['', '.1', '.body-1'], {
+      state: 'SUCCESS',
+      value: [1],
+    }),
   },
   'a chord in a chord, both redriven': {
     canvas: chord([{ kind: 'chord', header: [sick], body, recovery: 'ErrbackOnly' }]),

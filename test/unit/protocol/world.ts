@@ -12,31 +12,14 @@ import { VirtualClock } from '../../../libs/task-queue/src/memory/virtual-clock.
 import { resolveOptions } from '../../../libs/task-queue/src/options/resolve-options.js';
 import { generationOf } from '../../../libs/task-queue/src/task/redriven.js';
 import { CountingStore } from './counting-store.js';
+import { type Activity, GATED, Gates } from './gates.js';
 import { type Phase, phaseOf } from './phase.js';
+import { SILENCE } from './silence.js';
 import { CANVAS_ID, type Move, type Scenario, type Standing } from './scenario.js';
 
 /** Activities of workers that have not been lost, at a time. */
 const WIDTH = 2;
 const BEGIN_MS = 1_000_000;
-
-interface Command {
-  readonly name: string;
-  readonly happen: () => void;
-  readonly fail: (error: Error) => void;
-}
-
-interface Activity {
-  readonly number: number;
-  readonly name: string;
-  readonly job: MemoryJob | undefined;
-  /** What it has heard from the store: with its code, all that it knows. */
-  readonly heard: string[];
-  readonly commands: Command[];
-  /** Whether it has done anything since it could be lost last: one that only looked might as well look when it is lost. */
-  isDifferent: boolean;
-  isLost: boolean;
-  isOver: boolean;
-}
 
 /**
  * The library itself, every step of which somebody else decides: the engine, the processors and the pure decisions are
@@ -49,8 +32,7 @@ interface Activity {
  */
 export class World {
   readonly #clock = new VirtualClock(BEGIN_MS);
-  /** Whose commands come now: one activity goes on at a time, up to its next command. */
-  #current: Activity | undefined;
+  readonly #gates = new Gates();
   readonly #services = new Map<string, Service>();
   readonly #activities: Activity[] = [];
   readonly #store: CountingStore;
@@ -59,14 +41,11 @@ export class World {
   readonly calls = new Map<string, number>();
   /** What those came to who did something from outside: 'done', or the code of an error. */
   readonly outcomes = new Map<string, string>();
-  /** The commands between which somebody can be lost. */
-  readonly commands = new Set<string>();
   /** Whether nobody has anything left to do, except for who was lost; as of the last look at what can happen. */
   isQuiet = false;
   #losses: number;
   #waits: number;
   readonly #toCome: Set<string>;
-  #hasEnded = false;
 
   private constructor(private readonly scenario: Scenario) {
     this.#losses = scenario.losses;
@@ -105,7 +84,12 @@ export class World {
     if (isStreamed !== true)
       await world.#engine.publish({ ...canvas, options: { ...canvas.options, taskId: CANVAS_ID } });
     while (!from(world.#standing)) {
-      const [move] = world.moves();
+      const moves = world.moves();
+      // Time passes as soon as it may, and what is to happen then goes before the members.
+      const move =
+        moves.find((one) => one.do === 'step' || (one.do === 'wait' && world.#waits > 0)) ??
+        moves.findLast((one) => one.do === 'start') ??
+        moves[0];
       if (move === undefined) throw new Error('it does not end');
       await world.make(move);
     }
@@ -141,8 +125,8 @@ export class World {
         this.#start(move.job);
         break;
       case 'step':
-        this.#current = this.#activities[move.activity];
-        this.#current?.commands.shift()?.happen();
+        this.#gates.current = this.#activities[move.activity];
+        this.#gates.current?.commands.shift()?.happen();
         break;
       case 'lose':
         this.#lose(this.#activities[move.activity]);
@@ -161,7 +145,7 @@ export class World {
         await this.#engine.publisher.letGo(CANVAS_ID);
     }
     await settled();
-    this.#current = undefined;
+    this.#gates.current = undefined;
   }
 
   /** The same for worlds that go on alike. */
@@ -207,6 +191,11 @@ export class World {
     ]);
   }
 
+  /** The commands between which somebody can be lost. */
+  get commands(): ReadonlySet<string> {
+    return this.#gates.commands;
+  }
+
   /** How often a job of each id was made. */
   made(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#store.made);
@@ -242,7 +231,7 @@ export class World {
   }
 
   async end(): Promise<void> {
-    this.#hasEnded = true;
+    this.#gates.isShut = true;
     // Those who work off no queue have timers of their own, which end with them.
     for (const { job, commands } of this.#activities) {
       if (job !== undefined) continue;
@@ -308,40 +297,9 @@ export class World {
     return new Proxy(backend, {
       get: (target, port) => {
         const value = Reflect.get(target, port) as unknown;
-        return GATED.has(String(port)) ? this.#gated(String(port), value as object) : value;
+        return GATED.has(String(port)) ? this.#gates.port(String(port), value as object) : value;
       },
     });
-  }
-
-  /** A port on which each command waits for its turn, when it comes from an activity. */
-  #gated<Port extends object>(name: string, port: Port): Port {
-    return new Proxy(port, {
-      get: (target, method) => {
-        const value = Reflect.get(target, method) as unknown;
-        if (typeof value !== 'function') return value;
-        const call = value.bind(target) as (...args: unknown[]) => unknown;
-        // Pages are read at once: here a collection is one page.
-        if (value.constructor.name === 'AsyncGeneratorFunction') return call;
-        // Puts members together: no command.
-        if (name === 'dispatch' && method === 'prepare') return call;
-        return async (...args: unknown[]) => {
-          const answer = await this.#command(`${name}.${String(method)}`, () => call(...args));
-          return method === 'open' ? this.#gated('dispatch', answer as object) : answer;
-        };
-      },
-    });
-  }
-
-  async #command(name: string, call: () => unknown): Promise<unknown> {
-    const activity = this.#current;
-    if (activity === undefined) return call();
-    if (this.#hasEnded) throw new Error('the world has ended');
-    this.commands.add(name);
-    await new Promise<void>((happen, fail) => activity.commands.push({ name, happen, fail }));
-    const answer = await call();
-    activity.isDifferent = !LOOKS.has(name);
-    activity.heard.push(`${name} ${JSON.stringify(answer) ?? ''}`);
-    return answer;
   }
 
   #workers(): Workers {
@@ -364,7 +322,7 @@ export class World {
     const delivery = this.#delivery(job, token);
     void this.#begin(job.id, job, async () => {
       const verdict = await service.process(delivery);
-      await this.#command(`end by ${verdict.do}`, () => this.#apply(job, token, verdict));
+      await this.#gates.command(`end by ${verdict.do}`, () => this.#apply(job, token, verdict));
     });
   }
 
@@ -389,7 +347,7 @@ export class World {
       isOver: false,
     };
     this.#activities.push(activity);
-    this.#current = activity;
+    this.#gates.current = activity;
     return work().finally(() => (activity.isOver = true));
   }
 
@@ -426,32 +384,11 @@ export class World {
       timesLost: job.timesLost,
       waitForChildren: async () => {
         const wait = (): boolean => job.token !== token || this.#store.waitForChildren(job);
-        return (await this.#command('waitForChildren', wait)) as boolean;
+        return (await this.#gates.command('waitForChildren', wait)) as boolean;
       },
     };
   }
 }
-
-/** The ports whose commands change or read what others change. */
-const GATED = new Set(['ledger', 'publisher', 'headers', 'jobs', 'failures']);
-
-/** Commands that change nothing, and whose answer is the same when it is known that somebody is lost. */
-const LOOKS = new Set([
-  'ledger.readNode',
-  'ledger.readChild',
-  'ledger.readFailure',
-  'ledger.readFailures',
-  'ledger.isRevoked',
-  'headers.failuresByName',
-  'headers.areStragglers',
-]);
-
-const SILENCE = {
-  log: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  debug: () => undefined,
-};
 
 /** What is the same in any order. */
 function inOrder(things: Iterable<unknown>): string[] {

@@ -13,6 +13,7 @@ import { ScriptRunner } from './script-runner.js';
 import { runScript } from './scripts/script.js';
 import { parseReply } from './scripts/task-reply.js';
 import { CAN_WITHDRAW } from './scripts/withdrawal.js';
+import { hasStragglers, STRAGGLERS_MS } from './stragglers.js';
 import { TaskSearch } from './task-search.js';
 import type { Transactions } from './transactions.js';
 
@@ -101,11 +102,17 @@ export class RedisJobs implements JobStore {
    * It walks down page by page instead of asking BullMQ to remove a tree at once, which blocks Redis for as long as
    * the tree is wide (hole H17). Being cut off in the middle is harmless: what is left is found again from the root,
    * which goes last.
+   *
+   * One of which members go on, past a header that was closed, is left as it is until they have ended; it expires then.
    */
   async removeCanvas(id: string): Promise<void> {
     const client = await this.client();
     const record = this.keys.record(id);
     const [closed, replaced] = await client.hmget(record, 'closed', 'replaced');
+    if (closed !== null && (await hasStragglers(client, this.keys, id))) {
+      await client.zadd(this.keys.expiry(this.keys.prefixOf(id)), Date.now() + STRAGGLERS_MS, id);
+      return;
+    }
     // A body that was superseded is a part of a canvas that lives on.
     const isWhole = rootOf(id) === id;
     if (isWhole && replaced !== null) await this.#removeReplacements(record);
