@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import { Injectable } from '@nestjs/common';
 import {
+  Breaker,
   CallbackWithSuccesses,
   type Explanation,
   InvalidOptionsError,
@@ -10,6 +11,7 @@ import {
   Retry,
   Task,
   TaskContext,
+  Tolerate,
   type WorkflowService,
 } from 'nestjs-task-queue';
 import {
@@ -63,6 +65,12 @@ class ExplainedTasks {
   @Task()
   breaks(): void {
     throw new TypeError('broken for good');
+  }
+
+  @Task()
+  @Breaker('explained')
+  guarded(n: number): number {
+    return n;
   }
 }
 
@@ -124,6 +132,13 @@ describe('explain', () => {
   it('says who runs a task since when, and how many others one waits behind at which priority', async () => {
     const held = door();
     const running = await tasks().single.applyAsync([held]);
+    await until(
+      async () =>
+        (await explained(running.id, 'running')).obstacles.some(
+          (one) => 'isWorkerAlive' in one && one.isWorkerAlive,
+        ),
+      'its worker shows that it is alive',
+    );
     const run = only(await explained(running.id, 'running'), 'running');
     expect(run).toMatchObject({
       worker: `${hostname()}:${process.pid}`,
@@ -262,6 +277,47 @@ describe('explain', () => {
     expect(explanation.obstacles[0]).toMatchObject({ kind: 'replaced', by: `${task.id}.replacement.0` });
     worker.get(Probe).open(held);
     await task.get();
+  });
+
+  it('says that a chord is parked since when and why, and what lets it go on', async () => {
+    const held = door();
+    const recovery = Tolerate({ count: 0, onBreach: 'park' });
+    const chord = producer.workflows.chord([tasks().breaks.s(), tasks().gate.s(held)], tasks().add.s(), {
+      recovery,
+    });
+    const handle = await chord.applyAsync();
+    const parked = only(await explained(handle.id, 'budget-breached', 'running'), 'budget-breached');
+    expect(parked).toMatchObject({ id: handle.id, name: 'chord', mendable: false });
+    expect(parked.why).toMatch(/1 member failed, and 0 may/);
+    expect(Date.parse(parked.since)).toBeLessThanOrEqual(Date.now());
+    expect(parked.text).toContain(`is parked since ${parked.since}: 1 member failed, and 0 may`);
+    expect(parked.remedy).toMatch(/setBudget\(id, …\) lets it go on; .*revoke\(\) ends it/);
+    // It waits on when its members have ended, and nobody takes that for damage.
+    worker.get(Probe).open(held);
+    await producer.workflows.result(`${handle.id}.1`).get();
+    await until(async () => {
+      const { obstacles } = await producer.workflows.explain(handle.id);
+      return obstacles.length === 1 && obstacles[0]?.kind === 'budget-breached';
+    }, 'only the decision is missing');
+    expect((await producer.workflows.reconcile(handle.id)).mended).toEqual([]);
+    expect((await producer.workflows.explain(handle.id)).obstacles).toHaveLength(1);
+    // What the remedy says helps.
+    await producer.workflows.setBudget(handle.id, { count: 1 });
+    expect(await handle.get()).toBe(1);
+    expect((await producer.workflows.explain(handle.id)).obstacles).toEqual([]);
+  });
+
+  it('says which breaker keeps a task from its resource until when, and what closes it', async () => {
+    const { breakers } = producer.workflows;
+    await breakers.trip('explained', { for: '1h' });
+    const task = await tasks().guarded.applyAsync([1]);
+    const behind = only(await explained(task.id, 'breaker-open'), 'breaker-open');
+    expect(behind).toMatchObject({ breaker: 'explained', name: 'ExplainedTasks.guarded', mendable: false });
+    expect(Date.parse(behind.until)).toBeGreaterThan(Date.now());
+    expect(behind.text).toContain('is kept from its resource by the breaker explained');
+    expect(behind.remedy).toContain("workflows.breakers.reset('explained')");
+    await task.revoke();
+    await breakers.reset('explained');
   });
 
   it('says that a lock is gone', async () => {

@@ -40,6 +40,13 @@ class Damaged {
     throw new TypeError('broken');
   }
 
+  /** Fails in the first generation. */
+  @Task()
+  async relapses(door: string, task: TaskContext): Promise<string> {
+    if (task.redriven === undefined) throw new TypeError('sick');
+    return this.gate(door);
+  }
+
   @Task({ queue: 'later' })
   body(values: readonly unknown[], name: string): number {
     this.runs.record(`body ${name}`, values);
@@ -148,6 +155,30 @@ async function ended(
   await app.runs.reached(`${by} ${name}`, 1, 60_000);
   expect(app.runs.count(`body ${name}`) + app.runs.count(`errback ${name}`)).toBe(1);
   return app.runs.of(`${by} ${name}`)[0];
+}
+
+/** Reconciles again and again, all that waits and one canvas. @returns with `stop`, what was healed */
+function steadily(id: string): { stop(): Promise<unknown[]> } {
+  let isOver = false;
+  const run = async (): Promise<unknown[]> => {
+    const healed: unknown[] = [];
+    while (!isOver) {
+      const reports = await Promise.all([
+        producer.workflows.reconcile(id),
+        producer.workflows.reconcile({ olderThan: 0 }),
+      ]);
+      for (const { mended: done } of reports) healed.push(...done);
+    }
+    return healed;
+  };
+  const running = run();
+  running.catch(() => undefined); // heard of when it is stopped
+  return {
+    stop: () => {
+      isOver = true;
+      return running;
+    },
+  };
 }
 
 describe('reconcile', () => {
@@ -407,6 +438,60 @@ describe('reconcile', () => {
     expect(((await ended(one, 'errback')) as TaskFailure).failureCount).toBe(3);
     expect(await one.handle.describe()).toMatchObject({ counts: { size: 3, succeeded: 0, failed: 0 } });
     expect((await producer.workflows.reconcile(one.id)).mended).toEqual([]);
+  });
+
+  it('disturbs no redrive: before, while and after its members are run again, everything is as it should be', async () => {
+    const one = await chord((name) => [tasks().member.s(1), tasks().relapses.s(name)]);
+    await one.handle.get({ propagate: false });
+    const busy = steadily(one.id);
+    const { begun, result } = await producer.workflows.redrive(one.id);
+    expect(begun).toBe(true);
+    await app.runs.reached(`at ${one.name}`);
+    const { obstacles } = await producer.workflows.explain(one.id);
+    expect(obstacles.map(({ kind, position }) => `${kind} ${position}`.trim())).toEqual([
+      'waiting-for-children',
+      'running 1',
+    ]);
+    expect(obstacles[0]).toMatchObject({ pending: 1, succeeded: 1, failed: 0 });
+    app.get(Probe).open(one.name);
+    expect(await result.get()).toBe(2);
+    expect(await busy.stop()).toEqual([]);
+    expect(app.runs.of(`body ${one.name}`)).toEqual([[1, one.name]]);
+    expect(app.runs.count(`errback ${one.name}`)).toBe(1);
+    expect((await producer.workflows.explain(one.id)).obstacles).toEqual([]);
+  });
+
+  it('heals a member of a later generation as one of the first', async () => {
+    const one = await chord((name) => [tasks().member.s(1), tasks().relapses.s(name)]);
+    await one.handle.get({ propagate: false });
+    const found = await whilePaused('default', async () => {
+      await producer.workflows.redrive(one.id);
+      await redis.lrem(key('default', 'wait'), 0, `${one.id}.1`);
+      await mended(one.id, 'stranded', `${one.id}.1`);
+      return one;
+    });
+    app.get(Probe).open(found.name);
+    expect(await one.handle.get()).toBe(2);
+    expect(app.runs.count(`body ${one.name}`)).toBe(1);
+  });
+
+  it('disturbs no deadline, and takes nobody for lost who was left behind by it', async () => {
+    const one = await chord((name) => [tasks().member.s(1), tasks().gate.s(name)], { deadline: 1_500 });
+    const busy = steadily(one.id);
+    await app.runs.reached(`at ${one.name}`);
+    const before = await producer.workflows.explain(one.id);
+    expect(before.obstacles.filter(({ mendable }) => mendable)).toEqual([]);
+    expect(await one.handle.get()).toBe(1);
+    const after = await producer.workflows.explain(one.id);
+    expect(after).toMatchObject({ state: 'SUCCESS', obstacles: [] });
+    app.get(Probe).open(one.name);
+    await until(
+      async () => (await redis.exists(key('default', `${one.id}.1`))) === 0,
+      'whoever was left behind has ended',
+    );
+    expect(await busy.stop()).toEqual([]);
+    expect(app.runs.of(`body ${one.name}`)).toEqual([[1]]);
+    expect(app.runs.count(`errback ${one.name}`)).toBe(0);
   });
 
   it('finds nothing wrong with what is as it should be', async () => {
