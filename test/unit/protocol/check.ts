@@ -29,7 +29,7 @@ export async function everyWay(
 
 /** Goes every way of a case: each end is one of those that it may come to, and all of those are come to. */
 export async function everyEndOf(one: Case, losses = LOSSES - (one.fewer ?? 0)): Promise<Explored> {
-  const { ends, fewer: _fewer, ...scenario } = one;
+  const { ends, fewer: _fewer, isLong: _isLong, ...scenario } = one;
   const met = new Set<Expected>();
   const explored = await everyWay({ ...scenario, tasks: TASKS, losses }, async (world) => {
     const end = await endOf(world, ends);
