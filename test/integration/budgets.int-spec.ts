@@ -16,6 +16,8 @@ import {
   Tolerate,
 } from 'nestjs-task-queue';
 import { redisUrl, Runs, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
+import { NOTE_OUTCOME } from '../../libs/task-queue/src/broker/scripts/headers.js';
+import { commandsDuring } from '../support/command-log.js';
 import { generator, inParallel, Killer } from '../support/killer.js';
 import { WorkerProcess } from '../support/worker-process.js';
 import { CountingTasks, type EndNote, type MemberEnd } from '../support/workers/counting-tasks.js';
@@ -251,6 +253,66 @@ describe('a plain chord', () => {
     const events = await fixture.redis.xrange(`{${app.prefix}:0}:_canvas:events`, '-', '+');
     const activations = events.filter(([, fields]) => fields[1] === 'active' && fields.includes(handle.id));
     expect(activations.length).toBe(1);
+  });
+});
+
+describe('what budgets and deadlines cost', () => {
+  let app: TestApp;
+  beforeEach(async () => {
+    app = await fixture.boot({ providers: [RaceTasks], options: {} });
+  });
+
+  async function chordOf(
+    header: readonly ['value' | 'error', number][],
+    options: ChordOptions,
+  ): Promise<string> {
+    const tasks = app.workflows.tasks(RaceTasks);
+    const members = header.map(([end, ms]) => tasks.member.s(end, ms));
+    const chord = app.workflows.chord(members, tasks.body.s('x') as never, options as never);
+    const handle = (await chord.applyAsync()) as unknown as AsyncResult;
+    await handle.get({ propagate: false });
+    return handle.id;
+  }
+
+  /** How often the node of a chord was made active before its body was added. */
+  async function looks(id: string): Promise<number> {
+    const events = await fixture.redis.xrange(`{${app.prefix}:0}:_canvas:events`, '-', '+');
+    const own = events.filter(([, fields]) => fields.includes(id));
+    return own.filter(([, fields]) => fields[1] === 'active').length;
+  }
+
+  it('a node with a budget is made active as often as one without, where no member fails', async () => {
+    const header: ['value', number][] = [1, 30, 60].map((ms) => ['value', ms]);
+    const plain = await looks(await chordOf(header, {}));
+    expect(await looks(await chordOf(header, { recovery: Tolerate({ count: 1 }) }))).toBe(plain);
+  });
+
+  it('and once more for a failure that breaches nothing', async () => {
+    const header: ['value' | 'error', number][] = [
+      ['error', 1],
+      ['value', 400],
+    ];
+    const recovery = Tolerate({ count: 1 });
+    const plain = await looks(await chordOf([header[1] ?? ['value', 1]], { recovery }));
+    expect(await looks(await chordOf(header, { recovery }))).toBe(plain + 1);
+  });
+
+  it.each<[ChordOptions['deadline'], number]>([
+    [{ after: '1m', from: 'first-outcome' }, 3],
+    [{ after: '1m', from: 'last-outcome' }, 3],
+    ['1m', 0],
+    [{ after: '1m', from: 'seal' }, 0],
+  ])('members under the deadline %j note their ends with so many commands: %i', async (deadline, notes) => {
+    const header: ['value', number][] = [1, 2, 3].map((ms) => ['value', ms]);
+    const commands = await commandsDuring(fixture.redis, () => chordOf(header, { deadline } as ChordOptions));
+    const noting = commands.filter(({ args, source }) => source !== 'lua' && args[1] === NOTE_OUTCOME.sha);
+    expect(noting).toHaveLength(notes);
+  });
+
+  it('a deadline never passes early', async () => {
+    const begin = Date.now();
+    await chordOf([['value', 3_000]], { deadline: 700 });
+    expect(Date.now() - begin).toBeGreaterThanOrEqual(700);
   });
 });
 

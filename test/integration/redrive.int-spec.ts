@@ -3,7 +3,8 @@
  * Redis; what holds whatever happens stands in test/conformance/redrive-cases.ts.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AsyncResult, RedriveOutcome } from 'nestjs-task-queue';
+import { Injectable } from '@nestjs/common';
+import { type AsyncResult, type RedriveOutcome, Retry, Task, TaskContext } from 'nestjs-task-queue';
 import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 import { inTurns } from '../support/canvas-runner.js';
 import { redisUrl, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
@@ -199,6 +200,54 @@ describe('a redrive that is overtaken', () => {
     expect(await app.workflows.redrive(id)).toMatchObject({ generation: 1, begun: false, rerun: [] });
     expect(await first).toMatchObject({ generation: 1, begun: true });
     await expectRedrivenOnce(chords, false);
+  });
+});
+
+describe('a redrive after a deployment', () => {
+  @Injectable()
+  class TheFirst {
+    @Task({ name: 'deployed.price', queue: 'before' })
+    price(): number {
+      throw new RangeError('no prices yet');
+    }
+
+    @Task({ name: 'deployed.total' })
+    total(prices: number[]): number {
+      return prices.length;
+    }
+  }
+
+  @Injectable()
+  class TheSecond {
+    @Task({ name: 'deployed.price', queue: 'after' })
+    @Retry({ maxRetries: 1, backoff: { type: 'fixed', delay: 1 } })
+    price(article: number, task: TaskContext): number {
+      if (task.retries === 0) throw new RangeError('once more');
+      return article * 10;
+    }
+
+    @Task({ name: 'deployed.total' })
+    total(prices: number[]): number {
+      return prices.reduce((sum, price) => sum + price, 0);
+    }
+  }
+
+  it('runs the code that the workers have by then, with its retries, in the queue that it was published to', async () => {
+    const first = await fixture.boot({ providers: [TheFirst], options: {} });
+    const tasks = first.workflows.tasks(TheFirst);
+    const price = (article: number) => first.workflows.signature(tasks.price.taskName, [article]);
+    const header = [price(1), price(2)];
+    const chord = first.workflows.chord(header as never, tasks.total.s() as never) as unknown as {
+      applyAsync(): Promise<AsyncResult>;
+    };
+    const { id } = await chord.applyAsync();
+    await first.workflows.result(id).get({ propagate: false });
+    await first.close();
+    const { prefix } = first;
+    const queues = { before: { concurrency: 1 } };
+    const second = await fixture.boot({ prefix, providers: [TheSecond], options: { queues } });
+    const { result } = await second.workflows.redrive<number>(id);
+    expect(await result.get()).toBe(30);
   });
 });
 

@@ -5,11 +5,11 @@ import { makeSignature } from '../canvas/signature.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import type { HookEnvelope } from '../flow/envelope.js';
-import { CANVAS_QUEUE, releasedId } from '../flow/ids.js';
+import { CANVAS_QUEUE, memberIndex, parentOf, releasedId } from '../flow/ids.js';
 import type { TaskReader } from '../results/task-reader.js';
 import type { TaskSnapshot } from '../results/task-snapshot.js';
 import type { HookKind, HookPayload } from '../task/task-definition.js';
-import { generationIn } from '../task/redriven.js';
+import { generationIn, generationOf } from '../task/redriven.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { isTerminal } from '../task/task-state.js';
 import type { EngineLog } from './engine-log.js';
@@ -78,6 +78,10 @@ export class HookRunner {
   async #run(envelope: HookEnvelope): Promise<Verdict> {
     const { hook, task, taskId, failure, args = [], headers, generation } = envelope;
     const snapshot = await this.reader.read(taskId).catch(() => undefined);
+    if (failure !== undefined && (await this.#isOvertaken(taskId, generation, snapshot))) {
+      await this.callNow(task, hook as HookKind, failure);
+      return { do: 'complete', value: null };
+    }
     if (snapshot === undefined || !isOver(snapshot)) {
       return { do: 'give-back', delayMs: NOT_YET_MS };
     }
@@ -100,6 +104,26 @@ export class HookRunner {
       if (record) await this.callNow(task, hook, record);
     }
     return { do: 'complete', value: null };
+  }
+
+  /**
+   * Whether the failure that a hook was released for stands, and the task has been run again since by a redrive: what it
+   * comes to then is for the hooks of that generation.
+   */
+  async #isOvertaken(
+    id: string,
+    generation: number = 0,
+    snapshot: TaskSnapshot | undefined,
+  ): Promise<boolean> {
+    const { request } = snapshot?.failure ?? {};
+    const parent = parentOf(id);
+    if (parent === undefined || (request !== undefined && (request.generation ?? 0) === generation))
+      return false;
+    const above = await this.reader.node(parent);
+    if (above === undefined || generationOf(above) <= generation) return false;
+    // What succeeded is not run again: it is not among those that its node was put back for.
+    const index = memberIndex(id);
+    return !Number.isInteger(index) || above.redriven?.changed.includes(index) === true;
   }
 
   /** Each handler is a task of its own with a fixed id: published once, although this may run twice. */

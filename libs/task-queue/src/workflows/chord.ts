@@ -100,12 +100,19 @@ export function headerRules({
   late,
   ...options
 }: Omit<ChordOptions, 'late'> & { readonly late?: unknown }): HeaderRules {
+  const odd = Object.keys(options).find((name) => !KNOWN.includes(name));
+  if (odd !== undefined) {
+    throw new InvalidCanvasError(odd, `unknown; known are ${[...KNOWN, 'deadline', 'late'].join(', ')}`);
+  }
   return {
     ...recoveryRules(options),
     ...(deadline === undefined ? {} : { deadline: readDeadline(deadline) }),
     late: readLate(late),
   };
 }
+
+/** Beside those that it takes out; a window is for those who read a source. */
+const KNOWN: readonly string[] = ['recovery', 'failFast', 'window'];
 
 function recoveryRules({ recovery, failFast = false }: Omit<ChordOptions, 'deadline' | 'late'>): HeaderRules {
   if (recovery instanceof Tolerance) {

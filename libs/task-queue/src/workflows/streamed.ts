@@ -159,9 +159,9 @@ export class StreamedChord<Missing extends unknown[], R> extends StreamedCanvas<
 export function createStreamedGroup<C extends AnyCanvas>(
   publisher: CanvasPublisher,
   members: MemberStream<C>,
-  options: StreamedGroupOptions = {},
+  { window, ...options }: StreamedGroupOptions = {},
 ): StreamedGroup<MissingOfAll<C>, ResultOf<C>> {
-  return new StreamedGroup(publisher, streamOf(makeGroup([], options), members, options));
+  return new StreamedGroup(publisher, streamOf(makeGroup([], options), members, { window }));
 }
 
 /** A chord of what a source gives. @throws InvalidCanvasError when the body is missing */
@@ -182,7 +182,7 @@ export function createStreamedChord<
 function streamOf(
   canvas: GroupData | ChordData,
   members: MemberStream<unknown>,
-  { window = DEFAULT_WINDOW }: StreamOptions,
+  { window = DEFAULT_WINDOW }: { readonly window?: number | undefined },
 ): CanvasStream {
   if (!(window === Infinity || (Number.isSafeInteger(window) && window >= 1))) {
     throw new InvalidCanvasError(

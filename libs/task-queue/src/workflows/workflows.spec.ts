@@ -229,3 +229,26 @@ describe('composites', () => {
     expect(make).toThrow(message);
   });
 });
+
+describe('an option', () => {
+  const publisher = new RecordingPublisher();
+  const body = createSignature(publisher, { kind: 'task', task: 'sum', args: [] }) as unknown as Signature<
+    [number[]],
+    number
+  >;
+
+  it.each<[object, string]>([
+    [{ deadline: '1m' }, 'deadline'],
+    [{ late: 'amend' }, 'late'],
+    [{ recovery: CallbackWithSuccesses }, 'recovery'],
+  ])('that is for chords is refused of a group, with what to do: %j', (options, name) => {
+    const make = () => createGroup(publisher, [], options);
+    expect(make).toThrow(InvalidCanvasError);
+    expect(make).toThrow(new RegExp(`${name}.*chord\\(members, body, options\\)`));
+  });
+
+  it('that nobody knows is refused', () => {
+    expect(() => createGroup(publisher, [], { failfast: true } as object)).toThrow(/failfast.*failFast/);
+    expect(() => createChord(publisher, [], body, { deadlin: '1m' } as object)).toThrow(/deadlin.*deadline/);
+  });
+});
