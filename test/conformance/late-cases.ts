@@ -158,6 +158,46 @@ export function lateCases(world: World): void {
         expect(diary().payloads).toEqual([[], ['done']]);
       });
 
+      it('after a redrive of the body alone amends what that came to', async () => {
+        const members = [call('progress', 'a'), call('echo', 1)];
+        const chord = stage().workflows.chord(
+          members as never,
+          call('better') as never,
+          {
+            deadline: 100,
+            late: 'amend',
+          } as never,
+        );
+        const handle = await stage().publish(chord);
+        await expect(handle.get()).rejects.toThrow('not yet');
+        expect(await stage().workflows.redrive(handle.id)).toMatchObject({
+          generation: 1,
+          rerun: [`${handle.id}.body`],
+        });
+        expect(await handle.get()).toEqual([1]);
+        await openSome('a');
+        await until(async () => (await handle.describe()).generation === 2, 'it is amended');
+        expect(await handle.get()).toEqual(['done', 1]);
+        await stage().app.quiet();
+      });
+
+      it('is refused of what a task puts in its place, or adds to its group', async () => {
+        const chord = stage().workflows.chord(
+          [call('echo', 1)] as never,
+          call('echo') as never,
+          {
+            deadline: '1m',
+            late: 'amend',
+          } as never,
+        );
+        const data = JSON.parse(JSON.stringify(chord)) as never;
+        const handle = await stage().run(call('becomes', data));
+        expect((await handle.failure())?.error).toMatchObject({
+          code: 'INVALID_CANVAS',
+          message: expect.stringContaining('the canvas as a whole') as unknown,
+        });
+      });
+
       it('of members that are canvases waits for the whole of them', async () => {
         const { workflows } = stage();
         const still = (door: string) => workflows.signature('progress', [door], { immutable: true });
@@ -296,6 +336,19 @@ export function lateCases(world: World): void {
         expect((await callback_.get()).headers).toEqual({ tenant: 't1' });
       });
     });
+
+    it.each(['amend', 'callback'])(
+      'has nothing follow under %s once the results are forgotten',
+      async (late) => {
+        const options = { deadline: 80, late: late === 'amend' ? late : callback() };
+        const handle = await publish([call('progress', 'a'), call('echo', 1)], options);
+        await end(handle);
+        await until(async () => (await handle.state()) === 'SUCCESS', 'it has ended');
+        await handle.forget();
+        await open('a');
+        expect(heard()).toEqual(['body g0 []']);
+      },
+    );
 
     it('is dropped unless something else is asked for', async () => {
       const handle = await publish([call('progress', 'a'), call('echo', 1)], { deadline: 80, late: 'drop' });

@@ -235,11 +235,23 @@ describe('a header that is closed', () => {
     await handle.get({ propagate: false });
     await outer.get({ propagate: false });
     await until(async () => (await unfinished(app.prefix)) === 0, 'the stragglers have ended');
+    const heard = await race(
+      'y',
+      [
+        ['value', 1_500],
+        ['value', 1],
+      ],
+      { deadline: 100, late: 'amend' },
+    );
+    await heard.get();
     await handle.forget();
     await outer.forget();
+    await heard.forget();
+    await until(async () => (await unfinished(app.prefix)) === 0, 'who comes late has ended');
     const left = await fixture.redis.keys(`{${app.prefix}:0}:*`);
     expect(left.filter((key) => key.includes(handle.id) && !key.includes('errback'))).toEqual([]);
     expect(left.filter((key) => key.includes(outer.id))).toEqual([]);
+    expect(left.filter((key) => key.includes(heard.id))).toEqual([]);
   });
 });
 
