@@ -4,10 +4,18 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { type AsyncResult, type RedriveOutcome, Retry, Task, TaskContext } from 'nestjs-task-queue';
+import {
+  type AsyncResult,
+  OnFailure,
+  type RedriveOutcome,
+  Retry,
+  Task,
+  TaskContext,
+  type TaskFailure,
+} from 'nestjs-task-queue';
 import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 import { inTurns } from '../support/canvas-runner.js';
-import { redisUrl, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
+import { redisUrl, Runs, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
 import { WorkerProcess } from '../support/worker-process.js';
 import { CountingTasks, type EndNote, type MemberEnd } from '../support/workers/counting-tasks.js';
 
@@ -200,6 +208,42 @@ describe('a redrive that is overtaken', () => {
     expect(await app.workflows.redrive(id)).toMatchObject({ generation: 1, begun: false, rerun: [] });
     expect(await first).toMatchObject({ generation: 1, begun: true });
     await expectRedrivenOnce(chords, false);
+  });
+});
+
+describe('a hook that runs when its canvas has been redriven', () => {
+  @Injectable()
+  class PassingTasks {
+    constructor(private readonly runs: Runs) {}
+
+    /** Fails in the first generation, if it is told to. */
+    @Task({ name: 'passes' })
+    passes(name: string, isIll: boolean, task: TaskContext): string {
+      if (isIll && task.redriven === undefined) throw new RangeError(name);
+      return name;
+    }
+
+    @OnFailure('passes')
+    failed({ request, error }: TaskFailure): void {
+      this.runs.record(`${error.message} g${request.generation ?? 0}`);
+    }
+  }
+
+  it('is called with the failure that it is for, although the task has a value by now', async () => {
+    const { workflows, runs, app } = await fixture.boot({ providers: [PassingTasks], options: {} });
+    const { passes } = workflows.tasks(PassingTasks);
+    const handle = await workflows.group([passes.s('a', true), passes.s('b', false)]).applyAsync();
+    await handle.get({ propagate: false });
+    const failure = (await workflows.result(`${handle.id}.0`).failure()) as TaskFailure;
+    await until(() => runs.count('a g0') === 1, 'its hook has run');
+    await workflows.redrive(handle.id);
+    expect(await handle.get()).toEqual(['a', 'b']);
+    // Delivered anew, as after a crash; and one of an attempt that ended otherwise after all.
+    const { hooks } = app.get(TaskQueueEngine);
+    const hook = { v: 1, hook: 'failure', task: 'passes', failure } as const;
+    await hooks.run({ ...hook, taskId: `${handle.id}.0` });
+    await hooks.run({ ...hook, taskId: `${handle.id}.1` });
+    expect(runs.all.map(({ what }) => what)).toEqual(['a g0', 'a g0']);
   });
 });
 
