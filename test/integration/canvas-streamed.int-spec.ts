@@ -436,6 +436,30 @@ describe('a producer that stops half-way', () => {
     expect(service.ranOtherThanOnce(taskId)).toEqual([]);
   });
 
+  it('leaves who goes on with it a whole lease, whatever was left of its own', async () => {
+    const taskId = 'taken-over-late';
+    let goOn = (): void => undefined;
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    const half = (): Source =>
+      new Source(700, async (index) => {
+        if (index === 600) await held;
+        return tasks.member.s(index);
+      });
+    await workflows.chord(half(), tasks.size.s()).applyAsync([], { taskId });
+    await until(
+      () => workflows.result(taskId).dispatch(),
+      (dispatch) => dispatch?.dispatched === 600,
+    );
+    const nodes = (await workflows.queues()).find(({ name }) => name === '_canvas');
+    const lease = () => nodes?.getJob(`${taskId}.sentinel`);
+    await (await lease())?.changeDelay(30_000);
+
+    const second = await workflows.chord(half(), tasks.size.s()).applyAsync([], { taskId });
+    expect((await lease())?.delay).toBe(60_000);
+    goOn();
+    expect(await second.get()).toBe(700);
+  });
+
   it('and does not come back within its lease has failed: nothing more can be added', async () => {
     const taskId = 'abandoned';
     let wasAsked = (): void => undefined;

@@ -139,7 +139,10 @@ export class RedisDispatch implements Dispatch {
     // The producer before has died between the seal and the end of the sentinel.
     if (is === 'sealed' && isHeld) await removeSentinel(job.id, tools.producers);
     const begin: Standing = { is, cursor, pending };
-    return new RedisDispatch(job, token, total === undefined, begin, queues, tools);
+    const dispatch = new RedisDispatch(job, token, total === undefined, begin, queues, tools);
+    // What is left of the lease is that of the producer before: the next one of several may find nothing of it.
+    if (is === 'open' && seen?.by !== token) await dispatch.#extendLease();
+    return dispatch;
   }
 
   prepare(members: readonly FlowPlan[]): void {
@@ -213,10 +216,13 @@ export class RedisDispatch implements Dispatch {
 
   /** Before a third of it has passed there is nothing to do. */
   async renewLease(): Promise<void> {
-    if (performance.now() - this.#renewedAt <= DISPATCH_LEASE_MS / 3) return;
+    if (performance.now() - this.#renewedAt > DISPATCH_LEASE_MS / 3) await this.#extendLease();
+  }
+
+  async #extendLease(): Promise<void> {
     this.#renewedAt = performance.now();
     const sentinel = childId(this.job.id, 'sentinel');
-    const job = await this.tools.producers.queue(CANVAS_QUEUE, this.job.id).getJob(sentinel);
+    const job = await this.tools.producers.queue(CANVAS_QUEUE, this.job.id, 'ledger').getJob(sentinel);
     // One that is not delayed any more has begun to end the node: the next look will say so.
     await job?.changeDelay(DISPATCH_LEASE_MS).catch(() => undefined);
   }
