@@ -38,6 +38,7 @@ const stages = [
       limitMs: 45 * minute,
     },
   ],
+  [{ script: 'torture:short', title: 'torture, a short run', limitMs: 15 * minute }],
   [
     { script: 'docs:check', title: 'docs checks', tests: true },
     { script: 'build', title: 'build' },

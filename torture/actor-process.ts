@@ -13,7 +13,10 @@ import {
   type TaskQueueModuleOptions,
   WorkflowService,
 } from 'nestjs-task-queue';
-import type { Told, Order } from './orders.js';
+import { CanvasRunner } from '../test/support/reference-runner.js';
+import { RunLog } from '../test/support/reference-tasks.js';
+import type { Order, Told } from './orders.js';
+import { SendingLog } from './reference-log.js';
 import { NOTES, TortureTasks } from './tasks.js';
 
 let app: INestApplicationContext | undefined;
@@ -37,7 +40,12 @@ async function carryOut(order: Order): Promise<void> {
     case 'work':
       notes = new Redis(order.directUrl);
       notes.on('error', () => undefined);
-      return start(order.options, [{ provide: NOTES, useValue: notes }, TortureTasks]);
+      return start(order.options, [
+        { provide: NOTES, useValue: notes },
+        TortureTasks,
+        ...CanvasRunner.providers,
+        { provide: RunLog, useValue: new SendingLog(notes) },
+      ]);
     case 'produce':
       return start(order.options, []);
     case 'publish':

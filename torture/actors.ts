@@ -7,11 +7,14 @@ import { TortureProxy } from './proxy.js';
 
 export type Role = 'worker' | 'producer';
 
-/** A lock is lost this long after the last sign of life of its holder, and looked for this often. */
-export const LOCK_MS = 600;
-export const STALLED_MS = 200;
-/** Results of canvases go after this time. */
-export const EXPIRES_MS = 30_000;
+/** How patient the workers of a lane are. */
+export interface Patience {
+  /** A lock is lost this long after the last sign of life of its holder, and looked for this often. */
+  readonly lockMs: number;
+  readonly stalledMs: number;
+  /** Results of canvases go after this time. */
+  readonly expiresMs: number;
+}
 
 /** A process, and its way to Redis. */
 export class Actor {
@@ -59,16 +62,16 @@ export class Actor {
     if (told.error !== undefined) throw new Error(told.error);
   }
 
-  async become(role: Role, prefix: string, directUrl: string): Promise<void> {
+  async become(role: Role, prefix: string, directUrl: string, patience: Patience): Promise<void> {
     const connection = { url: this.proxy.url, connectionName: prefix };
     const common = {
       connection,
       prefix,
       role,
-      publishTimeout: '5s',
+      publishTimeout: '10s',
     } as const satisfies TaskQueueModuleOptions;
     if (role === 'producer') return this.tell({ do: 'produce', options: common });
-    await this.tell({ do: 'work', options: { ...common, ...WORKER }, directUrl });
+    await this.tell({ do: 'work', options: { ...common, ...workerOf(patience) }, directUrl });
   }
 
   /** kill -9. */
@@ -88,17 +91,17 @@ export class Actor {
 }
 
 /** What is lost with a worker is run again soon, and as often as it takes. Nothing heals but what has to. */
-const WORKER = {
+const workerOf = ({ lockMs, stalledMs, expiresMs }: Patience): TaskQueueModuleOptions => ({
   queues: { default: { concurrency: 20 } },
-  defaults: { resultExpires: EXPIRES_MS },
+  defaults: { resultExpires: expiresMs },
   worker: {
-    lockDuration: LOCK_MS,
-    stalledInterval: STALLED_MS,
+    lockDuration: lockMs,
+    stalledInterval: stalledMs,
     maxTimesLost: 1_000,
     drainTimeout: 0,
     reconcileInterval: false,
   },
-} as const satisfies TaskQueueModuleOptions;
+});
 
 /** Actors in reserve. */
 export class Reserve {

@@ -2,6 +2,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { JsonValue, WorkflowService } from 'nestjs-task-queue';
+import type { RecordedCallback } from '../test/support/reference-tasks.js';
+import type { CallbackNote } from './reference-log.js';
 import { notesOf, type Run } from './tasks.js';
 
 export interface Evidence {
@@ -10,6 +12,8 @@ export interface Evidence {
   /** What it came to: its value, or the name of its error. */
   readonly came: JsonValue;
   readonly runs: readonly Run[];
+  /** Callbacks of random canvases, with what they were given. */
+  readonly callbacks: readonly RecordedCallback[];
   /** How often each job was made, by what follows the canvas's id; nodes are left out. */
   readonly made: Readonly<Record<string, number>>;
   /** The same of nodes. */
@@ -113,12 +117,14 @@ export async function gather(
     redis.lrange(notesOf(id), 0, -1),
   ]);
   const came = failure === undefined ? ((await handle.result()) as JsonValue) : failure.error.name;
-  const runs = notes.map((note) => JSON.parse(note) as Run);
+  const all = notes.map((note) => JSON.parse(note) as Run | CallbackNote);
+  const runs = all.filter((note): note is Run => !('callback' in note));
   return {
     id,
     state,
     came,
     runs,
+    callbacks: all.flatMap((note) => ('callback' in note ? [note.callback] : [])),
     made: await jobs.of(id, TASKS),
     nodes: await jobs.of(id, NODES),
     left: [

@@ -4,25 +4,28 @@ import { NestFactory } from '@nestjs/core';
 import type { Redis } from 'ioredis';
 import { setTimeout as pause } from 'node:timers/promises';
 import { TaskQueueModule, WorkflowService } from 'nestjs-task-queue';
-import { type Actor, type Reserve, type Role } from './actors.js';
+import { type Actor, type Patience, type Reserve, type Role } from './actors.js';
+import { wrongWith } from './checks.js';
 import { type Evidence, gather, MadeJobs, QUEUES } from './evidence.js';
 import type { Deed } from './orders.js';
 import type { Plan } from './scenarios/scenario.js';
 import { notesOf } from './tasks.js';
 
 /** Longer than anything takes by itself, on a machine that is busy with something else. */
-const WITHIN_MS = 90_000;
+const WITHIN_MS = 300_000;
 
 export class Lane {
   readonly #parts = new Map<Role, Actor[]>();
   readonly #retired: Actor[] = [];
-  #relieved: (() => void)[] = [];
+  /** Who waits for an answer of a producer that may have been relieved. */
+  readonly #askers = new Set<() => void>();
 
   private constructor(
     readonly prefix: string,
     private readonly url: string,
     private readonly redis: Redis,
     private readonly reserve: Reserve,
+    private readonly patience: Patience,
     private readonly observer: INestApplicationContext,
     private readonly jobs: MadeJobs,
   ) {}
@@ -32,16 +35,20 @@ export class Lane {
     url: string,
     redis: Redis,
     reserve: Reserve,
-    workers = 1,
-    producers = 1,
+    patience: Patience,
+    [workers, producers]: readonly [number, number] = [1, 1],
   ): Promise<Lane> {
     class ObserverModule {}
     const options = { connection: { url }, prefix, role: 'producer' } as const;
     Module({ imports: [TaskQueueModule.forRoot(options)] })(ObserverModule);
     const observer = await NestFactory.createApplicationContext(ObserverModule, { logger: ['fatal'] });
-    const lane = new Lane(prefix, url, redis, reserve, observer, new MadeJobs(redis, prefix));
+    const lane = new Lane(prefix, url, redis, reserve, patience, observer, new MadeJobs(redis, prefix));
     await Promise.all([lane.#fill('worker', workers), lane.#fill('producer', producers)]);
     return lane;
+  }
+
+  get lostMs(): number {
+    return this.patience.lockMs + 3 * this.patience.stalledMs;
   }
 
   get workflows(): WorkflowService {
@@ -54,12 +61,16 @@ export class Lane {
   }
 
   /** Publishes a canvas, waits until it has ended, redrives it if that is planned, and waits again. */
-  async run(id: string, { canvas, isStreamed = false, isRedriven = false }: Plan): Promise<void> {
-    await this.#tellProducer({ do: 'publish', id, canvas, isStreamed });
+  async run(id: string, plan: Plan): Promise<void> {
+    await this.publish(id, plan);
     await this.#end(id);
-    if (!isRedriven) return;
+    if (plan.isRedriven !== true) return;
     await this.#tellProducer({ do: 'redrive', id, after: 0 });
     await this.#end(id);
+  }
+
+  async publish(id: string, { canvas, isStreamed = false }: Plan): Promise<void> {
+    await this.#tellProducer({ do: 'publish', id, canvas, isStreamed });
   }
 
   /** Waits until nothing waits or runs any more. */
@@ -71,12 +82,13 @@ export class Lane {
     }
   }
 
-  /** What became of a canvas; its notes are gone then. */
-  async evidence(id: string): Promise<Evidence> {
+  /** What became of a canvas, and what is wrong with that; its notes are gone then. */
+  async judge(id: string, plan: Plan): Promise<{ evidence: Evidence; wrong: string[] }> {
     const evidence = await gather(id, this.redis, this.workflows, this.jobs);
+    const wrong = [...wrongWith(plan, evidence), ...(await plan.judge(evidence, this.workflows))];
     this.jobs.forget(id);
     await this.redis.unlink(notesOf(id));
-    return evidence;
+    return { evidence, wrong };
   }
 
   /** Puts another actor in the place of one, who is sent home when the case is over. */
@@ -87,7 +99,7 @@ export class Lane {
     playing.splice(at, 1);
     this.#retired.push(actor);
     playing.push(await this.#cast(role));
-    for (const tell of this.#relieved.splice(0)) tell();
+    if (role === 'producer') for (const tell of this.#askers) tell();
   }
 
   /** Sends those home who were relieved. */
@@ -108,7 +120,7 @@ export class Lane {
 
   async #cast(role: Role): Promise<Actor> {
     const actor = await this.reserve.take();
-    await actor.become(role, this.prefix, this.url);
+    await actor.become(role, this.prefix, this.url, this.patience);
     return actor;
   }
 
@@ -118,20 +130,29 @@ export class Lane {
     for (let turn = 0; ; turn++) {
       const producers = this.playing('producer');
       const one = producers[turn % producers.length];
-      const relieved = new Promise<string>((resolve) => this.#relieved.push(() => resolve('was relieved')));
-      const error = await Promise.race([
-        one === undefined
-          ? pause(20, 'nobody is there')
-          : one.tell(deed).then(
-              () => undefined,
-              (thrown: unknown) => String(thrown),
-            ),
-        relieved,
-      ]);
+      const error = one === undefined ? 'nobody is there' : await this.#ask(one, deed);
       if (error === undefined) return;
       if (Date.now() > until) throw new Error(`${deed.do} did not get through: ${error}`);
       await pause(20);
     }
+  }
+
+  /** @returns what went wrong */
+  async #ask(producer: Actor, deed: Deed): Promise<string | undefined> {
+    let tell = (): void => undefined;
+    const relieved = new Promise<string>((resolve) => {
+      tell = () => {
+        if (!this.playing('producer').includes(producer)) resolve('was relieved');
+      };
+    });
+    this.#askers.add(tell);
+    const told = producer.tell(deed).then(
+      () => undefined,
+      (error: unknown) => String(error),
+    );
+    const answer = await Promise.race([told, relieved]);
+    this.#askers.delete(tell);
+    return answer;
   }
 
   async #end(id: string): Promise<void> {

@@ -3,8 +3,11 @@ import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import { mulberry32 } from '../test/support/reference/random.js';
 import { play } from './actor-process.js';
-import { Reserve } from './actors.js';
+import { type Patience, Reserve } from './actors.js';
+import { expire } from './expiry.js';
 import { Lane } from './lane.js';
+import { writeReport } from './markdown.js';
+import { round } from './random.js';
 import { Report } from './report.js';
 import { SCENARIOS } from './scenarios/all.js';
 import { type Case, casesOf, labelOf, run } from './systematic.js';
@@ -26,22 +29,46 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: '' },
     /** One case, by the label that it was reported with. */
     case: { type: 'string' },
+    /** The share of the time for systematic cases; random canvases get the rest. */
+    systematic: { type: 'string', default: '0.5' },
+    /** A file with a place for the report, such as docs/torture.md. */
+    write: { type: 'string' },
     lanes: { type: 'string', default: '3' },
   },
 });
 
-async function main(): Promise<void> {
-  const url = process.env.REDIS_URL ?? '';
-  const redis = new Redis(url);
-  const seed = Number(options.seed);
-  const report = new Report(seed);
-  const until = Date.now() + Number(options.minutes) * 60_000;
-  const reserve = new Reserve(url, 2);
-  const lanes = await Promise.all(
-    Array.from({ length: Number(options.lanes) }, (_, at) => Lane.start(`lane${at}`, url, redis, reserve)),
-  );
-  const isOver = (): boolean => Date.now() > until || report.canvases >= Number(options.cases);
+/** One canvas at a time has hardly to wait; among many on a busy machine, nobody should lose a lock without a fault. */
+const IMPATIENT: Patience = { lockMs: 600, stalledMs: 200, expiresMs: 900_000 };
+const PATIENT: Patience = { lockMs: 2_000, stalledMs: 500, expiresMs: 900_000 };
 
+const seed = Number(options.seed);
+const report = new Report(seed);
+const minutes = Number(options.minutes);
+const url = process.env.REDIS_URL ?? '';
+
+async function main(): Promise<void> {
+  const redis = new Redis(url);
+  const version = /redis_version:(\S+)/.exec(await redis.info('server'))?.[1] ?? 'unknown';
+  const reserve = new Reserve(url, 2);
+  await systematic(redis, reserve, minutes * Number(options.systematic));
+  if (options.case === undefined) {
+    await random(redis, reserve);
+    await expiry(redis, reserve);
+  }
+  await reserve.end();
+  redis.disconnect();
+  process.stdout.write(`${report.summary()}\n`);
+  if (options.write !== undefined) writeReport(options.write, report, version);
+  process.exitCode = report.wrong > 0 ? 1 : 0;
+}
+
+/** Every fault at every command, in an order by chance, for so long. */
+async function systematic(redis: Redis, reserve: Reserve, forMinutes: number): Promise<void> {
+  const lanes = await Promise.all(
+    Array.from({ length: Number(options.lanes) }, (_, at) =>
+      Lane.start(`lane${at}`, url, redis, reserve, IMPATIENT),
+    ),
+  );
   const cases: Case[] = [];
   const scenarios = SCENARIOS.filter(({ name }) => name.includes(options.only));
   await inLanes(
@@ -53,15 +80,35 @@ async function main(): Promise<void> {
     },
   );
   const wanted = cases.filter((one) => options.case === undefined || labelOf(one) === options.case);
-  process.stdout.write(`${wanted.length} cases\n`);
-  await inLanes(lanes, shuffled(wanted, mulberry32(seed)), isOver, (one, lane) => run(one, lane, report));
-
+  process.stdout.write(`${wanted.length} cases of ${cases.length}\n`);
+  await inLanes(
+    lanes,
+    shuffled(wanted, mulberry32(seed)),
+    () => isOver(forMinutes),
+    (one, lane) => run(one, lane, report),
+  );
   await Promise.all(lanes.map((lane) => lane.end()));
-  await reserve.end();
-  redis.disconnect();
   process.stdout.write(`${report.summary()}\n`);
-  process.exitCode = report.wrong > 0 ? 1 : 0;
 }
+
+async function random(redis: Redis, reserve: Reserve): Promise<void> {
+  const lane = await Lane.start('random', url, redis, reserve, PATIENT, [3, 2]);
+  const chance = mulberry32(seed);
+  while (!isOver(minutes)) {
+    await round(lane, chance, options.only, () => isOver(minutes), report);
+    process.stdout.write(`${report.summary()}\n`);
+  }
+  await lane.end();
+}
+
+async function expiry(redis: Redis, reserve: Reserve): Promise<void> {
+  const lane = await Lane.start('expiry', url, redis, reserve, { ...IMPATIENT, expiresMs: 2_000 });
+  await expire(lane, redis, mulberry32(seed), report);
+  await lane.end();
+}
+
+const isOver = (afterMinutes: number): boolean =>
+  Date.now() > report.begun + afterMinutes * 60_000 || report.canvases >= Number(options.cases);
 
 /** Each lane takes one item after the other. */
 async function inLanes<T>(

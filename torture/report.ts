@@ -1,12 +1,16 @@
 /** What a run has found, in numbers and words. */
+import type { CanvasData } from 'nestjs-task-queue';
+import type { Role } from './actors.js';
 import type { Evidence } from './evidence.js';
+import type { Plan } from './scenarios/scenario.js';
 
 /** What became of one canvas. */
 export interface Finding {
-  /** How to run it alone. */
+  /** Which one it was; of a systematic case, how to run it alone. */
   readonly label: string;
   readonly scenario: string;
   readonly fault: string;
+  readonly plan: Plan;
   /** The command at which the fault struck; absent if it never did. */
   readonly command?: string;
   /** From the fault to the end of everything. */
@@ -17,51 +21,100 @@ export interface Finding {
 
 interface Tally {
   canvases: number;
-  struck: number;
+  chords: number;
   readonly recoveriesMs: number[];
 }
 
 export class Report {
   canvases = 0;
+  chords = 0;
   wrong = 0;
+  /** Canvases that have expired, with all of their keys. */
+  gone = 0;
   readonly begun = Date.now();
-  readonly #byPlace = new Map<string, Tally>();
-  readonly #byHandler = new Map<string, { jobs: number; runs: number }>();
+  /** By scenario and fault. */
+  readonly places = new Map<string, Tally>();
+  /** By the role of the victim and the fault, how often it struck, by command. */
+  readonly faults = new Map<string, Map<string, number>>();
+  /** By handler: tasks, and how often they ran. */
+  readonly handlers = new Map<string, { tasks: number; runs: number }>();
 
   constructor(readonly seed: number) {}
 
-  add({ label, scenario, fault, command, recoveryMs, wrong, evidence }: Finding): void {
+  struck(role: Role, fault: string, command: string): void {
+    const key = `${fault} of a ${role}`;
+    const commands = this.faults.get(key) ?? new Map<string, number>();
+    this.faults.set(key, commands.set(command, (commands.get(command) ?? 0) + 1));
+  }
+
+  add({ label, scenario, fault, plan, command, recoveryMs, wrong, evidence }: Finding): void {
+    const chords = chordsIn(plan.canvas);
     this.canvases++;
-    const place = `${scenario} ${fault}`;
-    const tally = this.#byPlace.get(place) ?? { canvases: 0, struck: 0, recoveriesMs: [] };
-    this.#byPlace.set(place, tally);
+    this.chords += chords;
+    const place = `${scenario}|${fault}`;
+    const tally = this.places.get(place) ?? { canvases: 0, chords: 0, recoveriesMs: [] };
+    this.places.set(place, tally);
     tally.canvases++;
-    if (command !== undefined) tally.struck++;
+    tally.chords += chords;
     if (recoveryMs !== undefined) tally.recoveriesMs.push(recoveryMs);
     this.#countRuns(evidence);
     if (wrong.length === 0) return;
     this.wrong++;
+    const again = fault === 'random' ? '' : ` --case ${label}`;
     process.stdout.write(
-      `WRONG ${label} (at ${command ?? 'no command'}), again: npm run torture -- --seed ${this.seed} --case ${label}\n` +
+      `WRONG ${label} (at ${command ?? 'no command'}), again: npm run torture -- --seed ${this.seed}${again}\n` +
         wrong.map((line) => `  ${line}\n`).join('') +
         (evidence === undefined ? '' : `  ${JSON.stringify(evidence)}\n`),
     );
   }
 
+  /** Canvases whose time is over, and keys that are still there. */
+  expired(canvases: number, left: readonly string[]): void {
+    this.gone += canvases;
+    if (left.length === 0) return;
+    this.wrong++;
+    process.stdout.write(`WRONG expiry: ${left.length} keys are left: ${left.slice(0, 20).join(', ')}\n`);
+  }
+
+  get struckTimes(): number {
+    return [...this.faults.values()].flatMap((commands) => [...commands.values()]).reduce((a, b) => a + b, 0);
+  }
+
   summary(): string {
     const seconds = (Date.now() - this.begun) / 1_000;
-    const struck = [...this.#byPlace.values()].reduce((sum, tally) => sum + tally.struck, 0);
-    return `torture: seed ${this.seed}, ${seconds.toFixed(0)} s, ${this.canvases} canvases, ${struck} faults, ${this.wrong} wrong`;
+    return (
+      `torture: seed ${this.seed}, ${seconds.toFixed(0)} s, ${this.canvases} canvases with ${this.chords} chords, ` +
+      `${this.struckTimes} faults, ${this.wrong} wrong`
+    );
   }
 
   #countRuns(evidence: Evidence | undefined): void {
-    const ids = new Set<string>();
-    for (const { task, id, generation } of evidence?.runs ?? []) {
-      const count = this.#byHandler.get(task) ?? { jobs: 0, runs: 0 };
-      this.#byHandler.set(task, count);
+    const seen = new Set<string>();
+    for (const { task, id, generation, item } of evidence?.runs ?? []) {
+      const count = this.handlers.get(task) ?? { tasks: 0, runs: 0 };
+      this.handlers.set(task, count);
       count.runs++;
-      if (!ids.has(`${id} ${generation}`)) count.jobs++;
-      ids.add(`${id} ${generation}`);
+      const one = `${id} ${generation} ${item}`;
+      if (!seen.has(one)) count.tasks++;
+      seen.add(one);
     }
+  }
+}
+
+function chordsIn(canvas: CanvasData): number {
+  const inside = partsOf(canvas).reduce((sum, part) => sum + chordsIn(part), 0);
+  return inside + (canvas.kind === 'chord' ? 1 : 0);
+}
+
+function partsOf(canvas: CanvasData): readonly CanvasData[] {
+  switch (canvas.kind) {
+    case 'task':
+      return [];
+    case 'chain':
+      return canvas.steps;
+    case 'group':
+      return canvas.members;
+    case 'chord':
+      return [...canvas.header, canvas.body];
   }
 }

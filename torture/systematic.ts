@@ -1,13 +1,13 @@
 /** Small canvases, one at a time on each lane, with every fault at every command of their path. */
 import type { Role } from './actors.js';
-import { wrongWith } from './checks.js';
 import { FAULTS } from './faults/all.js';
 import type { Fault } from './faults/fault.js';
 import type { Lane } from './lane.js';
-import { nameOf, pathOf } from './path.js';
+import { pathOf } from './path.js';
 import type { Side } from './proxy.js';
 import type { Finding, Report } from './report.js';
 import type { Scenario } from './scenarios/scenario.js';
+import { Strike } from './strike.js';
 
 /** Members of the header of a systematic case. */
 const SIZE = 2;
@@ -41,51 +41,32 @@ let canvases = 0;
 /** Runs one case. What is wrong with it goes into the report. */
 export async function run(one: Case, lane: Lane, report: Report): Promise<void> {
   const id = `case-${++canvases}-x`;
-  const [victim] = lane.playing(one.path);
-  if (victim === undefined) throw new Error(`nobody is a ${one.path}`);
-  let finding: Finding = {
-    label: labelOf(one),
-    scenario: one.scenario.name,
-    fault: one.fault.name,
-    wrong: [],
-  };
-  let struckAt: number | undefined;
-  let struck: Promise<void> = Promise.resolve();
-  victim.proxy.arm({
-    k: one.k,
-    side: one.side,
-    counts: pathOf(id),
-    strike: (command, line) => {
-      struckAt = Date.now();
-      finding = { ...finding, command: nameOf(command) };
-      struck = one.fault.strike({ victim, line, relieve: () => lane.relieve(one.path, victim) });
-      return struck;
-    },
-  });
   const plan = one.scenario.plan(SIZE);
+  const { scenario, path, fault, side, k } = one;
+  const strike = new Strike(lane, { role: path, fault, side, k, mark: id }, report);
+  let found: Pick<Finding, 'wrong' | 'evidence' | 'recoveryMs'>;
   try {
     await lane.run(id, plan);
     await lane.quiet();
-    const recoveryMs = struckAt === undefined ? undefined : Date.now() - struckAt;
-    await struck;
+    const recoveryMs = strike.at === undefined ? undefined : Date.now() - strike.at;
+    await strike.end();
     // What was held back may have been passed on only now.
     await lane.quiet();
-    const evidence = await lane.evidence(id);
-    finding = {
-      ...finding,
-      ...(recoveryMs === undefined ? {} : { recoveryMs }),
-      wrong: wrongWith(plan, evidence),
-      evidence,
-    };
+    found = { ...(recoveryMs === undefined ? {} : { recoveryMs }), ...(await lane.judge(id, plan)) };
   } catch (error) {
-    finding = { ...finding, wrong: [String(error)] };
+    found = { wrong: [String(error)] };
+    await strike.end().catch(() => undefined);
   }
-  victim.proxy.disarm();
-  await struck.catch(
-    (error: unknown) => (finding = { ...finding, wrong: [...finding.wrong, String(error)] }),
-  );
   await lane.tidy();
-  report.add(finding);
+  const { command } = strike;
+  report.add({
+    label: labelOf(one),
+    scenario: scenario.name,
+    fault: fault.name,
+    plan,
+    ...(command === undefined ? {} : { command }),
+    ...found,
+  });
 }
 
 /** How many commands the path has when nothing happens. */
@@ -94,10 +75,12 @@ async function count(scenario: Scenario, path: Role, lane: Lane): Promise<number
   const [counted] = lane.playing(path);
   if (counted === undefined) throw new Error(`nobody is a ${path}`);
   counted.proxy.arm({ k: 0, side: 'before', counts: pathOf(id), strike: async () => undefined });
-  await lane.run(id, scenario.plan(SIZE));
+  const plan = scenario.plan(SIZE);
+  await lane.run(id, plan);
   await lane.quiet();
   const { counted: commands } = counted.proxy;
   counted.proxy.disarm();
-  await lane.evidence(id);
+  const { wrong } = await lane.judge(id, plan);
+  if (wrong.length > 0) throw new Error(`${scenario.name} goes wrong without a fault:\n${wrong.join('\n')}`);
   return commands;
 }

@@ -20,6 +20,8 @@ export interface Run {
   readonly id: string;
   readonly attempt: number;
   readonly generation: number;
+  /** Of a job that calls its task for one item after the other. */
+  readonly item?: number;
   /** What a body, callback or errback was given. */
   readonly got?: JsonValue;
 }

@@ -1,5 +1,4 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { LOCK_MS, STALLED_MS } from '../actors.js';
 import type { Fault } from './fault.js';
 
 /** kill -9 of the process. Another one takes its place. */
@@ -26,9 +25,9 @@ const cut: Fault = {
 const stall: Fault = {
   name: 'stall',
   sides: ['before', 'after'],
-  async strike({ relieve }) {
+  async strike({ relieve, lostMs }) {
     await relieve();
-    await pause(LOCK_MS + 3 * STALLED_MS);
+    await pause(lostMs);
   },
 };
 

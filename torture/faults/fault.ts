@@ -13,6 +13,8 @@ export interface Scene {
   readonly line: Line;
   /** Lets another process play the part of the victim; resolves when it does. */
   readonly relieve: () => Promise<void>;
+  /** After this time others have what the victim had. */
+  readonly lostMs: number;
 }
 
 export interface Fault {

@@ -3,7 +3,7 @@
  * folder and name it in `all.ts`. Systematic runs meet it with every fault at every command of its path; random runs mix it
  * with the others.
  */
-import type { CanvasData, JsonValue } from 'nestjs-task-queue';
+import type { CanvasData, JsonValue, WorkflowService } from 'nestjs-task-queue';
 import type { Role } from '../actors.js';
 import type { Evidence } from '../evidence.js';
 import type { MemberEnd } from '../tasks.js';
@@ -23,12 +23,12 @@ export interface Plan {
   /** Whether it is redriven once it has ended. */
   readonly isRedriven?: boolean;
   /**
-   * The tasks that have to be made, each once unless it says how often, by what follows the canvas's id. Anything else that
-   * is made is wrong; so is a task that never ran. Undefined where that is not the same every time: `judge` looks then.
+   * How often each task has to be made, by what follows the canvas's id. Anything else that is made is wrong; so is a task
+   * that was made and never ran. Absent where that cannot be foretold: then nothing may be made twice.
    */
   readonly made?: Readonly<Record<string, number>>;
   /** What else is wrong, in words. */
-  judge?(evidence: Evidence): string[];
+  judge(evidence: Evidence, workflows: WorkflowService): string[] | Promise<string[]>;
 }
 
 type TaskData = Extract<CanvasData, { kind: 'task' }>;
@@ -47,3 +47,13 @@ export const once = (...ids: string[]): Record<string, number> =>
 /** `.0`, `.1`, … */
 export const indexes = (size: number, before = ''): string[] =>
   Array.from({ length: size }, (_, index) => `${before}.${index}`);
+
+export const stateIs = (wanted: string, state: string): string[] =>
+  state === wanted ? [] : [`it is ${state}, not ${wanted}`];
+
+/** Wrong unless everything that the runs of a task were given is as it should be. */
+export const unlessAll = (
+  got: readonly JsonValue[],
+  isRight: (one: JsonValue) => boolean,
+  what: string,
+): string[] => (got.every(isRight) ? [] : [`instead of ${what} somebody was given ${JSON.stringify(got)}`]);

@@ -1,0 +1,117 @@
+/** Many canvases at a time, on several workers and producers, while faults come as chance will have it. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Random } from '../test/support/reference/random.js';
+import type { Role } from './actors.js';
+import { FAULTS } from './faults/all.js';
+import type { Fault } from './faults/fault.js';
+import type { Lane } from './lane.js';
+import type { Report } from './report.js';
+import { SCENARIOS } from './scenarios/all.js';
+import { referencePlan } from './scenarios/reference.js';
+import type { Plan } from './scenarios/scenario.js';
+import { type Aim, Strike } from './strike.js';
+
+/** Canvases between two looks at what became of them, and how many of them are under way at a time. */
+const ROUND = 200;
+const AT_ONCE = 80;
+const LARGEST = 8;
+const UP_TO_COMMANDS = 200;
+const BETWEEN_FAULTS_MS = 400;
+/** So many have to end between two faults: a machine that is slow would do nothing but recover. */
+const ENDS_BETWEEN_FAULTS = 4;
+
+let canvases = 0;
+
+interface Drawn {
+  readonly id: string;
+  readonly name: string;
+  readonly plan: Plan;
+}
+
+/** Publishes a round of canvases under random faults, and looks at each of them when nothing waits or runs any more. */
+export async function round(
+  lane: Lane,
+  random: Random,
+  only: string,
+  isOver: () => boolean,
+  report: Report,
+): Promise<void> {
+  const drawn = Array.from({ length: ROUND }, () => draw(random, only));
+  const trouble = new Map<string, string>();
+  const unrest = new Unrest(lane, random, report);
+  const left = [...drawn];
+  const run: Drawn[] = [];
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (let one = left.shift(); one !== undefined && !isOver(); one = left.shift()) {
+        run.push(one);
+        await lane.run(one.id, one.plan).catch((error: unknown) => trouble.set(one.id, String(error)));
+        unrest.ended++;
+      }
+    }),
+  );
+  await unrest.end();
+  await lane.quiet().catch((error: unknown) => trouble.set('round', String(error)));
+  for (const { id, name, plan } of run) {
+    const why = trouble.get(id) ?? trouble.get('round');
+    const found = why === undefined ? await lane.judge(id, plan) : { wrong: [why] };
+    report.add({ label: `random ${name} ${id}`, scenario: name, fault: 'random', plan, ...found });
+  }
+}
+
+function draw(random: Random, only: string): Drawn {
+  const id = `case-r${++canvases}-x`;
+  const scenarios = [...SCENARIOS, ...SCENARIOS.map(() => undefined)].filter((scenario) =>
+    (scenario?.name ?? 'reference').includes(only),
+  );
+  const scenario = scenarios[Math.floor(random() * scenarios.length)];
+  if (scenario !== undefined)
+    return { id, name: scenario.name, plan: scenario.plan(2 + Math.floor(random() * (LARGEST - 1))) };
+  return { id, name: 'reference', plan: referencePlan(random) };
+}
+
+/** Disturbs a random process at a random command, again and again. */
+class Unrest {
+  /** Canvases that have ended so far. */
+  ended = 0;
+  readonly #running: Promise<void>;
+  readonly #over = new AbortController();
+
+  constructor(
+    private readonly lane: Lane,
+    private readonly random: Random,
+    private readonly report: Report,
+  ) {
+    this.#running = this.#disturb();
+  }
+
+  async end(): Promise<void> {
+    this.#over.abort();
+    await this.#running;
+  }
+
+  async #disturb(): Promise<void> {
+    const { signal } = this.#over;
+    while (!signal.aborted) {
+      await this.#strike(this.random() < 0.7 ? 'worker' : 'producer', this.#pick(FAULTS), signal);
+      await this.lane.tidy();
+      const enough = this.ended + ENDS_BETWEEN_FAULTS;
+      do await pause(this.random() * BETWEEN_FAULTS_MS, undefined, { signal }).catch(() => undefined);
+      while (this.ended < enough && !signal.aborted);
+    }
+  }
+
+  /** Waits until the fault has struck and is over, or for too few commands in a while. */
+  async #strike(role: Role, fault: Fault, signal: AbortSignal): Promise<void> {
+    const most = role === 'worker' ? UP_TO_COMMANDS : UP_TO_COMMANDS / 10;
+    const k = 1 + Math.floor(this.random() * most);
+    const aim: Aim = { role, fault, side: this.#pick(fault.sides), k, mark: 'case-' };
+    const strike = new Strike(this.lane, aim, this.report, Math.floor(this.random() * 100));
+    for (let waits = 0; strike.at === undefined && waits < 100 && !signal.aborted; waits++) await pause(20);
+    await strike.end();
+  }
+
+  #pick<T>(items: readonly T[]): T {
+    return items[Math.floor(this.random() * items.length)] as T;
+  }
+}
