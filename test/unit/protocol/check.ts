@@ -35,6 +35,7 @@ export async function everyEndOf(one: Case, losses = LOSSES - (one.fewer ?? 0)):
     const end = await endOf(world, ends);
     expect(world.unfinished().sort()).toEqual(end.unfinished ?? []);
     met.add(end);
+    if (await world.isRevoked()) expect(world.unfinished()).toEqual([]);
     for (const [call, count] of world.calls)
       if (count > 1 + losses) throw new Error(`${call} was called ${String(count)} times`);
     const deadline = 'deadline' in one.canvas ? one.canvas.deadline : undefined;

@@ -219,6 +219,10 @@ export class World {
     return { ...closing, afterMs: closing.atMs - (this.#node?.timestamp ?? 0) };
   }
 
+  isRevoked(): Promise<boolean> {
+    return this.#engine.ledger.isRevoked(CANVAS_ID);
+  }
+
   /** What is there that has not ended. */
   unfinished(): string[] {
     return [...this.#store.unfinished()].map(({ id, place }) => `${id} ${place}`);
