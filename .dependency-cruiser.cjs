@@ -13,6 +13,7 @@ const order = [
   'task',
   'canvas',
   'chords',
+  'codec',
   'flow',
   'options',
   'backend',

@@ -9,6 +9,9 @@ const esmOnly = [
   'uint8array-extras',
   '@tokenizer',
   '@borewit',
+  'superjson',
+  'copy-anything',
+  'is-what',
 ];
 const swc = (parser, transform) => [
   '@swc/jest',

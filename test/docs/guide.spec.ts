@@ -132,7 +132,7 @@ function defaultOf(path: string): unknown {
 /** What a cell says, in the form in which the resolved options hold it. */
 function documented(cell: string): unknown {
   const code = codeIn(cell);
-  if (cell === 'no limit' || cell === "in the worker's process") return undefined;
+  if (cell === 'no limit' || cell === 'no codec' || cell === "in the worker's process") return undefined;
   if (cell === 'none') return [];
   if (/^\d+$/.test(code)) return Number(code);
   if (code === 'true' || code === 'false') return code === 'true';

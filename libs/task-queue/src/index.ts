@@ -21,6 +21,7 @@ export {
 } from './chords/chord-recovery.js';
 export type { LateOutcome, LateOutcomes } from './chords/late-outcomes.js';
 export { Tolerance, type ToleranceOptions, Tolerate } from './chords/tolerate.js';
+export type { CodecRoles, TaskCodec } from './codec/task-codec.js';
 export type { ExplainOptions } from './doctor/explain-options.js';
 export type { Explanation } from './doctor/explanation.js';
 export type { Obstacle, ObstacleKind } from './doctor/obstacle.js';

@@ -1,3 +1,4 @@
+import type { StoredValues } from '../codec/stored-values.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import type { ResolvedProcessPool } from '../options/pool-options.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -110,6 +111,7 @@ export interface HostDuty {
   readonly currentTask: boolean;
   /** The tasks that it has to run; it may be sent others that have been routed to the queue. */
   tasks(): readonly string[];
+  readonly values: StoredValues;
   /** The class of an error that a task threw, by its name. */
   errorClass(name: string): (abstract new (...args: never[]) => Error) | undefined;
 }

@@ -8,6 +8,8 @@ export interface CanvasLimits {
   readonly argumentBytes: number;
   /** What one composite has to keep for later: the steps after its first, its body, its callbacks. */
   readonly canvasBytes: number;
+  /** That arguments are looked at by somebody else: a codec is yet to write them. */
+  readonly argumentsAside?: true;
 }
 
 /** Of canvases that are looked at, not published. */

@@ -37,11 +37,11 @@ export function validateCanvas(data: unknown, limits: CanvasLimits = UNLIMITED):
   }
 }
 
-function checkShape(node: unknown, path: CanvasPath, { argumentBytes }: CanvasLimits): void {
+function checkShape(node: unknown, path: CanvasPath, limits: CanvasLimits): void {
   if (!isRecord(node)) throw invalid(path, `expected a node of a canvas, got ${nameOf(node)}`);
   switch (node['kind']) {
     case 'task':
-      return checkTask(node, path, argumentBytes);
+      return checkTask(node, path, limits);
     case 'chain':
       if (list(node, 'steps', path).length === 0) throw invalid(path, NO_STEP);
       return;
@@ -74,7 +74,11 @@ function isWhole(path: string): boolean {
 
 const KINDS = 'task, chain, group, chord';
 
-function checkTask(node: Readonly<Record<string, unknown>>, path: CanvasPath, limit: number): void {
+function checkTask(
+  node: Readonly<Record<string, unknown>>,
+  path: CanvasPath,
+  { argumentBytes, argumentsAside }: CanvasLimits,
+): void {
   if (!isName(node['task'])) throw invalid(path, 'a task needs a name');
   const args = list(node, 'args', path);
   if (node['immutable'] !== undefined && typeof node['immutable'] !== 'boolean') {
@@ -87,7 +91,7 @@ function checkTask(node: Readonly<Record<string, unknown>>, path: CanvasPath, li
   }
   if (node['each'] !== undefined) checkItems(node['each'], args, path);
   if (node['settle'] !== undefined) checkSettle(node['settle'], node['each'], path);
-  checkArguments(node['task'], args, limit, (at) => below(path, at));
+  if (argumentsAside !== true) checkArguments(node['task'], args, argumentBytes, (at) => below(path, at));
 }
 
 /** The items may yet come from the canvas; those that are there have to be a list. */

@@ -92,10 +92,13 @@ function readTime(path: string, value: Date | number | string): number {
   throw new InvalidOptionsError(path, 'a Date, epoch milliseconds or an ISO 8601 text', value);
 }
 
-/** @throws InvalidOptionsError naming the place of what is no JSON */
-export function readArgs(args: readonly unknown[]): readonly JsonValue[] {
+/**
+ * @param areWritten whether a codec writes them, which says itself what it cannot write
+ * @throws InvalidOptionsError naming the place of what is no JSON
+ */
+export function readArgs(args: readonly unknown[], areWritten: boolean): readonly JsonValue[] {
   if (!Array.isArray(args)) throw new InvalidOptionsError('args', 'a list of arguments', args);
-  const offence = findNonJson(args, 'args');
+  const offence = areWritten ? undefined : findNonJson(args, 'args');
   if (offence) throw new InvalidOptionsError(offence.path, 'what can be sent as JSON', offence.found);
   return args as readonly JsonValue[];
 }

@@ -1,5 +1,6 @@
 import type { LetterPosition } from '../backend/failure-store.js';
-import { validateCanvas } from '../canvas/canvas-validate.js';
+import type { SignatureData } from '../canvas/canvas-data.js';
+import { storedCanvas } from '../codec/write-arguments.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { DeadLetterUnknownError } from '../errors/dead-letter.errors.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
@@ -54,7 +55,7 @@ export class DeadLetters {
 
   /** A letter with everything that is known, or undefined. @throws BrokerUnavailableError */
   async get(id: string): Promise<DeadLetter | undefined> {
-    return this.engine.backend.failures.read(id);
+    return this.engine.values.readIfPossible(await this.engine.backend.failures.read(id));
   }
 
   /** How many letters there are, those that were retried included. @throws BrokerUnavailableError */
@@ -82,9 +83,8 @@ export class DeadLetters {
     const delayMs = countdown === undefined ? 0 : readDuration('countdown', countdown, ANY_WAIT);
     if (queue !== undefined) assertQueueName('queue', queue);
     if (args === undefined) await this.#refuseWithoutHeader(letter);
-    const edited = args === undefined ? undefined : readArgs(args);
+    const edited = args === undefined ? undefined : this.#edited(letter, args);
     const run = this.#plan(letter, delayMs, edited, queue);
-    if (edited !== undefined) this.#checkEdited(run, edited);
     // First the run, then the note: when this ends in between, the next one publishes the same id and adds nothing.
     await this.engine.publisher.publishOnce({ job: run, children: [], size: 1 });
     return this.#handle<R>((await this.engine.backend.failures.markRetried(id, run.id)) ?? run.id);
@@ -165,10 +165,13 @@ export class DeadLetters {
   }
 
   /** They are let in as those of a call are. */
-  #checkEdited({ name, data }: PlannedJob, args: readonly JsonValue[]): void {
-    const { each } = data as TaskEnvelope;
-    const { argumentBytes } = this.engine.options.limits;
-    validateCanvas({ kind: 'task', task: name, args, each }, { argumentBytes, canvasBytes: Infinity });
+  #edited({ failure, payload }: DeadLetter, given: readonly unknown[]): readonly JsonValue[] {
+    const { values, options } = this.engine;
+    const args = readArgs(given, values.areWritten);
+    const { each } = (payload ?? {}) as Partial<TaskEnvelope>;
+    const call = { kind: 'task', task: failure.request.name, args, each } as SignatureData;
+    const limits = { argumentBytes: options.limits.argumentBytes, canvasBytes: Infinity };
+    return (storedCanvas(call, limits, values) as SignatureData).args;
   }
 
   async #refuseWithoutHeader({ payload }: DeadLetter): Promise<void> {

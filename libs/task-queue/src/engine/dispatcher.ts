@@ -1,5 +1,6 @@
 import type { Dispatch, Publisher, Standing } from '../backend/publisher.js';
 import type { CanvasData, ChordData, GroupData } from '../canvas/canvas-data.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { DispatchIncompleteError } from '../errors/task.errors.js';
 import type { CanvasAnnouncer } from '../execution/canvas-announcer.js';
@@ -36,6 +37,7 @@ export interface DispatcherDeps {
   readonly takeBack: (id: string) => Promise<void>;
   /** Has a header judged by its budget. */
   readonly judge: (id: string) => Promise<void>;
+  readonly values: StoredValues;
   readonly log: EngineLog;
   readonly tell: CanvasAnnouncer;
 }
@@ -156,7 +158,7 @@ export class Dispatcher {
   }
 
   async #fail({ id }: DispatchOrder, dispatch: Dispatch, error: unknown): Promise<never> {
-    await dispatch.fail(serializeError(error));
+    await dispatch.fail(serializeError(error, (value) => this.deps.values.writeIfPossible(value)));
     throw incomplete(id, 'its source threw', error);
   }
 

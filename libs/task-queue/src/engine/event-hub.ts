@@ -1,5 +1,6 @@
 import type { Backend } from '../backend/backend.js';
 import type { Watch } from '../backend/control.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { readBatch } from '../execution/event-batch.js';
 import { type EventBus, WATCH_MS } from '../execution/event-bus.js';
@@ -19,6 +20,7 @@ export class EventHub {
   constructor(
     private readonly backend: Pick<Backend, 'broadcast' | 'control'>,
     private readonly bus: EventBus,
+    private readonly values: StoredValues,
     private readonly random: RandomSource,
   ) {}
 
@@ -68,7 +70,7 @@ export class EventHub {
       const { events, lost } = readBatch(text);
       for (const stream of this.#streams.keys()) {
         stream.lose(lost);
-        for (const event of events) stream.push(event);
+        for (const event of events) stream.push(this.values.readIfPossible(event));
       }
     });
   }

@@ -6,10 +6,11 @@ import type { Publisher } from '../backend/publisher.js';
 import type { TaskEvents } from '../backend/task-events.js';
 import type { CanvasData, ChordData, GroupData } from '../canvas/canvas-data.js';
 import type { CanvasStream } from '../canvas/canvas-stream.js';
-import { validateCanvas } from '../canvas/canvas-validate.js';
 import { type Budget, readBudget } from '../canvas/header-rules.js';
 import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
 import { recoveryName } from '../chords/built-in-recoveries.js';
+import { StoredValues } from '../codec/stored-values.js';
+import { storedCanvas } from '../codec/write-arguments.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import { NoBudgetError, ResultUnknownError } from '../errors/result.errors.js';
 import { Explainer } from '../doctor/explainer.js';
@@ -27,7 +28,7 @@ import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import { budgetOf } from '../flow/envelope.js';
 import { MAX_TREE } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, newCanvasId, rootOf } from '../flow/ids.js';
-import { type KeyedCall, keyOfPublication } from '../idempotency/key-of-call.js';
+import { type KeyedCall, keyOfPublication, readingKey } from '../idempotency/key-of-call.js';
 import { KeyedCalls } from '../idempotency/keyed-calls.js';
 import { Locks } from '../locks/locks.js';
 import { DEFAULT_QUEUE, type ResolvedTaskQueueOptions, withQueues } from '../options/resolve-options.js';
@@ -54,6 +55,8 @@ export class TaskQueueEngine implements ResultSource {
   /** Recovery strategies of the application, by class name. Filled by discovery. */
   readonly strategies = new Map<string, ChordRecovery>();
   readonly errors: ErrorRegistry;
+  /** How values of users are written and read. */
+  readonly values: StoredValues;
   readonly clock: TimerClock;
   readonly random: RandomSource;
   /** Where everything is kept. The ports beside it are parts of it. */
@@ -96,6 +99,7 @@ export class TaskQueueEngine implements ResultSource {
     for (const handler of options.deadLetters.sendTo) this.registry.addLetterHandler(handler);
     this.directory = new TaskDirectory(options.name, this.registry);
     this.errors = new ErrorRegistry(options.errors);
+    this.values = new StoredValues(options.codec);
     const onTrouble = throttled(log);
     this.#probe = probe;
     this.hosts = hosts;
@@ -115,13 +119,14 @@ export class TaskQueueEngine implements ResultSource {
       this.registry,
       this.backend.failures,
       () => this.compileContext(),
+      this.values,
       log,
     );
-    this.discretion = new Discretion(options.redact, options.logging.args);
-    this.bus = new EventBus(this.registry, this.backend.broadcast, log);
+    this.discretion = new Discretion(options.redact, options.logging.args, this.values);
+    this.bus = new EventBus(this.registry, this.backend.broadcast, this.values, log);
     this.tellCanvas = new CanvasAnnouncer(this.bus, clock, (task) => this.compileContext().queueOf(task));
     this.tellBreaker = new BreakerAnnouncer(this.bus, clock, log);
-    this.hub = new EventHub(this.backend, this.bus, random);
+    this.hub = new EventHub(this.backend, this.bus, this.values, random);
     this.revocation = new Revocation(
       this.ledger,
       this.reader,
@@ -161,6 +166,7 @@ export class TaskQueueEngine implements ResultSource {
       revocation: this.revocation,
       context: () => this.compileContext(),
       limits: options.limits,
+      values: this.values,
       clock,
       log,
     });
@@ -170,6 +176,7 @@ export class TaskQueueEngine implements ResultSource {
       isRevoked: (id) => this.ledger.isRevoked(id),
       takeBack: (id) => this.#takeBack(id),
       judge: (id) => this.backend.headers.wake(id),
+      values: this.values,
       log,
       tell: this.tellCanvas,
     });
@@ -194,13 +201,15 @@ export class TaskQueueEngine implements ResultSource {
    * @throws BrokerUnavailableError within the publish timeout
    */
   async publish(canvas: CanvasData): Promise<string> {
-    validateCanvas(canvas, this.#options.limits);
-    this.directory.refuseForeign(canvas);
-    const keyed = keyOfPublication(canvas, (task) => this.directory.labelOf(task)?.idempotent);
-    if (keyed !== undefined) return this.#publishKeyed(canvas, keyed);
+    const stored = storedCanvas(canvas, this.#options.limits, this.values);
+    this.directory.refuseForeign(stored);
+    const keyed = keyOfPublication(stored, (task) =>
+      readingKey(this.directory.labelOf(task)?.idempotent, this.values),
+    );
+    if (keyed !== undefined) return this.#publishKeyed(stored, keyed);
     const chosen = canvas.options?.taskId;
     const id = chosen ?? newCanvasId(this.options.shards, this.random);
-    await this.#publishAs(id, canvas, chosen !== undefined);
+    await this.#publishAs(id, stored, chosen !== undefined);
     return id;
   }
 
@@ -234,20 +243,19 @@ export class TaskQueueEngine implements ResultSource {
   async publishStream(
     stream: CanvasStream,
   ): Promise<{ readonly id: string; readonly sealed: Promise<number> }> {
-    const { canvas, source, window } = stream;
-    validateCanvas(canvas);
+    const { source, window } = stream;
+    const canvas = storedCanvas(stream.canvas, this.#options.limits, this.values) as typeof stream.canvas;
     if (canvas.options?.once !== undefined)
       throw new InvalidCanvasError('options.idempotencyKey', KEY_OF_A_STREAM);
     this.directory.refuseForeign(canvas);
     const id = canvas.options?.taskId ?? newCanvasId(this.options.shards, this.random);
     this.#probe?.published(id, canvas);
     const read = (item: unknown, index: number): CanvasData => {
-      const member = stream.read(item, index);
-      const whole: GroupData = { kind: 'group', members: [member] };
-      validateCanvas(whole);
-      this.directory.refuseForeign(whole);
-      this.#probe?.published(id, whole);
-      return member;
+      const whole: GroupData = { kind: 'group', members: [stream.read(item, index)] };
+      const stored = storedCanvas(whole, this.#options.limits, this.values) as GroupData;
+      this.directory.refuseForeign(stored);
+      this.#probe?.published(id, stored);
+      return stored.members[0] as CanvasData;
     };
     const patienceMs = STREAM_PATIENCE_MS;
     const running = await this.#dispatcher.begin({ id, canvas, members: source(), read, window, patienceMs });

@@ -4,6 +4,7 @@ import type { HostFactory } from '../backend/handler-host.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
 import type { ChordRecovery } from '../chords/chord-recovery.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import type { Reconciler } from '../doctor/reconciler.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import type { BreakerAnnouncer } from '../execution/breaker-announcer.js';
@@ -30,6 +31,7 @@ export interface WorkerParts {
   readonly backend: Backend;
   readonly hosts: HostFactory | undefined;
   readonly errors: ErrorRegistry;
+  readonly values: StoredValues;
   readonly publisher: Publisher;
   readonly ledger: Ledger;
   readonly locks: Locks;

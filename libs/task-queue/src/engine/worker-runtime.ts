@@ -190,7 +190,7 @@ export class WorkerRuntime {
 
   /** What the tasks of a queue run in, when not in this process. */
   #host(queue: string): HandlerHost | undefined {
-    const { hosts, options, registry, errors } = this.engine;
+    const { hosts, options, registry, errors, values } = this.engine;
     const { pool } = optionsOfQueue(options, queue);
     if (hosts === undefined || pool === undefined) return undefined;
     const host = hosts({
@@ -199,6 +199,7 @@ export class WorkerRuntime {
       pool,
       currentTask: options.worker.currentTask,
       tasks: () => registry.all().flatMap((task) => (task.queue === queue ? [task.name] : [])),
+      values,
       errorClass: (name) => registry.errorClass(name) ?? errors.classOf(name),
     });
     this.#hosts.set(queue, host);
@@ -257,6 +258,7 @@ export class WorkerRuntime {
       hooks,
       bus,
       discretion,
+      values,
     } = this.engine;
     const stopping = this.#stopping.signal;
     const context = () => this.engine.compileContext();
@@ -279,6 +281,7 @@ export class WorkerRuntime {
         }),
         spending: new RetrySpending({ budgets: this.engine.backend.retryBudgets, random, log, stopping }),
         limitsNow: this.#limits,
+        values,
         ledger,
         clock,
         log,
@@ -294,6 +297,7 @@ export class WorkerRuntime {
       worker: PROCESS_NAME,
       resultExpiresMs: (queue) => this.engine.resultExpiresMs(queue),
       limits: options.limits,
+      values,
       clock,
       random,
       log,
@@ -314,7 +318,7 @@ export class WorkerRuntime {
       reader,
       publisher,
       callbacks: new CallbackRelease(publisher, context, tellCanvas, log),
-      recoverer: new ChordRecoverer(ledger, reader, strategies, clock),
+      recoverer: new ChordRecoverer(ledger, reader, strategies, clock, this.engine.values),
       judge: new HeaderJudge({ ledger, headers, publisher, jobs, revocation, clock, log }),
       timer: new DeadlineTimer(headers, clock),
       late: new LateMembers({ ledger, jobs, reader, publisher, context, clock, log, tell: tellCanvas }),

@@ -40,7 +40,10 @@ export class UnknownTaskError extends TaskQueueError {
   }
 }
 
-/** A job of one of our queues holds data that this library did not write. Never retried. */
+/**
+ * A job of one of our queues holds data that this library did not write, or a value that no codec of this application can
+ * read. Never retried.
+ */
 export class UndecodablePayloadError extends TaskQueueError {
   readonly code = 'UNDECODABLE_PAYLOAD';
 }

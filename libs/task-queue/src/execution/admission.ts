@@ -1,6 +1,7 @@
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Limit, RateLimiter } from '../backend/rate-limiter.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { NonRetryableError, RetryBudgetExceededError } from '../errors/task.errors.js';
 import type { ParkedNote, TaskEnvelope } from '../flow/envelope.js';
 import type { Clock } from '../primitives/clock.js';
@@ -20,6 +21,7 @@ export interface AdmissionDeps {
   readonly breaking: Breaking;
   readonly spending: RetrySpending;
   readonly limitsNow: ChangedLimits;
+  readonly values: StoredValues;
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly log: EngineLog;
@@ -99,8 +101,14 @@ export class Admission {
    */
   limitOf(definition: TaskDefinition, args: readonly JsonValue[]): Limit | undefined {
     const { rateLimit } = definition.options;
-    const declared = rateLimit && limitOf(definition, rateLimit, args);
+    const declared =
+      rateLimit && limitOf(definition, rateLimit, rateLimit.key === undefined ? args : this.#read(args));
     return this.deps.limitsNow.rateLimit(rateLimit?.name ?? definition.name, declared);
+  }
+
+  /** Keys are made of arguments as the task gets them. */
+  #read(args: readonly JsonValue[]): readonly JsonValue[] {
+    return this.deps.values.readIfPossible(args);
   }
 
   /** A retry that may have to wait for its budget; one that was granted is not asked for again while others hold it back. */

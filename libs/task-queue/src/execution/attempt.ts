@@ -3,9 +3,14 @@ import { type Discretion, fieldsOf } from './discretion.js';
 import type { EngineLog, LogFields } from './engine-log.js';
 import type { Holder } from '../backend/ledger.js';
 import type { Delivery } from '../backend/delivery.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { LockLostError } from '../errors/lock.errors.js';
 import type { HandlerHost, HostedAttempt, HostedCall, Seat } from '../backend/handler-host.js';
-import { type SoftTimeLimitExceededError, TimeLimitExceededError } from '../errors/task.errors.js';
+import {
+  type SoftTimeLimitExceededError,
+  TimeLimitExceededError,
+  UnserializableResultError,
+} from '../errors/task.errors.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';
 import type { TimerClock } from '../primitives/clock.js';
@@ -38,6 +43,7 @@ export interface AttemptServices {
   readonly storeProgress: (holder: Holder, meta: JsonValue) => Promise<boolean>;
   readonly makeLocks: MakeLocks;
   readonly limits: CanvasLimits;
+  readonly values: StoredValues;
   readonly log: EngineLog;
   /** Absent in a child, whose lines carry no arguments. */
   readonly discretion?: Discretion;
@@ -86,6 +92,8 @@ export class Attempt implements HostedAttempt {
     private readonly envelope: TaskEnvelope,
     private readonly args: readonly JsonValue[],
     private readonly services: AttemptServices,
+    /** The same as its task gets them, where they have been read by now. */
+    private readonly given?: readonly unknown[],
   ) {
     this.startedMs = services.clock.wallMs();
     this.#limits = new AttemptLimits(services.clock, (error) => this.#pass(error));
@@ -103,21 +111,44 @@ export class Attempt implements HostedAttempt {
     if (host !== undefined) return this.#abandonable(this.#runIn(host, limits));
     this.#limits.begin(limits);
     if (this.envelope.each === undefined) {
-      return this.#abandonable(this.#invoke(this.args, undefined, trackCurrentTask));
+      return this.#abandonable(this.#stored(this.#invoke(this.args, undefined, trackCurrentTask)));
     }
-    return this.#abandonable(this.#callEach((args, item) => this.#invoke(args, item, trackCurrentTask)));
+    return this.#abandonable(
+      this.#callEach((args, item) => this.#stored(this.#invoke(args, item, trackCurrentTask))),
+    );
   }
 
   /** Runs the handler for a process that has the limits, and the list when it is called for an item of one. */
   runHosted({ item, soft }: HostedCall, trackCurrentTask: boolean): unknown {
     this.#limits.begin({ softMs: soft?.limitMs, hardMs: undefined }, soft?.elapsedMs);
-    return this.#invoke(this.args, item, trackCurrentTask);
+    return this.#stored(this.#invoke(this.args, item, trackCurrentTask));
   }
 
-  #invoke(args: readonly JsonValue[], item: number | undefined, trackCurrentTask: boolean): unknown {
+  #invoke(stored: readonly JsonValue[], item: number | undefined, trackCurrentTask: boolean): unknown {
+    const read =
+      stored === this.args && this.given !== undefined ? this.given : this.services.values.read(stored);
+    const args = read as readonly JsonValue[];
     const context = this.#context(args, item);
     if (!trackCurrentTask) return this.definition.invoke(args, context);
     return taskStorage.run(context, () => this.definition.invoke(args, context));
+  }
+
+  /** What its handler returns, as it is stored. */
+  #stored(returned: unknown): unknown {
+    if (!this.services.values.areWritten) return returned;
+    return returned instanceof Promise
+      ? returned.then((value: unknown) => this.#write(value))
+      : this.#write(returned);
+  }
+
+  /** A task that returns nothing comes to null, with a codec or without. */
+  #write(value: unknown): unknown {
+    if (value === undefined || value === null) return null;
+    const written = this.services.values.write(value);
+    if ('stored' in written) return written.stored;
+    throw new UnserializableResultError(
+      `Task "${this.definition.name}" returned what cannot be stored: it is ${written.found}.`,
+    );
   }
 
   /** Its time begins when there is room for it. */
@@ -282,16 +313,17 @@ export class Attempt implements HostedAttempt {
       redriven: envelope.redriven,
       signal: () => this.#signal,
       logger: () => this.#logger(),
-      progress: (meta) => this.progress(meta),
+      progress: (meta) => this.#progress(meta),
       idempotencyKey: () => definition.idempotent?.of(args) ?? envelope.once?.key,
       lock: (name, options) => this.#lock(name, options),
-      replacement: (canvas) => checkReplacement(delivery.id, item, canvas, services.limits),
+      replacement: (canvas) => checkReplacement(delivery.id, item, canvas, services.limits, services.values),
       addMember: (canvas) => this.#addMember(`${item ?? ''}:${added++}`, canvas),
       retry: (request) =>
         requestRetry(request, this.retries, services.clock.wallMs(), {
           task: definition.name,
           each: envelope.each,
           argumentBytes: services.limits.argumentBytes,
+          values: services.values,
         }),
       retriesSpent: () => areRetriesSpent(this.retries, services.clock.wallMs()),
       willRetry: (thrown) => wouldRetry(thrown, this.retries, services.clock.wallMs()),
@@ -310,10 +342,18 @@ export class Attempt implements HostedAttempt {
   get retries(): RetryState {
     const { attemptsMade, startedAtMs } = this.delivery;
     const sinceMs = this.#items?.sinceMs ?? startedAtMs;
-    return retryStateOf(this.definition, this.reached, { attemptsMade, startedAtMs: sinceMs });
+    const delivery = { attemptsMade, startedAtMs: sinceMs };
+    return retryStateOf(this.definition, this.reached, delivery, this.services.values);
   }
 
   /** What cannot be stored is thrown at once; that Redis is away is no reason for a task to fail. */
+  #progress(meta: unknown): Promise<void> {
+    const written = this.services.values.write(meta);
+    if ('stored' in written) return this.progress(written.stored as JsonValue);
+    throw new UnserializableArgumentError(this.delivery.name, 'progress', written.found);
+  }
+
+  /** Stores progress that is written by now. */
   progress(meta: JsonValue): Promise<void> {
     const offence = findNonJson(meta, 'progress');
     if (offence) throw new UnserializableArgumentError(this.delivery.name, offence.path, offence.found);

@@ -2,8 +2,9 @@ import type { Ledger, NodeRecord } from '../backend/ledger.js';
 import type { Delivery } from '../backend/delivery.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import { BUILT_IN_RECOVERIES } from '../chords/built-in-recoveries.js';
-import type { ChordDecision, ChordOutcome, ChordRecovery } from '../chords/chord-recovery.js';
+import type { ChordDecision, ChordOutcome, ChordRecovery, MemberOutcome } from '../chords/chord-recovery.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { RecoveryFailedError } from '../errors/task.errors.js';
 import { serializeError } from '../failure/serialize-error.js';
 import type { TaskFailure } from '../failure/task-failure.js';
@@ -38,6 +39,7 @@ export class ChordRecoverer {
     /** Strategies of the application, by class name. */
     private readonly strategies: ReadonlyMap<string, ChordRecovery>,
     private readonly clock: Clock,
+    private readonly values: StoredValues,
   ) {}
 
   async decide(delivery: Delivery, node: NodeEnvelope): Promise<AfterHeader> {
@@ -99,29 +101,33 @@ export class ChordRecoverer {
   async #askOwn(delivery: Delivery, node: ChordNode): Promise<ChordDecisionRecord['next']> {
     const strategy = this.strategies.get(node.recovery) ?? BUILT_IN_RECOVERIES.get(node.recovery);
     if (strategy === undefined) {
-      return failWith(
+      return this.#failWith(
         new RecoveryFailedError(
           `Chord ${delivery.id} names the recovery "${node.recovery}", which no provider of this application is. ` +
             `Register it in every worker application of this prefix.`,
         ),
       );
     }
-    const outcome = await this.#outcome(delivery.id, node.size);
     try {
+      const outcome = await this.#outcome(delivery.id, node.size);
       const decision = await bounded(
         Promise.resolve().then(() => strategy.recover(outcome)),
         STRATEGY_TIMEOUT_MS,
         () => new Error(`it did not answer within ${STRATEGY_TIMEOUT_MS} ms`),
       );
-      return readDecision(decision, node.recovery);
+      return this.#read(decision, node.recovery);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      return failWith(new RecoveryFailedError(`The recovery "${node.recovery}" threw: ${reason}`, { cause }));
+      return this.#failWith(
+        new RecoveryFailedError(`The recovery "${node.recovery}" threw: ${reason}`, { cause }),
+      );
     }
   }
 
   async #outcome(chordId: string, size: number): Promise<ChordOutcome> {
-    const members = await this.reader.settledOutcomes(chordId, size);
+    const members = this.values.read(
+      await this.reader.settledOutcomes(chordId, size),
+    ) as readonly MemberOutcome[];
     return {
       chordId,
       size,
@@ -129,6 +135,33 @@ export class ChordRecoverer {
       successes: members.filter((member) => member.status === 'fulfilled'),
       failures: members.filter((member) => member.status === 'rejected'),
     };
+  }
+
+  #read(decision: ChordDecision, strategy: string): ChordDecisionRecord['next'] {
+    switch (decision.run) {
+      case 'callback':
+        return { run: 'callback', args: decision.args.map((value) => this.#written(value)) };
+      case 'errback':
+        return { run: 'errback' };
+      case 'fail':
+        return this.#failWith(decision.error);
+      default:
+        throw new TypeError(
+          `"${strategy}" answered ${JSON.stringify(decision)}; expected { run: 'callback' | 'errback' | 'fail' }`,
+        );
+    }
+  }
+
+  #written(value: unknown): JsonValue {
+    const written = this.values.write(value);
+    const offence =
+      'found' in written ? { path: 'args[0]', ...written } : findNonJson(written.stored, 'args[0]');
+    if (offence) throw new TypeError(`${offence.path} cannot be sent as JSON: it is ${offence.found}`);
+    return (written as { readonly stored: JsonValue }).stored;
+  }
+
+  #failWith(error: Error): ChordDecisionRecord['next'] {
+    return { run: 'fail', error: serializeError(error, (value) => this.values.writeIfPossible(value)) };
   }
 
   #bodyInput(
@@ -140,26 +173,4 @@ export class ChordRecoverer {
     const [value] = next.args;
     return value === undefined ? undefined : { from: 'value', value };
   }
-}
-
-function readDecision(decision: ChordDecision, strategy: string): ChordDecisionRecord['next'] {
-  switch (decision.run) {
-    case 'callback': {
-      const offence = findNonJson(decision.args, 'args');
-      if (offence) throw new TypeError(`${offence.path} cannot be sent as JSON: it is ${offence.found}`);
-      return { run: 'callback', args: decision.args as readonly JsonValue[] };
-    }
-    case 'errback':
-      return { run: 'errback' };
-    case 'fail':
-      return failWith(decision.error);
-    default:
-      throw new TypeError(
-        `"${strategy}" answered ${JSON.stringify(decision)}; expected { run: 'callback' | 'errback' | 'fail' }`,
-      );
-  }
-}
-
-function failWith(error: Error): ChordDecisionRecord['next'] {
-  return { run: 'fail', error: serializeError(error) };
 }

@@ -1,5 +1,7 @@
 import type { Delivery } from '../backend/delivery.js';
-import { type Redaction, redactFailure } from '../failure/redaction.js';
+import { redactStored } from '../codec/redact-stored.js';
+import type { StoredValues } from '../codec/stored-values.js';
+import { type Redaction, redactFailure, type RedactRoot } from '../failure/redaction.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { positionOf, rootOf } from '../flow/ids.js';
 import type { LogFields } from './engine-log.js';
@@ -11,16 +13,27 @@ export class Discretion {
   constructor(
     readonly redact: Redaction,
     private readonly logsArgs: boolean,
+    private readonly values: StoredValues,
   ) {}
 
   failure(failure: TaskFailure): TaskFailure {
-    return redactFailure(failure, this.redact);
+    return redactFailure(failure, (root, value) => this.stored(root, value));
+  }
+
+  /**
+   * A value as it is stored, without what is to be hidden. It is looked through as its codec reads it, where the names and
+   * paths are those of its user.
+   */
+  stored<T>(root: RedactRoot, value: T): T {
+    return this.values.areRead
+      ? redactStored(root, value, this.redact, this.values)
+      : this.redact(root, value);
   }
 
   /** What a line about an attempt carries. */
   fields(delivery: Named, args: readonly unknown[]): LogFields {
     const fields = fieldsOf(delivery);
-    return this.logsArgs ? { ...fields, args: this.redact('args', args) } : fields;
+    return this.logsArgs ? { ...fields, args: this.stored('args', args) } : fields;
   }
 }
 

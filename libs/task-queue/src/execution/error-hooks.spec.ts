@@ -1,3 +1,4 @@
+import { PLAIN_VALUES } from '../codec/stored-values.js';
 import { TaskRegistry } from '../task/task-registry.js';
 import { Attempt } from './attempt.js';
 import { askErrorHooks } from './error-hooks.js';
@@ -26,10 +27,14 @@ describe('a hook that does not answer', () => {
     const definition = { name: 't', options: {}, policies: [] } as never;
     const clock = { wallMs: () => 0 };
     const envelope = { v: 1, args: [] } as const;
-    const attempt = new Attempt(delivery, definition, envelope, [], { clock } as never);
+    const attempt = new Attempt(delivery, definition, envelope, [], {
+      clock,
+      values: PLAIN_VALUES,
+    } as never);
     const failed = { kind: 'failed', error: new Error('no') } as const;
     const asked = askErrorHooks(registry.hooksOf('t', 'error'), { attempt, definition, envelope }, failed, {
       registry,
+      values: PLAIN_VALUES,
       clock,
       log,
     });

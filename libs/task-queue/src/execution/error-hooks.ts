@@ -1,3 +1,4 @@
+import type { StoredValues } from '../codec/stored-values.js';
 import { isControlFlow } from '../errors/control-flow.js';
 import { bounded } from '../primitives/bounded.js';
 import type { Clock } from '../primitives/clock.js';
@@ -17,6 +18,7 @@ const HOOK_MS = 5_000;
 /** What the asking of hooks needs. */
 export interface ErrorHookDeps {
   readonly registry: TaskRegistry;
+  readonly values: StoredValues;
   readonly clock: Clock;
   readonly log: EngineLog;
 }
@@ -47,17 +49,23 @@ export async function askErrorHooks(
   deps: ErrorHookDeps,
 ): Promise<Outcome> {
   const { attempt, definition } = ended;
-  const request = requestOf(ended, deps.clock);
+  const { values } = deps;
+  const request = requestOf(ended, deps);
   const policy = decided.kind === 'retry' ? decided.decision.policy : UNDER_NO_POLICY;
   let outcome = decided;
   let error = 'error' in decided ? decided.error : undefined;
   for (const hook of hooks) {
     if ('error' in outcome) error = outcome.error;
-    const decision = decisionOf(outcome, definition.options.expected);
+    const decision = decisionOf(outcome, values, definition.options.expected);
     try {
       const asked = hook.invoke({ error, request, retries: attempt.delivery.attemptsMade, decision });
       const answer = await bounded(asked, HOOK_MS, () => new Error(`it did not answer within ${HOOK_MS} ms`));
-      if (answer !== undefined) outcome = outcomeOf(readErrorDecision(answer, error), error, policy);
+      if (answer !== undefined)
+        outcome = outcomeOf(
+          readErrorDecision(answer, error, (value) => writeAnswer(value, values)),
+          error,
+          policy,
+        );
     } catch (broken) {
       deps.log.error(
         `Hook ${hook.source} did not decide about ${definition.name}; it stays at "${decision.do}": ${String(broken)}`,
@@ -72,19 +80,34 @@ export async function askErrorHooks(
 /** Where retries are counted that no policy has decided. */
 const UNDER_NO_POLICY = -1;
 
-function requestOf({ attempt, envelope }: Ended, clock: Clock): FailedRequest {
+function requestOf(
+  { attempt, envelope }: Ended,
+  { clock, values }: Pick<ErrorHookDeps, 'clock' | 'values'>,
+): FailedRequest {
   const { args, index } = attempt.call;
   const { headers } = envelope;
-  return failureRecord(attempt.delivery, args, undefined, clock.wallMs(), { index, headers }).request;
+  const { request } = failureRecord(attempt.delivery, args, undefined, clock.wallMs(), { index, headers });
+  return { ...request, args: values.readIfPossible(request.args) };
+}
+
+/** @throws RangeError when the codec refuses it */
+function writeAnswer(value: unknown, values: StoredValues): unknown {
+  const written = values.write(value);
+  if ('stored' in written) return written.stored;
+  throw new RangeError(`expected what can be stored, but value is ${written.found}`);
 }
 
 /** What is going to happen, in the words of a hook. */
-function decisionOf(outcome: Outcome, expected: Parameters<typeof matchesAny>[1] = []): ErrorDecision {
+function decisionOf(
+  outcome: Outcome,
+  values: StoredValues,
+  expected: Parameters<typeof matchesAny>[1] = [],
+): ErrorDecision {
   switch (outcome.kind) {
     case 'retry':
       return { do: 'retry', after: outcome.decision.delayMs };
     case 'succeeded':
-      return { do: 'ignore', value: outcome.value };
+      return { do: 'ignore', value: values.readIfPossible(outcome.value) };
     case 'failed': {
       const isExpected = outcome.expected ?? matchesAny(outcome.error, expected);
       return { do: isExpected ? 'fail-as-expected' : 'fail', error: outcome.error };

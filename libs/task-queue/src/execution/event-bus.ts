@@ -1,5 +1,6 @@
 import type { Broadcast } from '../backend/broadcast.js';
 import type { Watch } from '../backend/control.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { bounded } from '../primitives/bounded.js';
 import {
   isTaskEventType,
@@ -46,6 +47,7 @@ export class EventBus {
   constructor(
     private readonly registry: TaskRegistry,
     private readonly broadcast: Broadcast,
+    private readonly values: StoredValues,
     private readonly log: EngineLog,
   ) {}
 
@@ -56,7 +58,11 @@ export class EventBus {
 
   /** Tells whoever listens. Never waits, never throws. */
   emit(event: TaskEvent): void {
-    for (const handler of this.registry.eventHandlersOf(event.type)) this.#call(handler, event);
+    const handlers = this.registry.eventHandlersOf(event.type);
+    if (handlers.length > 0) {
+      const read = this.values.readIfPossible(event);
+      for (const handler of handlers) this.#call(handler, read);
+    }
     if (this.#isWatched(event.type)) this.#sendSoon(event);
   }
 

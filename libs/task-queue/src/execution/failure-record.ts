@@ -1,6 +1,7 @@
 import type { Delivery } from '../backend/delivery.js';
 import type { MemberOutcome } from '../chords/chord-recovery.js';
 import type { ClosingRecord } from '../chords/closing-record.js';
+import { PLAIN_VALUES, type StoredValues } from '../codec/stored-values.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
 import { serializeError } from '../failure/serialize-error.js';
 import type { FailureReason, MemberFailure, SerializedError, TaskFailure } from '../failure/task-failure.js';
@@ -36,6 +37,7 @@ export function failureRecord(
   thrown: unknown,
   nowMs: number,
   { index: item, headers }: Partial<CallMade> = {},
+  values: StoredValues = PLAIN_VALUES,
 ): TaskFailure {
   const generation = generationIn(delivery.data);
   return {
@@ -51,7 +53,7 @@ export function failureRecord(
       position: positionOf(delivery.id),
       ...(generation === undefined ? {} : { generation }),
     },
-    error: serializeError(thrown),
+    error: serializeError(thrown, (value) => values.writeIfPossible(value)),
     reason: (thrown instanceof TaskQueueError && REASONS[thrown.code]) || 'error',
     at: new Date(nowMs).toISOString(),
   };

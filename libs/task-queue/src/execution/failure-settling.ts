@@ -1,6 +1,7 @@
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { LetterBounds } from '../backend/failure-store.js';
 import type { Ledger } from '../backend/ledger.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { type DeadLetter, withAttempt } from '../failure/dead-letter.js';
 import { redactForeign } from '../failure/redaction.js';
 import type { FailureReason, SerializedError, TaskFailure } from '../failure/task-failure.js';
@@ -29,6 +30,7 @@ export interface FailureSettlingDeps {
   readonly log: EngineLog;
   readonly tell: TaskAnnouncer;
   readonly discretion: Discretion;
+  readonly values: StoredValues;
   /** Aborts when the worker is shut down. */
   readonly stopping: AbortSignal;
   readonly letters: LetterBounds;
@@ -58,8 +60,10 @@ export class FailureSettling {
 
   /** @param expected whether it is an ordinary outcome, where somebody has decided that */
   async settle(delivery: Delivery, call: FailedCall, error: unknown, expected?: boolean): Promise<Verdict> {
-    const { clock, letters, discretion } = this.deps;
-    const failure = discretion.failure(failureRecord(delivery, call.args, error, clock.wallMs(), call));
+    const { clock, letters, discretion, values } = this.deps;
+    const failure = discretion.failure(
+      failureRecord(delivery, call.args, error, clock.wallMs(), call, values),
+    );
     const isExpected = expected ?? matchesAny(error, call.definition?.options.expected ?? []);
     if (isExpected || ASKED_FOR.has(failure.reason) || letters.maxCount === 0) {
       return this.store(delivery, failure, { isExpected });

@@ -1,4 +1,6 @@
+import type { MemberOutcome } from '../chords/chord-recovery.js';
 import { Outcomes } from '../chords/outcomes.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import type { TaskReader } from '../results/task-reader.js';
 import type { EngineLog } from './engine-log.js';
 import { untilStored } from './until-stored.js';
@@ -12,19 +14,23 @@ export interface HeaderRef {
 /** What the reading of members needs. */
 export interface OutcomesDeps {
   readonly reader: TaskReader;
+  readonly values: StoredValues;
   readonly log: EngineLog;
   /** Aborts when nobody waits for the store any more. */
   readonly stopping: AbortSignal;
 }
 
 /** What the members of a node came to, read when the handler asks for it, until the store answers. */
-export function outcomesOf({ node, size }: HeaderRef, { reader, log, stopping }: OutcomesDeps): Outcomes {
+export function outcomesOf(
+  { node, size }: HeaderRef,
+  { reader, values, log, stopping }: OutcomesDeps,
+): Outcomes {
   const read = async function* () {
     const pages = reader.settledPages(node, size);
     for (;;) {
       const page = await untilStored(() => pages.next(), stopping, log);
       if (page.done === true) return;
-      yield page.value;
+      yield values.read(page.value) as MemberOutcome[];
     }
   };
   return new Outcomes(size, read, node);

@@ -2,6 +2,7 @@ import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { FailureStore } from '../backend/failure-store.js';
 import type { Publisher } from '../backend/publisher.js';
 import { makeSignature } from '../canvas/signature.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
 import type { HookEnvelope } from '../flow/envelope.js';
@@ -40,6 +41,7 @@ export class HookRunner {
     private readonly registry: TaskRegistry,
     private readonly failures: FailureStore,
     private readonly context: () => CompileContext,
+    private readonly values: StoredValues,
     private readonly log: EngineLog,
   ) {}
 
@@ -139,8 +141,11 @@ export class HookRunner {
   }
 
   /** Calls the hooks of a task, one after the other. */
-  async callNow(task: string, kind: HookKind, payload: HookPayload): Promise<void> {
-    for (const hook of this.registry.hooksOf(task, kind)) {
+  async callNow(task: string, kind: HookKind, about: HookPayload): Promise<void> {
+    const hooks = this.registry.hooksOf(task, kind);
+    if (hooks.length === 0) return;
+    const payload = this.values.readIfPossible(about);
+    for (const hook of hooks) {
       try {
         await hook.invoke(payload);
       } catch (error) {

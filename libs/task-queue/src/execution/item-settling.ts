@@ -60,7 +60,7 @@ export class ItemSettling {
     const { delivery } = attempt;
     const call = { args, index, headers: envelope.headers };
     const failure: TaskFailure = discretion.failure(
-      failureRecord(delivery, args, error, clock.wallMs(), call),
+      failureRecord(delivery, args, error, clock.wallMs(), call, this.deps.values),
     );
     log.warn(
       `${delivery.name} ${delivery.id}: item ${index} failed: ${headline(failure)}`,

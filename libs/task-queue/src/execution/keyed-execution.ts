@@ -1,9 +1,10 @@
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { Ledger } from '../backend/ledger.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { IdempotencyConflictError, IdempotencyTimeoutError } from '../errors/idempotency.errors.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
-import { type KeyedCall, keyOfExecution } from '../idempotency/key-of-call.js';
+import { type KeyedCall, keyOfExecution, readingKey } from '../idempotency/key-of-call.js';
 import type { KeyedCalls, Turn } from '../idempotency/keyed-calls.js';
 import type { Clock } from '../primitives/clock.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -17,6 +18,7 @@ import { untilStored } from './until-stored.js';
 export interface KeyedExecutionDeps {
   readonly keyedCalls: KeyedCalls;
   readonly ledger: Ledger;
+  readonly values: StoredValues;
   readonly resultExpiresMs: (queue: string) => number;
   readonly clock: Clock;
   readonly log: EngineLog;
@@ -53,7 +55,7 @@ export class KeyedExecution {
     try {
       // Items of a list have keys of their own, unless the call says one for all of them.
       const declared = envelope.each === undefined ? definition.idempotent : undefined;
-      call = keyOfExecution(delivery.name, args, envelope.once, declared);
+      call = keyOfExecution(delivery.name, args, envelope.once, readingKey(declared, this.deps.values));
     } catch (error) {
       return { come: 'error', error };
     }

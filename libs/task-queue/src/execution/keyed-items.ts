@@ -2,7 +2,7 @@ import type { Delivery } from '../backend/delivery.js';
 import { IdempotencyTimeoutError } from '../errors/idempotency.errors.js';
 import { NonRetryableError, reviveError } from '../errors/task.errors.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
-import { type KeyedCall, keyOfExecution } from '../idempotency/key-of-call.js';
+import { type KeyedCall, keyOfExecution, readingKey } from '../idempotency/key-of-call.js';
 import type { Turn } from '../idempotency/keyed-calls.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
 import type { TaskKey } from '../task/idempotency.js';
@@ -40,7 +40,8 @@ export class KeyedItems {
    */
   async run(args: readonly JsonValue[], invoke: () => unknown): Promise<unknown> {
     const { id, name, queue } = this.delivery;
-    const call = keyOfExecution(name, args, undefined, this.declared) as KeyedCall;
+    const declared = readingKey(this.declared, this.deps.values);
+    const call = keyOfExecution(name, args, undefined, declared) as KeyedCall;
     const lifeMs = call.rules.ttlMs ?? this.deps.resultExpiresMs(queue);
     const turn = await this.#begin(id, call, lifeMs);
     switch (turn.do) {
@@ -54,7 +55,9 @@ export class KeyedItems {
         return turn.value;
       case 'fail': {
         const { error } = turn.failure;
-        throw new NonRetryableError(error.message, { cause: reviveError(error, turn.failure) });
+        const { values } = this.deps;
+        const cause = reviveError(values.readIfPossible(error), values.readIfPossible(turn.failure));
+        throw new NonRetryableError(error.message, { cause });
       }
       case 'wait': {
         const wait = waitFor(this.reached(), call.rules, this.deps.clock.wallMs());

@@ -3,6 +3,7 @@ import type { Publisher } from '../backend/publisher.js';
 import { withInheritedHeaders } from '../canvas/canvas-node.js';
 import type { CanvasLimits } from '../canvas/canvas-size.js';
 import { settleExpiry } from '../canvas/prepare-call.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { CannotAddMemberError } from '../errors/publish.errors.js';
 import { TaskRevokedError } from '../errors/task.errors.js';
 import { compileChild, type CompileContext } from '../flow/compile-canvas.js';
@@ -21,6 +22,7 @@ export interface MemberAdditionDeps {
   readonly revocation: Revocation;
   readonly context: () => CompileContext;
   readonly limits: CanvasLimits;
+  readonly values: StoredValues;
   readonly clock: Clock;
   readonly log: EngineLog;
 }
@@ -47,8 +49,8 @@ export class MemberAddition {
 
   /** @returns the id of the member */
   async add({ delivery, envelope, call, signal }: AddingCall, given: CompleteCanvas): Promise<string> {
-    const { ledger, publisher, revocation, context, limits, clock, log } = this.deps;
-    const read = innerCanvas(given, limits, 'the id of a member follows from that of its group');
+    const { ledger, publisher, revocation, context, limits, values, clock, log } = this.deps;
+    const read = innerCanvas(given, limits, values, 'the id of a member follows from that of its group');
     const canvas = withInheritedHeaders(settleExpiry(read, clock.wallMs()), envelope.headers);
     const compile = (id: string) => compileChild(canvas, id, context(), undefined, undefined);
     const addition = await untilStored(() => publisher.addMember(delivery, call, compile), signal, log);

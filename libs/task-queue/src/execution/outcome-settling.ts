@@ -1,6 +1,7 @@
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import { describeExit, type HandlerLostError } from '../backend/handler-host.js';
 import type { Ledger } from '../backend/ledger.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { TaskRevokedError, WorkerLostError } from '../errors/task.errors.js';
 import { withAttempt } from '../failure/dead-letter.js';
 import { type TaskEnvelope, withRetry } from '../flow/envelope.js';
@@ -42,6 +43,7 @@ export interface SettlingDeps {
   readonly log: EngineLog;
   readonly tell: TaskAnnouncer;
   readonly discretion: Discretion;
+  readonly values: StoredValues;
   /** Aborts when the worker is shut down. */
   readonly stopping: AbortSignal;
 }
@@ -202,8 +204,10 @@ export class OutcomeSettling {
     { decision, error }: Extract<Outcome, { kind: 'retry' }>,
     sinceMs: number,
   ): Promise<Verdict> {
-    const { clock, ledger, log, stopping, discretion } = this.deps;
-    const failure = discretion.failure(failureRecord(delivery, call.args, error, clock.wallMs(), call));
+    const { clock, ledger, log, stopping, discretion, values } = this.deps;
+    const failure = discretion.failure(
+      failureRecord(delivery, call.args, error, clock.wallMs(), call, values),
+    );
     const retried = withRetry(envelope.retried, decision.policy, delivery.attemptsMade, sinceMs);
     const attempts = withAttempt(envelope.attempts, failure, this.deps.worker);
     try {

@@ -1,5 +1,6 @@
 import type { CanvasData } from '../canvas/canvas-data.js';
 import { HandlerLostError } from '../backend/handler-host.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { IgnoreResult, isControlFlow, ReplaceTask } from '../errors/control-flow.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import type { PayloadLimits } from '../options/task-queue-options.js';
@@ -13,7 +14,7 @@ import { fieldsOf } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
 import { ItemWaits } from './keyed-items.js';
 import { problemOfResult } from './result-check.js';
-import { checkRetryArgs } from './retries-of.js';
+import { writeRetryArgs } from './retries-of.js';
 
 /** What one attempt came to. Every end of an attempt is one of these. */
 export type Outcome =
@@ -50,6 +51,7 @@ export interface Ended {
 /** What the classification of an end needs. */
 export interface ClassifyDeps {
   readonly limits: Required<PayloadLimits>;
+  readonly values: StoredValues;
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly log: EngineLog;
@@ -89,8 +91,11 @@ export function outcomeOfError({ definition, attempt }: Ended, thrown: unknown, 
     const { clock, random } = deps;
     decision = decideRetry(error, attempt.retries, clock, random);
     // One that was thrown instead of asked for with task.retry(), which has looked already.
-    if (decision.kind === 'retry' && decision.args !== undefined)
-      checkRetryArgs(definition.name, decision.args, deps.limits.argumentBytes);
+    if (decision.kind === 'retry' && decision.args !== undefined) {
+      const { limits, values } = deps;
+      const args = writeRetryArgs(definition.name, decision.args, limits.argumentBytes, values);
+      decision = { ...decision, args };
+    }
   } catch (broken) {
     // A backoff of the user's own that throws, a countdown that cannot be read: trying again would not mend it.
     deps.log.error(

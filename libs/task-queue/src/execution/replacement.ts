@@ -6,6 +6,7 @@ import type { CanvasData } from '../canvas/canvas-data.js';
 import { withInheritedHeaders } from '../canvas/canvas-node.js';
 import type { CanvasLimits } from '../canvas/canvas-size.js';
 import { settleExpiry } from '../canvas/prepare-call.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import { UndecodablePayloadError } from '../errors/task.errors.js';
 import type { TaskFailure } from '../failure/task-failure.js';
@@ -153,6 +154,7 @@ export function checkReplacement(
   item: number | undefined,
   canvas: CompleteCanvas,
   limits: CanvasLimits,
+  values: StoredValues,
 ): CanvasData {
   if (item !== undefined) {
     throw new InvalidCanvasError(
@@ -163,7 +165,7 @@ export function checkReplacement(
   if (taskId.split('.replacement.').length > MAX_DEPTH) {
     throw new InvalidCanvasError('root', `replacements are nested deeper than ${MAX_DEPTH} levels`);
   }
-  return innerCanvas(canvas, limits, 'a replacement takes the id of the task that it replaces');
+  return innerCanvas(canvas, limits, values, 'a replacement takes the id of the task that it replaces');
 }
 
 const LEFT: ReplacedEnd = { end: 'none', verdict: { do: 'leave' } };

@@ -1,5 +1,7 @@
 import type { Delivery } from '../backend/delivery.js';
 import { checkArguments } from '../canvas/check-arguments.js';
+import type { StoredValues } from '../codec/stored-values.js';
+import { writeArguments } from '../codec/write-arguments.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { type RetryRequest, RetryTask } from '../errors/control-flow.js';
 import { retriesMade, type TaskEnvelope } from '../flow/envelope.js';
@@ -13,6 +15,7 @@ export function retryStateOf(
   { policies, options: { expected } }: TaskDefinition,
   envelope: TaskEnvelope,
   delivery: Pick<Delivery, 'attemptsMade' | 'startedAtMs'>,
+  values: StoredValues,
 ): RetryState {
   const { maxRetries } = envelope;
   return {
@@ -21,6 +24,7 @@ export function retryStateOf(
     sinceMs: envelope.retried?.sinceMs ?? delivery.startedAtMs,
     ...(maxRetries === undefined ? {} : { maxRetries }),
     ...(expected === undefined ? {} : { expected }),
+    ...(values.areWritten ? { argsAreWritten: true } : {}),
   };
 }
 
@@ -28,17 +32,17 @@ export function retryStateOf(
  * Ends an attempt with a request for another one. What cannot be read, and a request that is one too many, is thrown here:
  * the handler may catch it.
  *
- * @throws RetryTask; InvalidOptionsError; ArgumentTooLargeError; MaxRetriesExceededError whose cause is the error that was
+ * @throws RetryTask; InvalidOptionsError; UnserializableArgumentError; ArgumentTooLargeError; MaxRetriesExceededError whose cause is the error that was
  *   given
  */
 export function requestRetry(
   request: RetryRequest,
   state: RetryState,
   nowMs: number,
-  { task, each, argumentBytes }: RetriedCall,
+  { task, each, argumentBytes, values }: RetriedCall,
 ): never {
-  const { args, delayMs = 0 } = readRetryRequest(request, nowMs);
-  if (args !== undefined) checkRetryArgs(task, args, argumentBytes);
+  const { args, delayMs = 0 } = readRetryRequest(request, nowMs, values.areWritten);
+  if (args !== undefined) writeRetryArgs(task, args, argumentBytes, values);
   if (each === 'map' && args !== undefined && args.length !== 1) {
     throw new InvalidOptionsError('retry.args', 'one argument, the item of the map', args);
   }
@@ -53,11 +57,24 @@ export interface RetriedCall {
   readonly each: TaskEnvelope['each'];
   /** How large its arguments may be. */
   readonly argumentBytes: number;
+  readonly values: StoredValues;
 }
 
-/** @throws ArgumentTooLargeError when a task asks to be called with more than it could have been published with */
-export function checkRetryArgs(task: string, args: readonly JsonValue[], limit: number): void {
-  checkArguments(task, args, limit, (path) => `retry.${path}`);
+/**
+ * The arguments that a task asks to be called with, as they are stored.
+ *
+ * @throws UnserializableArgumentError; ArgumentTooLargeError when they are more than it could have been published with
+ */
+export function writeRetryArgs(
+  task: string,
+  args: readonly unknown[],
+  limit: number,
+  values: StoredValues,
+): readonly JsonValue[] {
+  const at = (path: string): string => `retry.${path}`;
+  const written = writeArguments(task, args, values, at);
+  checkArguments(task, written, limit, at);
+  return written;
 }
 
 /**

@@ -28,7 +28,7 @@ export class TaskAnnouncer {
     this.bus.emit({
       type: 'progress',
       ...this.#about(delivery, headers),
-      progress: this.discretion.redact('progress', progress),
+      progress: this.discretion.stored('progress', progress),
     });
   }
 

@@ -2,6 +2,8 @@ import type { Holder, Ledger } from '../backend/ledger.js';
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { LetterBounds } from '../backend/failure-store.js';
 import type { HandlerHost } from '../backend/handler-host.js';
+import { itemsOf } from '../codec/items-of.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { TaskRevokedError, UnknownTaskError } from '../errors/task.errors.js';
 import { decodeTask } from '../flow/decode-envelope.js';
 import { type InputRef, isRepeated, type TaskEnvelope } from '../flow/envelope.js';
@@ -65,6 +67,7 @@ export interface TaskProcessorDeps {
   readonly maxTimesLost: number;
   readonly resultExpiresMs: (queue: string) => number;
   readonly limits: Required<PayloadLimits>;
+  readonly values: StoredValues;
   readonly clock: TimerClock;
   readonly random: RandomSource;
   readonly log: EngineLog;
@@ -92,7 +95,7 @@ export class TaskProcessor {
   readonly #settling: OutcomeSettling;
 
   constructor(private readonly deps: TaskProcessorDeps) {
-    const { ledger, locks, members, log, clock, limits, tell, discretion, host, stuck } = deps;
+    const { ledger, locks, members, log, clock, limits, values, tell, discretion, host, stuck } = deps;
     const storeProgress = (holder: Holder, meta: JsonValue) => ledger.setProgress(holder, meta);
     const makeLocks: MakeLocks = (delivery, signal, onLost) =>
       new AttemptLocks(locks, ledger, delivery, signal, onLost);
@@ -103,6 +106,7 @@ export class TaskProcessor {
       log,
       clock,
       limits,
+      values,
       tell,
       discretion,
       host,
@@ -159,6 +163,13 @@ export class TaskProcessor {
       const end = await this.deps.replacement.resume(delivery, envelope, replaced);
       return this.#settling.settleReplaced(delivery, definition, envelope, args, end);
     }
+    let given: readonly unknown[];
+    try {
+      args = itemsOf(args, envelope.each, this.deps.values);
+      given = this.deps.values.read(args) as readonly unknown[];
+    } catch (error) {
+      return this.failures.settle(delivery, { ...notCalled(envelope), args, definition, whole: args }, error);
+    }
     if (envelope.once !== undefined || definition.idempotent !== undefined) {
       const entry = await this.#keyed.enter(delivery, definition, envelope, args);
       if (entry !== undefined) return this.#settling.settleEntry(delivery, definition, envelope, args, entry);
@@ -177,7 +188,7 @@ export class TaskProcessor {
       const revoked = new TaskRevokedError(`Task ${delivery.id} was revoked.`);
       return this.failures.settle(delivery, { ...notCalled(envelope), args, definition }, revoked);
     }
-    const attempt = this.#begin(delivery, definition, envelope, args);
+    const attempt = this.#begin(delivery, definition, envelope, args, given);
     tell.begins('started', delivery, envelope.headers);
     const ended = { definition, envelope, attempt };
     const settling = envelope.settle === true ? new ItemSettling(ended, this.deps) : undefined;
@@ -233,8 +244,9 @@ export class TaskProcessor {
     definition: TaskDefinition,
     envelope: TaskEnvelope,
     args: readonly JsonValue[],
+    given: readonly unknown[],
   ): Attempt {
-    const attempt = new Attempt(delivery, definition, envelope, args, this.#services);
+    const attempt = new Attempt(delivery, definition, envelope, args, this.#services, given);
     this.deps.running.add(attempt);
     return attempt;
   }

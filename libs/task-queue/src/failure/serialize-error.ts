@@ -10,7 +10,11 @@ const STANDARD = new Set(['name', 'message', 'stack', 'cause', 'code']);
  * `message` getter throws. Nothing here throws, because BullMQ leaves the job active for ever when it meets
  * such a value (hole H8).
  */
-export function serializeError(thrown: unknown, depth = 0): SerializedError {
+export function serializeError(
+  thrown: unknown,
+  write: (value: unknown) => unknown = asIs,
+  depth = 0,
+): SerializedError {
   if (typeof thrown !== 'object' || thrown === null) {
     return { name: 'NonError', message: clip(`a task threw ${describe(thrown)}`, LIMITS.message) };
   }
@@ -21,7 +25,7 @@ export function serializeError(thrown: unknown, depth = 0): SerializedError {
   const code = read('code');
   const stack = text(read('stack'));
   const cause = read('cause');
-  const data = ownData(thrown);
+  const data = ownData(thrown, write);
   return {
     name: clip(name, 200),
     message: clip(message, LIMITS.message),
@@ -29,7 +33,7 @@ export function serializeError(thrown: unknown, depth = 0): SerializedError {
     ...(stack === undefined ? {} : { stack: clip(stack, LIMITS.stack) }),
     ...(cause === undefined || cause === null || depth >= LIMITS.causes
       ? {}
-      : { cause: serializeError(cause, depth + 1) }),
+      : { cause: serializeError(cause, write, depth + 1) }),
     ...(data === undefined ? {} : { data }),
   };
 }
@@ -47,18 +51,22 @@ function inheritsName(thrown: object): boolean {
 }
 
 /** Own enumerable properties that JSON can carry; an HttpException's response body is one of them. */
-function ownData(thrown: object): Record<string, JsonValue> | undefined {
+function ownData(thrown: object, write: (value: unknown) => unknown): Record<string, JsonValue> | undefined {
   const data: Record<string, JsonValue> = {};
   for (const key of safely(() => Object.keys(thrown)) ?? []) {
     if (STANDARD.has(key) || key === '__proto__') continue;
     const value = safely(() => (thrown as Record<string, unknown>)[key]);
-    if (value === undefined || typeof value === 'function' || findNonJson(value, key)) continue;
-    data[key] = value as JsonValue;
+    if (value === undefined || typeof value === 'function') continue;
+    const stored = write(value);
+    if (stored === undefined || findNonJson(stored, key)) continue;
+    data[key] = stored as JsonValue;
   }
   const json = safely(() => JSON.stringify(data));
   if (json === undefined || json === '{}') return undefined;
   return json.length <= LIMITS.data ? data : { truncated: `${json.length} characters of own properties` };
 }
+
+const asIs = (value: unknown): unknown => value;
 
 function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(clip(value, 500));

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CallKey, CanvasData } from '../canvas/canvas-data.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { KeyRules, TaskKey } from '../task/idempotency.js';
 
@@ -11,6 +12,12 @@ export interface KeyedCall {
   readonly name: string;
   /** Is another one for other arguments. */
   readonly digest: string;
+}
+
+/** A key that is made of arguments as the task gets them, not as they are stored. */
+export function readingKey(declared: TaskKey | undefined, values: StoredValues): TaskKey | undefined {
+  if (declared === undefined || !values.areRead) return declared;
+  return { ...declared, of: (args) => declared.of(values.readIfPossible(args)) };
 }
 
 /** The key of one execution: what its task says, which no call can get around, else what the call says. */

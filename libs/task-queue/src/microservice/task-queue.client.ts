@@ -54,7 +54,10 @@ export interface TaskQueueClientDefaults extends SendOptions {
 export interface TaskQueueClientOptions
   extends
     TaskQueueClientDefaults,
-    Pick<TaskQueueModuleOptions, 'connection' | 'prefix' | 'shards' | 'publishTimeout' | 'errors'> {}
+    Pick<
+      TaskQueueModuleOptions,
+      'connection' | 'prefix' | 'shards' | 'publishTimeout' | 'errors' | 'codec'
+    > {}
 
 const DEFAULTS: readonly (keyof TaskQueueClientDefaults)[] = [
   'queue',
@@ -68,6 +71,7 @@ const OPTIONS: readonly (keyof TaskQueueClientOptions)[] = [
   'shards',
   'publishTimeout',
   'errors',
+  'codec',
   ...DEFAULTS,
 ];
 

@@ -23,9 +23,9 @@ export async function bootstrapChild(start: ChildStart, logger: LoggerService): 
     ? made
     : await NestFactory.createApplicationContext(made, { logger, abortOnError: false });
   const engine = app.get(getTaskQueueEngineToken(start.connection), { strict: false });
-  const { registry, log, clock, locks, ledger, members, reader, options } = engine;
+  const { registry, log, clock, locks, ledger, members, reader, options, values } = engine;
   const { limits } = options;
-  return { registry, log, clock, locks, ledger, members, reader, limits, close: () => app.close() };
+  return { registry, log, clock, locks, ledger, members, reader, limits, values, close: () => app.close() };
 }
 
 /** What is to be bootstrapped. A CommonJS file that is imported has its exports in `default` as well. */

@@ -41,6 +41,7 @@ describe('resolveOptions', () => {
         inlineCharacters: 16_384,
       },
       errors: [],
+      codec: undefined,
       worker: {
         lockDurationMs: 10_000,
         stalledIntervalMs: 3_000,
@@ -101,7 +102,7 @@ describe('resolveOptions', () => {
   });
 
   it.each([
-    [{ conection: connection }, 'Option conection: expected one of the options name, connection, role, prefix, shards, queues, defaults, chord, deadLetters, publishTimeout, limits, errors, worker, redact, logging (did you mean "connection"?), got "conection".'], // prettier-ignore
+    [{ conection: connection }, 'Option conection: expected one of the options name, connection, role, prefix, shards, queues, defaults, chord, deadLetters, publishTimeout, limits, errors, codec, worker, redact, logging (did you mean "connection"?), got "conection".'], // prettier-ignore
     [{ worker: { locksDuration: '1s' } }, 'Option worker.locksDuration: expected one of the options lockDuration, stalledInterval, reconcileInterval, drainTimeout, maxTimesLost, canvasConcurrency, currentTask, stuckAfter, blockedAfter, pool (did you mean "lockDuration"?), got "locksDuration".'], // prettier-ignore
     [{ queues: { reports: { concurency: 2 } } }, 'Option queues.reports.concurency: expected one of the options concurrency, resultExpires, pool (did you mean "concurrency"?), got "concurency".'], // prettier-ignore
     [{ queues: { reports: { concurrency: 0 } } }, 'Option queues.reports.concurrency: expected a whole number of 1 or more, got 0.'], // prettier-ignore

@@ -1,5 +1,6 @@
 import { ErrbackOnly } from '../chords/built-in-recoveries.js';
 import { ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
+import type { CodecRoles } from '../codec/task-codec.js';
 import { compileRedaction, type Redaction, type RedactOption } from '../failure/redaction.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import type { Duration } from '../primitives/duration.js';
@@ -30,6 +31,7 @@ import type {
   TaskQueueRole,
   WorkerTuning,
 } from './task-queue-options.js';
+import { resolveCodec } from './resolve-codec.js';
 
 /** Options of a queue after they were read. */
 export interface ResolvedQueueOptions {
@@ -78,6 +80,7 @@ export interface ResolvedTaskQueueOptions {
   /** Bytes of JSON; Infinity is no limit. */
   readonly limits: Required<PayloadLimits>;
   readonly errors: readonly ErrorClass[];
+  readonly codec: CodecRoles | undefined;
   readonly redact: Redaction;
   readonly logging: ResolvedLogging;
   readonly worker: ResolvedWorkerOptions;
@@ -124,6 +127,7 @@ const MODULE_KEYS = [
   'publishTimeout',
   'limits',
   'errors',
+  'codec',
   'worker',
   'redact',
   'logging',
@@ -171,6 +175,7 @@ export function resolveOptions(
     redact: readRedact(given.redact),
     logging: resolveLogging(given.logging),
     errors: readErrors(given.errors ?? []),
+    codec: resolveCodec(given.codec),
     worker,
   });
 }

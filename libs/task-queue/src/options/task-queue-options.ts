@@ -1,3 +1,4 @@
+import type { CodecRoles, TaskCodec } from '../codec/task-codec.js';
 import type { RedactOption } from '../failure/redaction.js';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import type { ChordRecoveryType } from '../chords/chord-recovery.js';
@@ -308,6 +309,14 @@ export interface TaskQueueModuleOptions {
    * @defaultValue none
    */
   readonly errors?: readonly ErrorClass[];
+  /**
+   * Writes arguments, results, progress and own properties of errors that JSON cannot carry, and reads them: for all
+   * applications of a prefix the same. `{ write, read }` where one codec writes and others are read as well: see
+   * docs/codecs.md.
+   *
+   * @defaultValue none: values are JSON
+   */
+  readonly codec?: TaskCodec | CodecRoles;
   /** How this application runs tasks. */
   readonly worker?: WorkerTuning;
   /**

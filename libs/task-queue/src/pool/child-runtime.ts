@@ -1,6 +1,7 @@
 import type { Delivery } from '../backend/delivery.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { HostedCall } from '../backend/handler-host.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import { UnknownTaskError } from '../errors/task.errors.js';
 import { Attempt } from '../execution/attempt.js';
 import { AttemptLocks } from '../execution/attempt-locks.js';
@@ -27,6 +28,7 @@ export interface ChildApplication {
   readonly log: EngineLog;
   readonly clock: TimerClock;
   readonly limits: Required<PayloadLimits>;
+  readonly values: StoredValues;
   readonly locks: Locks;
   readonly ledger: Ledger;
   readonly members: MemberAddition;
@@ -108,7 +110,11 @@ export class ChildRuntime {
       port.send({ say: 'returned', value, rssBytes: port.rssBytes() });
     } catch (thrown) {
       const named = asInterrupted(thrown, this.#attempt?.interruption);
-      port.send({ say: 'threw', thrown: toWire(named, Date.now()), rssBytes: port.rssBytes() });
+      port.send({
+        say: 'threw',
+        thrown: toWire(named, Date.now(), this.#app?.values),
+        rssBytes: port.rssBytes(),
+      });
     } finally {
       this.#attempt?.close();
       this.#attempt = undefined;
@@ -129,6 +135,7 @@ export class ChildRuntime {
         new AttemptLocks(app.locks, app.ledger, delivery, signal, onLost),
       members: app.members,
       limits: app.limits,
+      values: app.values,
       log: app.log,
       clock: app.clock,
       onExtend: (ms) => this.port.send({ say: 'extend', ms }),
@@ -151,8 +158,8 @@ export class ChildRuntime {
   /** The members of a header are read here: they may be too many to come over the channel. */
   #argsOf({ args, header }: HostedCall, app: ChildApplication): readonly JsonValue[] {
     if (header === undefined) return args;
-    const { reader, log } = app;
-    const outcomes = outcomesOf(header, { reader, log, stopping: this.#ending.signal });
+    const { reader, values, log } = app;
+    const outcomes = outcomesOf(header, { reader, values, log, stopping: this.#ending.signal });
     return [outcomes as unknown as JsonValue, ...args];
   }
 

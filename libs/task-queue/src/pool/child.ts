@@ -6,6 +6,7 @@ import {
   type HostedCall,
   type ProcessExit,
 } from '../backend/handler-host.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import type { SerializedError } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { Interruption } from '../task/interruption.js';
@@ -21,6 +22,7 @@ export interface ChildOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly start: ChildStart;
   readonly errorClass: ErrorClassLookup;
+  readonly values: StoredValues;
   readonly onLine: (line: LogLine) => void;
 }
 
@@ -58,6 +60,7 @@ export class Child {
 
   readonly #process: ChildProcess;
   readonly #errorClass: ErrorClassLookup;
+  readonly #values: StoredValues;
   #running: Running | undefined;
   #exit: ProcessExit | undefined;
   #tail = '';
@@ -66,8 +69,9 @@ export class Child {
   #onReady: (tasks: readonly string[]) => void = () => undefined;
   #onGone: (exit: ProcessExit) => void = () => undefined;
 
-  constructor({ entry, execArgv, env, start, errorClass, onLine }: ChildOptions) {
+  constructor({ entry, execArgv, env, start, errorClass, values, onLine }: ChildOptions) {
     this.#errorClass = errorClass;
+    this.#values = values;
     this.#process = fork(fileURLToPath(entry), {
       execArgv: [...execArgv],
       env: { ...process.env, ...env },
@@ -154,7 +158,7 @@ export class Child {
         return this.#finish()?.resolve(message.value);
       case 'threw':
         this.rssBytes = message.rssBytes;
-        return this.#finish()?.reject(fromWire(message.thrown, this.#errorClass));
+        return this.#finish()?.reject(fromWire(message.thrown, this.#errorClass, this.#values));
       case 'progress': {
         void this.#note(message.note, message.meta);
         return;

@@ -144,6 +144,7 @@ export class ProcessPool implements HandlerHost {
       env: pool.env,
       start: { module: pool.module, ...named, connection, currentTask },
       errorClass: (name) => this.duty.errorClass(name),
+      values: this.duty.values,
       onLine: this.around.onLine,
     });
   }

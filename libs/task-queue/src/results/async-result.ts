@@ -1,3 +1,4 @@
+import type { StoredValues } from '../codec/stored-values.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { ResultTimeoutError, ResultUnknownError, WaitInsideTaskError } from '../errors/result.errors.js';
 import { ChordError, GroupError } from '../errors/task.errors.js';
@@ -37,6 +38,7 @@ export interface GetOptions {
 export interface ResultSource {
   readonly reader: TaskReader;
   readonly errors: ErrorRegistry;
+  readonly values: StoredValues;
   readonly clock: TimerClock;
   forget(id: string): Promise<void>;
   revoke(id: string, options: { readonly terminate?: boolean }): Promise<boolean>;
@@ -95,23 +97,23 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
 
   /** The value if it has succeeded; undefined while it has not. Never throws for a failed task. */
   async result(): Promise<R | undefined> {
-    return (await this.read()).value as R | undefined;
+    return this.valueOf(await this.read());
   }
 
   /** The error if it has failed; undefined while it has not. */
   async error(): Promise<Error | undefined> {
-    const snapshot = await this.read();
-    return snapshot.failure && this.toError(snapshot.failure);
+    const { failure } = await this.read();
+    return failure && this.toError(failure);
   }
 
   /** The failure as plain data if it has failed. */
   async failure(): Promise<TaskFailure | undefined> {
-    return (await this.read()).failure;
+    return this.source.values.readIfPossible((await this.read()).failure);
   }
 
   /** What the task stored last with `task.progress()`. */
   async progress(): Promise<JsonValue | undefined> {
-    return (await this.read()).progress;
+    return this.source.values.readIfPossible((await this.read()).progress);
   }
 
   /**
@@ -127,7 +129,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
   async get(options: GetOptions = {}): Promise<R | Unpropagated> {
     const begin = this.source.clock.wallMs();
     const snapshot = await this.waitUntilTerminal(options);
-    if (snapshot.state === 'SUCCESS') return snapshot.value as R;
+    if (snapshot.state === 'SUCCESS') return this.valueOf(snapshot) as R;
     if (!isTerminal(snapshot.state)) return this.#failEarly(snapshot, options);
     const { failure } = snapshot;
     const deadline = begin + (timeoutOf(options) ?? Infinity);
@@ -154,7 +156,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
 
   /** A member has failed, the others have not ended: the error of what is known by now. */
   async #failEarly({ name, counts }: TaskSnapshot, options: GetOptions): Promise<Unpropagated> {
-    const members = await this.source.reader.outcomes(this.id);
+    const members = this.source.values.readIfPossible(await this.source.reader.outcomes(this.id));
     const type = name === 'chord' ? ChordError : GroupError;
     const error = new type(counts?.size ?? members.length, failuresOf(members), valuesOf(members));
     if (options.propagate === false) return error as Unpropagated;
@@ -206,7 +208,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
     for await (const snapshot of this.follow(options.signal)) {
       const moment = momentOf(snapshot);
       const text = JSON.stringify(moment);
-      if (text !== last) yield moment;
+      if (text !== last) yield this.source.values.readIfPossible(moment);
       last = text;
     }
   }
@@ -251,12 +253,13 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
   /** Everything about it as one plain object. Never throws for a failed task. */
   async describe(): Promise<TaskDescription> {
     const { failure, value, name, retries, history, ...snapshot } = await this.read();
+    const { values } = this.source;
     return {
       id: this.id,
-      ...momentOf(snapshot),
+      ...values.readIfPossible(momentOf(snapshot)),
       ...(name === undefined ? {} : { name }),
-      ...(value === undefined ? {} : { value }),
-      ...(failure === undefined ? {} : { error: failure }),
+      ...(value === undefined ? {} : { value: values.readIfPossible(value) }),
+      ...(failure === undefined ? {} : { error: values.readIfPossible(failure) }),
       ...(retries === undefined ? {} : { retries }),
       ...(history === undefined ? {} : { history }),
       ...isoTime('publishedAt', snapshot.publishedAt),
@@ -267,6 +270,11 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
 
   toJSON(): { id: string } {
     return { id: this.id };
+  }
+
+  /** @throws UndecodablePayloadError when a codec has written it that is not known here */
+  protected valueOf({ value }: TaskSnapshot): R | undefined {
+    return this.source.values.read(value) as R | undefined;
   }
 
   protected read(): Promise<TaskSnapshot> {
@@ -350,13 +358,15 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
         : failure.error.name === 'ChordError'
           ? ChordError
           : undefined;
-    if (type === undefined) return this.source.errors.revive(failure.error, failure);
+    const { values } = this.source;
+    const told = values.readIfPossible(failure);
+    if (type === undefined) return this.source.errors.revive(told.error, told);
     const node = failure.request.id;
     const size = (failure.failureCount ?? 0) + (failure.values?.length ?? 0);
     const spec = await this.source.reader.node(node);
     if (spec === undefined || spec.node === 'task')
-      return new type(size, failure.failures ?? [], failure.values ?? []);
-    const members = await this.source.reader.settledOutcomes(node, spec.size);
+      return new type(size, told.failures ?? [], told.values ?? []);
+    const members = values.readIfPossible(await this.source.reader.settledOutcomes(node, spec.size));
     return new type(spec.size, failuresOf(members), valuesOf(members));
   }
 }

@@ -56,7 +56,8 @@ export class GroupResult<R = JsonValue> extends AsyncResult<R[], (R | Error)[]> 
     await this.waitUntilTerminal(options);
     const node = await this.source.reader.node(this.id);
     if (node === undefined || node.node === 'task') throw new ResultUnknownError(this.id);
-    const members = await this.source.reader.settledOutcomes(this.id, node.size);
+    const stored = await this.source.reader.settledOutcomes(this.id, node.size);
+    const members = this.source.values.read(stored) as MemberOutcome[];
     return members.map((member) => settledOutcome(member) as unknown as Outcome<R>);
   }
 
@@ -69,7 +70,7 @@ export class GroupResult<R = JsonValue> extends AsyncResult<R[], (R | Error)[]> 
     const node = await this.source.reader.node(this.id);
     if (node === undefined || node.node === 'task') throw new ResultUnknownError(this.id);
     for await (const page of this.source.reader.settledPages(this.id, node.size))
-      yield* page as MemberOutcome<R>[];
+      yield* this.source.values.read(page) as MemberOutcome<R>[];
   }
 
   /** Members in the order in which they end. */
@@ -82,7 +83,7 @@ export class GroupResult<R = JsonValue> extends AsyncResult<R[], (R | Error)[]> 
       const fresh = (await this.source.reader.outcomes(this.id)).filter(({ index }) => !seen.has(index));
       for (const member of fresh) {
         seen.add(member.index);
-        yield member as MemberOutcome<R>;
+        yield this.source.values.read(member) as MemberOutcome<R>;
       }
       if (isTerminal(snapshot.state)) return;
       waitMs = fresh.length > 0 ? POLL_MS.first : Math.min(POLL_MS.max, waitMs * 2);

@@ -22,9 +22,14 @@ export type ReadErrorDecision =
  * Reads what a hook answered.
  *
  * @param error what the task fails with when the answer names no other
+ * @param write makes of a value what is stored of it
  * @throws RangeError when it cannot be read; the message says what was expected
  */
-export function readErrorDecision(answer: unknown, error: unknown): ReadErrorDecision {
+export function readErrorDecision(
+  answer: unknown,
+  error: unknown,
+  write: (value: unknown) => unknown = asIs,
+): ReadErrorDecision {
   const given = (typeof answer === 'object' ? (answer ?? {}) : {}) as Partial<Record<string, unknown>>;
   switch (given['do']) {
     case 'retry':
@@ -33,7 +38,7 @@ export function readErrorDecision(answer: unknown, error: unknown): ReadErrorDec
     case 'fail-as-expected':
       return { do: given['do'], error: given['error'] ?? error };
     case 'ignore': {
-      const value = given['value'] ?? null;
+      const value = write(given['value'] ?? null);
       const offence = findNonJson(value, 'value');
       if (offence !== undefined)
         throw new RangeError(`expected JSON, but ${offence.path} is ${offence.found}`);
@@ -46,3 +51,5 @@ export function readErrorDecision(answer: unknown, error: unknown): ReadErrorDec
       );
   }
 }
+
+const asIs = (value: unknown): unknown => value;

@@ -35,6 +35,8 @@ export interface RetryState {
   readonly sinceMs: number;
   /** Errors that are an ordinary outcome of the task: final at once. */
   readonly expected?: readonly ErrorMatcher[];
+  /** Arguments that a retry asks for are written by a codec. */
+  readonly argsAreWritten?: boolean;
 }
 
 /** Retries of a task that asks for them without having a `@Retry` (Celery's default of max_retries). */
@@ -95,7 +97,7 @@ export function decideRetry(
 /** Whether something thrown would be followed by another attempt, without deciding when. */
 export function wouldRetry(thrown: unknown, state: RetryState, nowMs: number): boolean {
   if (thrown instanceof RetryTask) {
-    const { delayMs = 0 } = readRetryRequest(thrown.options, nowMs);
+    const { delayMs = 0 } = readRetryRequest(thrown.options, nowMs, state.argsAreWritten);
     return mayAsk(thrown.options, state, nowMs + delayMs);
   }
   const chosen = choosePolicy(thrown, state);
@@ -187,7 +189,7 @@ function decideManual(
   random: RandomSource,
 ): RetryDecision {
   const { error } = request.options;
-  const { delayMs, args } = readRetryRequest(request.options, clock.wallMs());
+  const { delayMs, args } = readRetryRequest(request.options, clock.wallMs(), state.argsAreWritten);
   const { made, maximum, index } = manualRetries(request.options, state);
   const policy = state.policies[index];
   const backoff = (): RetryDelay =>

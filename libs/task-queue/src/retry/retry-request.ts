@@ -12,9 +12,14 @@ export interface ReadRetryRequest {
 /**
  * Reads what a task says when it asks for another attempt.
  *
+ * @param argsAreWritten whether a codec writes arguments, which says itself what it cannot write
  * @throws InvalidOptionsError naming the option, before anything has been asked for
  */
-export function readRetryRequest(request: RetryRequest, nowMs: number): ReadRetryRequest {
+export function readRetryRequest(
+  request: RetryRequest,
+  nowMs: number,
+  argsAreWritten = false,
+): ReadRetryRequest {
   const { countdown, eta, args, maxRetries } = request;
   if (countdown !== undefined && eta !== undefined) {
     throw new InvalidOptionsError('retry.eta', 'one of countdown and eta', eta);
@@ -25,7 +30,7 @@ export function readRetryRequest(request: RetryRequest, nowMs: number): ReadRetr
   return {
     ...(countdown === undefined ? {} : { delayMs: readCountdown(countdown) }),
     ...(eta === undefined ? {} : { delayMs: Math.max(0, readTime(eta) - nowMs) }),
-    ...(args === undefined ? {} : { args: readArgs(args) }),
+    ...(args === undefined ? {} : { args: readArgs(args, argsAreWritten) }),
   };
 }
 
@@ -47,9 +52,9 @@ function readTime(eta: NonNullable<RetryRequest['eta']>): number {
   throw new InvalidOptionsError('retry.eta', 'a Date, epoch milliseconds or an ISO 8601 text', eta);
 }
 
-function readArgs(args: readonly unknown[]): readonly JsonValue[] {
+function readArgs(args: readonly unknown[], areWritten: boolean): readonly JsonValue[] {
   if (!Array.isArray(args)) throw new InvalidOptionsError('retry.args', 'a list of arguments', args);
-  const offence = findNonJson(args, 'retry.args');
+  const offence = areWritten ? undefined : findNonJson(args, 'retry.args');
   if (offence === undefined) return args as readonly JsonValue[];
   throw new InvalidOptionsError(offence.path, 'what can be sent as JSON', offence.found);
 }

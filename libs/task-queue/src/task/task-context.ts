@@ -51,7 +51,7 @@ export interface TaskContextInit {
   readonly redriven?: Redriven | undefined;
   readonly signal: () => AbortSignal;
   readonly logger: () => TaskLogger;
-  readonly progress: (meta: JsonValue) => Promise<void>;
+  readonly progress: (meta: unknown) => Promise<void>;
   readonly idempotencyKey: () => string | undefined;
   readonly lock: (name: string, options: LockOptions | undefined) => Promise<Lock>;
   /** Why the attempt is to end, if it is, also where the event loop has not told the signal yet. */
@@ -171,7 +171,7 @@ export class TaskContext {
    *
    * @throws UnserializableArgumentError when it is no JSON
    */
-  progress(meta: JsonValue): Promise<void> {
+  progress(meta: unknown): Promise<void> {
     return this.#init.progress(meta);
   }
 

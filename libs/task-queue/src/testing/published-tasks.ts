@@ -1,5 +1,6 @@
 import type { CallOptions, CanvasData } from '../canvas/canvas-data.js';
-import { visitCanvas } from '../canvas/canvas-walk.js';
+import { mapCanvas, visitCanvas } from '../canvas/canvas-walk.js';
+import type { StoredValues } from '../codec/stored-values.js';
 import type { JsonValue } from '../primitives/json.js';
 
 /** A call of a task in a canvas that was published. */
@@ -17,10 +18,12 @@ export interface PublishedTask {
 }
 
 /** Every call of a task in a canvas, callbacks and errbacks among them. */
-export function tasksOf(id: string, canvas: CanvasData): PublishedTask[] {
+export function tasksOf(id: string, canvas: CanvasData, values: StoredValues): PublishedTask[] {
   const found: PublishedTask[] = [];
   // What was published is looked at as it was sent.
-  const sent = JSON.parse(JSON.stringify(canvas)) as CanvasData;
+  const sent = mapCanvas(JSON.parse(JSON.stringify(canvas)) as CanvasData, (node) =>
+    node.kind === 'task' ? { ...node, args: values.readIfPossible(node.args) } : node,
+  );
   visitCanvas(sent, (node, path) => {
     if (node.kind !== 'task') return;
     const { task, args, options = {} } = node;

@@ -1,4 +1,6 @@
 import type { Platform, Probe } from '../backend/backend.js';
+import { PLAIN_VALUES, StoredValues } from '../codec/stored-values.js';
+import type { CodecRoles, TaskCodec } from '../codec/task-codec.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { isTask, Runner } from '../memory/runner.js';
@@ -70,6 +72,9 @@ export class TestTaskQueue {
   readonly #runner: Runner;
   readonly #faults = new Faults();
   readonly #names = new Set<string>();
+  /** Those of all applications that it serves, by id. */
+  readonly #codecs = new Map<string, TaskCodec>();
+  #values = PLAIN_VALUES;
   #published: PublishedTask[] = [];
   #failures: TaskFailure[] = [];
 
@@ -86,7 +91,8 @@ export class TestTaskQueue {
       },
       failed: (store, job) => {
         const json = isTask(job) ? store.record(job.id)?.fields.get(`f:${job.id}`) : undefined;
-        if (json !== undefined) this.#failures.push(JSON.parse(json) as TaskFailure);
+        if (json !== undefined)
+          this.#failures.push(this.#values.readIfPossible(JSON.parse(json) as TaskFailure));
       },
     });
     this.#runner = new Runner(this.#server, this.#clock, {
@@ -95,15 +101,23 @@ export class TestTaskQueue {
       stuckAfterMs: readDuration('stuckAfter', options.stuckAfter ?? '4s'),
     });
     const probe: Probe = {
-      published: (id, canvas) => void this.#published.push(...tasksOf(id, canvas)),
+      published: (id, canvas) => void this.#published.push(...tasksOf(id, canvas, this.#values)),
       task: (definition) => this.#withFaults(definition),
     };
     this.platform = {
       clock: this.#clock,
       random: Math.random,
       probe,
-      backend: (resolved) => this.#server.backend(resolved),
+      backend: (resolved) => {
+        this.#reads(resolved.codec);
+        return this.#server.backend(resolved);
+      },
     };
+  }
+
+  #reads({ write, read = [] }: CodecRoles = {}): void {
+    for (const codec of write === undefined ? read : [...read, write]) this.#codecs.set(codec.id, codec);
+    this.#values = new StoredValues({ read: [...this.#codecs.values()] });
   }
 
   /**
