@@ -6,16 +6,10 @@ import type { Delivery, Processor } from '../backend/delivery.js';
 import type { WorkerDescription } from '../backend/inspection.js';
 import type { FetchLoop, Workers } from '../backend/workers.js';
 import { Admission } from '../execution/admission.js';
-import { ChordRecoverer } from '../execution/chord-recoverer.js';
 import type { FailureSettling } from '../execution/failure-settling.js';
 import { fieldsOf } from '../execution/discretion.js';
 import { TaskAnnouncer } from '../execution/task-announcer.js';
-import { DeadlineTimer } from '../execution/deadline-timer.js';
-import { HeaderJudge } from '../execution/header-judge.js';
-import { LateMembers } from '../execution/late-members.js';
 import { notingOutcomes } from '../execution/outcome-clock.js';
-import { NodeProcessor } from '../execution/node-processor.js';
-import { CallbackRelease } from '../execution/publish-callbacks.js';
 import { Replacement } from '../execution/replacement.js';
 import { RecentRevocations } from '../execution/recent-revocations.js';
 import { ChangedLimits } from '../execution/changed-limits.js';
@@ -30,6 +24,7 @@ import { DEFAULT_QUEUE, optionsOfQueue } from '../options/resolve-options.js';
 import { TaskRevokedError } from '../errors/task.errors.js';
 import { PROCESS_NAME } from '../primitives/process-name.js';
 import { Attendants } from './attendants.js';
+import { nodeProcessorOf } from './node-processor-of.js';
 import type { WorkerParts } from './worker-parts.js';
 
 /** Whether a worker has not begun, works, or takes nothing more. */
@@ -138,7 +133,7 @@ export class WorkerRuntime {
     const pool = engine.backend.workers(options.worker);
     this.#pool = pool;
     const tasks = this.#taskProcessor(undefined);
-    const nodes = this.#nodeProcessor(tasks.failures);
+    const nodes = nodeProcessorOf(engine, tasks.failures);
     for (const queue of this.queues()) {
       const host = this.#host(queue);
       if (host === undefined) this.#serve(pool, queue, tasks);
@@ -305,33 +300,6 @@ export class WorkerRuntime {
       discretion,
       stopping,
       host,
-    });
-  }
-
-  #nodeProcessor(failures: FailureSettling): NodeProcessor {
-    const { ledger, reader, publisher, clock, log, strategies, options, revocation, hooks, tellCanvas } =
-      this.engine;
-    const { headers, jobs } = this.engine.backend;
-    const context = () => this.engine.compileContext();
-    return new NodeProcessor({
-      ledger,
-      reader,
-      publisher,
-      callbacks: new CallbackRelease(publisher, context, tellCanvas, log),
-      recoverer: new ChordRecoverer(ledger, reader, strategies, clock, this.engine.values),
-      judge: new HeaderJudge({ ledger, headers, publisher, jobs, revocation, clock, log }),
-      timer: new DeadlineTimer(headers, clock),
-      late: new LateMembers({ ledger, jobs, reader, publisher, context, clock, log, tell: tellCanvas }),
-      revocation,
-      failures,
-      hooks,
-      context,
-      resultExpiresMs: options.defaults.resultExpiresMs,
-      inlineCharacters: options.limits.inlineCharacters,
-      clock,
-      log,
-      tell: tellCanvas,
-      discretion: this.engine.discretion,
     });
   }
 

@@ -6,18 +6,14 @@ import type { Delivery } from '../backend/delivery.js';
 import type { StoredValues } from '../codec/stored-values.js';
 import { LockLostError } from '../errors/lock.errors.js';
 import type { HandlerHost, HostedAttempt, HostedCall, Seat } from '../backend/handler-host.js';
-import {
-  type SoftTimeLimitExceededError,
-  TimeLimitExceededError,
-  UnserializableResultError,
-} from '../errors/task.errors.js';
+import { type SoftTimeLimitExceededError, TimeLimitExceededError } from '../errors/task.errors.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
 import { positionOf, rootOf } from '../flow/ids.js';
 import type { TimerClock } from '../primitives/clock.js';
 import type { AttemptLocks } from './attempt-locks.js';
 import { AttemptLimits, type Limits } from './attempt-limits.js';
 import type { AbandonedHandler } from './stuck-handlers.js';
-import { headerIn } from './header-outcomes.js';
+import { hostedCall } from './hosted-call.js';
 import { type ItemRules, ItemRun } from './item-run.js';
 import type { MemberAddition } from './member-addition.js';
 import { checkReplacement } from './replacement.js';
@@ -36,6 +32,7 @@ import {
 import type { TaskDefinition } from '../task/task-definition.js';
 import { areRetriesSpent, manualRetries, type RetryState, wouldRetry } from '../retry/retry-decision.js';
 import { CannotAddMemberError, UnserializableArgumentError } from '../errors/publish.errors.js';
+import { storedResult } from './stored-result.js';
 
 /** What every attempt of a worker shares. */
 export interface AttemptServices {
@@ -106,22 +103,27 @@ export class Attempt implements HostedAttempt {
    * @param rules what is done around items, where it runs for a list of them
    */
   run(limits: Limits, trackCurrentTask: boolean, rules?: ItemRules): unknown {
-    const { host } = this.services;
+    const { host, values } = this.services;
     this.#rules = rules;
     if (host !== undefined) return this.#abandonable(this.#runIn(host, limits));
     this.#limits.begin(limits);
     if (this.envelope.each === undefined) {
-      return this.#abandonable(this.#stored(this.#invoke(this.args, undefined, trackCurrentTask)));
+      return this.#abandonable(
+        storedResult(this.definition.name, this.#invoke(this.args, undefined, trackCurrentTask), values),
+      );
     }
     return this.#abandonable(
-      this.#callEach((args, item) => this.#stored(this.#invoke(args, item, trackCurrentTask))),
+      this.#callEach((args, item) =>
+        storedResult(this.definition.name, this.#invoke(args, item, trackCurrentTask), values),
+      ),
     );
   }
 
   /** Runs the handler for a process that has the limits, and the list when it is called for an item of one. */
   runHosted({ item, soft }: HostedCall, trackCurrentTask: boolean): unknown {
     this.#limits.begin({ softMs: soft?.limitMs, hardMs: undefined }, soft?.elapsedMs);
-    return this.#stored(this.#invoke(this.args, item, trackCurrentTask));
+    const returned = this.#invoke(this.args, item, trackCurrentTask);
+    return storedResult(this.definition.name, returned, this.services.values);
   }
 
   #invoke(stored: readonly JsonValue[], item: number | undefined, trackCurrentTask: boolean): unknown {
@@ -131,24 +133,6 @@ export class Attempt implements HostedAttempt {
     const context = this.#context(args, item);
     if (!trackCurrentTask) return this.definition.invoke(args, context);
     return taskStorage.run(context, () => this.definition.invoke(args, context));
-  }
-
-  /** What its handler returns, as it is stored. */
-  #stored(returned: unknown): unknown {
-    if (!this.services.values.areWritten) return returned;
-    return returned instanceof Promise
-      ? returned.then((value: unknown) => this.#write(value))
-      : this.#write(returned);
-  }
-
-  /** A task that returns nothing comes to null, with a codec or without. */
-  #write(value: unknown): unknown {
-    if (value === undefined || value === null) return null;
-    const written = this.services.values.write(value);
-    if ('stored' in written) return written.stored;
-    throw new UnserializableResultError(
-      `Task "${this.definition.name}" returned what cannot be stored: it is ${written.found}.`,
-    );
   }
 
   /** Its time begins when there is room for it. */
@@ -380,24 +364,7 @@ export class Attempt implements HostedAttempt {
   }
 
   #hosted(args: readonly JsonValue[], item: number | undefined): HostedCall {
-    const { delivery, reached: envelope } = this;
-    const { headers, maxRetries, retried, each, settle, once, redriven } = envelope;
-    const { soft } = this.#limits;
-    const header = headerIn(args);
-    return {
-      id: delivery.id,
-      name: delivery.name,
-      queue: delivery.queue,
-      args: header === undefined ? args : args.slice(1),
-      ...(header === undefined ? {} : { header }),
-      ...(item === undefined ? {} : { item }),
-      envelope: { headers, maxRetries, retried, each, settle, once, redriven },
-      ...(soft === undefined ? {} : { soft }),
-      token: delivery.token,
-      activations: delivery.activations,
-      attemptsMade: delivery.attemptsMade,
-      startedAtMs: delivery.startedAtMs,
-    };
+    return hostedCall(this.delivery, this.reached, args, item, this.#limits.soft);
   }
 
   #logger(): TaskLogger {
