@@ -103,26 +103,24 @@ export class Attempt implements HostedAttempt {
    * @param rules what is done around items, where it runs for a list of them
    */
   run(limits: Limits, trackCurrentTask: boolean, rules?: ItemRules): unknown {
-    const { host, values } = this.services;
+    const { host } = this.services;
     this.#rules = rules;
     if (host !== undefined) return this.#abandonable(this.#runIn(host, limits));
     this.#limits.begin(limits);
     if (this.envelope.each === undefined) {
-      return this.#abandonable(
-        storedResult(this.definition.name, this.#invoke(this.args, undefined, trackCurrentTask), values),
-      );
+      return this.#abandonable(this.#call(this.args, undefined, trackCurrentTask));
     }
-    return this.#abandonable(
-      this.#callEach((args, item) =>
-        storedResult(this.definition.name, this.#invoke(args, item, trackCurrentTask), values),
-      ),
-    );
+    return this.#abandonable(this.#callEach((args, item) => this.#call(args, item, trackCurrentTask)));
   }
 
   /** Runs the handler for a process that has the limits, and the list when it is called for an item of one. */
   runHosted({ item, soft }: HostedCall, trackCurrentTask: boolean): unknown {
     this.#limits.begin({ softMs: soft?.limitMs, hardMs: undefined }, soft?.elapsedMs);
-    const returned = this.#invoke(this.args, item, trackCurrentTask);
+    return this.#call(this.args, item, trackCurrentTask);
+  }
+
+  #call(args: readonly JsonValue[], item: number | undefined, trackCurrentTask: boolean): unknown {
+    const returned = this.#invoke(args, item, trackCurrentTask);
     return storedResult(this.definition.name, returned, this.services.values);
   }
 
