@@ -418,4 +418,36 @@ describe('hostile data in a running application', () => {
       await Promise.all(Object.values(raw).map((queue) => queue.close()));
     }
   }, 120_000);
+
+  it('a forged note of a replacement ends its own task, and shows nothing of others', async () => {
+    const app = await fixture.boot({ providers: [Open] });
+    const { workflows, prefix } = app;
+    const raw = new Queue('default', { connection: { url: redisUrl() }, prefix: `{${prefix}:0}` });
+    try {
+      const other = await workflows.signature('echo', ['of somebody else']).applyAsync([]);
+      await other.get();
+      const by = { queue: 'default', id: other.id };
+      const notes: JsonValue[] = [
+        { state: 'added', by },
+        { state: 'added', by: { queue: 'default', id: 'nobody' } },
+        { state: 'adding', by },
+        { state: 'adding', by, canvas: { kind: 'nothing' } },
+        { state: 'adding', by, canvas: { kind: 'chain', steps: [] } },
+        { state: '__proto__', by },
+        { state: 'added', by: { queue: 'default' } },
+        'added',
+      ];
+      for (const [at, replaced] of notes.entries()) {
+        await raw.add('echo', { v: 1, args: ['its own'], replaced }, { jobId: `0~note${at}` });
+        const error = await workflows.result(`0~note${at}`).get({ propagate: false, timeout: '60s' });
+        expect({ at, error }).toMatchObject({ error: { name: expect.stringMatching(/Error$/) as string } });
+      }
+      expect(await other.get()).toBe('of somebody else');
+      const next = await workflows.signature('echo', ['still here']).applyAsync([]);
+      expect(await next.get()).toBe('still here');
+      expect(app.log.matching(/a defect of nestjs-task-queue/)).toEqual([]);
+    } finally {
+      await raw.close();
+    }
+  }, 120_000);
 });
