@@ -6,7 +6,6 @@ import type { Delivery, Processor } from '../backend/delivery.js';
 import type { WorkerDescription } from '../backend/inspection.js';
 import type { FetchLoop, Workers } from '../backend/workers.js';
 import { Admission } from '../execution/admission.js';
-import type { FailureSettling } from '../execution/failure-settling.js';
 import { fieldsOf } from '../execution/discretion.js';
 import { TaskAnnouncer } from '../execution/task-announcer.js';
 import { notingOutcomes } from '../execution/outcome-clock.js';
