@@ -1,8 +1,6 @@
 import { deserialize, serialize } from 'superjson';
-import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { UndecodablePayloadError } from '../errors/task.errors.js';
 import { compileRedaction } from '../failure/redaction.js';
-import { resolveCodec } from '../options/resolve-codec.js';
 import { redactStored } from './redact-stored.js';
 import { PLAIN_VALUES, StoredValues } from './stored-values.js';
 import type { TaskCodec } from './task-codec.js';
@@ -139,35 +137,6 @@ describe('redaction of what is stored', () => {
       read: [{ id: 'bombs', encode: (given) => given, decode: () => bomb }],
     });
     expect(redactStored('args', [value, small], redact, reading)).toEqual(['[redacted]', small]);
-  });
-});
-
-describe('the option', () => {
-  it('is a codec, or who writes and who is read', () => {
-    expect(resolveCodec(undefined)).toBeUndefined();
-    expect(resolveCodec(superjson)).toEqual({ write: superjson });
-    expect(resolveCodec({ read: [superjson] })).toEqual({ read: [superjson] });
-    class Own implements TaskCodec {
-      readonly id = 'own';
-      encode = (value: unknown): unknown => value;
-      decode = (value: unknown): unknown => value;
-    }
-    const own = new Own();
-    expect(resolveCodec(own)?.write).toBe(own);
-  });
-
-  it.each([
-    ['codec', 'superjson'],
-    ['codec', { encode: () => 1, decode: () => 1 }],
-    ['codec', { ...superjson, id: 'with a blank' }],
-    ['codec.write', { write: { id: 'x' } }],
-    ['codec.read', { read: superjson }],
-    ['codec.read[0]', { read: [1] }],
-    ['codec.read', { write: superjson, read: [superjson] }],
-    ['codec.reads', { reads: [superjson] }],
-  ])('%s is refused where it is none', (path, given) => {
-    expect(() => resolveCodec(given as never)).toThrow(InvalidOptionsError);
-    expect(() => resolveCodec(given as never)).toThrow(path);
   });
 });
 
