@@ -79,6 +79,14 @@ export class Actor {
     this.child.kill('SIGKILL');
   }
 
+  freeze(): void {
+    this.child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.child.kill('SIGCONT');
+  }
+
   async end(): Promise<void> {
     this.kill();
     await this.gone;

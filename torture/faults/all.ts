@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Fault } from './fault.js';
+import { freeze } from './freeze.js';
 
 /** kill -9 of the process. Another one takes its place. */
 const kill: Fault = {
@@ -31,4 +32,4 @@ const stall: Fault = {
   },
 };
 
-export const FAULTS: readonly Fault[] = [kill, cut, stall];
+export const FAULTS: readonly Fault[] = [kill, cut, stall, freeze];
