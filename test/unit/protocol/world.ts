@@ -269,11 +269,12 @@ export class World {
     };
   }
 
-  /** When something is due that is delayed. A hold goes back whenever it is: it comes due once. */
+  /** When something is due that is delayed. A hold goes back whenever it is, unless there is a revocation: it comes due once. */
   get #dueMs(): number | undefined {
     let dueMs: number | undefined;
+    const isRevoked = this.#store.record(CANVAS_ID)?.fields.has(`x:${CANVAS_ID}`) === true;
     for (const job of this.#store.all()) {
-      if (job.place !== 'delayed' || (job.name === 'hold' && job.activations > 0)) continue;
+      if (job.place !== 'delayed' || (job.name === 'hold' && job.activations > 0 && !isRevoked)) continue;
       if (dueMs === undefined || job.dueMs < dueMs) dueMs = job.dueMs;
     }
     return dueMs;
