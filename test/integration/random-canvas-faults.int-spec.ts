@@ -5,7 +5,8 @@ import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-eng
 import { inTurns, redisUrl } from '../support/canvas-runner.js';
 import { Duplicates, forgeEnds } from '../support/duplicates.js';
 import { CanvasRunner } from '../support/reference-runner.js';
-import { canvasOf, RandomCanvases, randomCases } from '../support/random-canvases.js';
+import { RandomCanvases, randomCases } from '../support/random-canvases.js';
+import { canvasOf } from '../support/reference/canvas-of.js';
 import { mulberry32 } from '../support/reference/random.js';
 import { render } from '../support/reference/render.js';
 

@@ -4,7 +4,7 @@ import type { Duplicates } from './duplicates.js';
 import { type CanvasApp, inTurns } from './canvas-runner.js';
 import { CanvasRunner, type Road } from './reference-runner.js';
 import { nodesOf, type Ref } from './reference/canvas-model.js';
-import { generate, generateWide } from './reference/generate.js';
+import { canvasOf } from './reference/canvas-of.js';
 import { interpret } from './reference/interpret.js';
 import { render } from './reference/render.js';
 import { shrink } from './reference/shrink.js';
@@ -22,17 +22,6 @@ export interface Case {
   readonly isTwice?: boolean;
   readonly revocation?: Revocation;
 }
-
-/** The canvas of a seed: now and then one of up to 2,000 members, or deeper than others. */
-export function canvasOf(seed: number): Ref {
-  if (seed % WIDE_EVERY === 0) return generateWide(seed, 200 + ((seed * 7_919) % 1_801));
-  // Every fourth canvas meets with trouble nearly everywhere.
-  const failureRate = seed % 4 === 0 ? 0.4 : 0.12;
-  return generate(seed, { failureRate, ...(seed % 8 === 5 ? { maxDepth: 6, maxNodes: 40 } : {}) });
-}
-
-/** One canvas in so many is wide. */
-const WIDE_EVERY = 250;
 
 /** The canvases of so many seeds. */
 export function randomCases(firstSeed: number, count: number): Case[] {

@@ -1,6 +1,6 @@
 /** A random canvas, and what the reference interpreter says that it has to come to. */
 import { isDeepStrictEqual } from 'node:util';
-import { canvasOf } from '../../test/support/random-canvases.js';
+import { canvasOf } from '../../test/support/reference/canvas-of.js';
 import { toCanvasData } from '../../test/support/reference-canvas.js';
 import { CanvasRunner } from '../../test/support/reference-runner.js';
 import { RunLog } from '../../test/support/reference-tasks.js';
