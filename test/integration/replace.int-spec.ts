@@ -314,9 +314,9 @@ describe('task.replace()', () => {
   describe('whose worker is cut off', () => {
     type Call = (...args: never[]) => Promise<unknown>;
     const moments = [
-      ['the note of the intention', 'setData', 1],
+      ['the note of the intention', 'setReplaced', 1],
       ['the publication', 'publishUnder', 1],
-      ['the note of the deed', 'setData', 2],
+      ['the note of the deed', 'setData', 1],
       ['the look at the replacement', 'readChild', 1],
       ['the wait', 'moveToWaitingChildren', 1],
       ['the look at its end', 'readChild', 2],
@@ -377,8 +377,7 @@ describe('task.replace()', () => {
       ]);
       expect(app.runs.count('errback')).toBe(0);
       // Before the intention is noted, only the handler itself can be run again.
-      const runsAgain =
-        method === 'setData' && nth === 1 && fault !== 'dies after' && fault !== 'hears nothing of';
+      const runsAgain = method === 'setReplaced' && fault !== 'dies after' && fault !== 'hears nothing of';
       expect(app.runs.count('become')).toBe(runsAgain ? 2 : 1);
     });
   });
