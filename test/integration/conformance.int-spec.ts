@@ -2,6 +2,7 @@
 import { budgetCases } from '../conformance/budget-cases.js';
 import { breakerCases } from '../conformance/breaker-cases.js';
 import { canvasCases } from '../conformance/canvas-cases.js';
+import { codecCanvasCases } from '../conformance/codec-canvas-cases.js';
 import { codecCases } from '../conformance/codec-cases.js';
 import { compositionCases } from '../conformance/composition-cases.js';
 import { deadlineCases } from '../conformance/deadline-cases.js';
@@ -66,3 +67,4 @@ largeValueCases(redis);
 outcomesCases(redis);
 replacementCases(redis);
 codecCases(redis);
+codecCanvasCases(redis);
