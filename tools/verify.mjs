@@ -29,7 +29,7 @@ const stages = [
     { script: 'typecheck', title: 'types, with TypeScript 7 and 6' },
     { script: 'format:check', title: 'format' },
   ],
-  [{ script: 'test:unit', title: 'unit tests', tests: true }],
+  [{ script: 'test:unit', title: 'unit tests', tests: true, limitMs: 20 * minute }],
   [
     {
       script: 'test:integration',

@@ -17,6 +17,7 @@ import {
   type TaskQueueModuleOptions,
   type WorkflowService,
 } from 'nestjs-task-queue';
+import { RedisConnections } from '../../libs/task-queue/src/broker/redis-connections.js';
 import { redisUrl, Runs, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
 import { CuttingProxy, type Fate, type Judge } from '../support/proxy.js';
 import { WorkerProcess } from '../support/worker-process.js';
@@ -260,6 +261,27 @@ describe('Redis in the middle of a run', () => {
 });
 
 describe('at the worst moment', () => {
+  it.each(['publish', 'ledger'] as const)(
+    'who waits for an answer on %s hears at once that it will not come',
+    async (purpose) => {
+      const proxy = await CuttingProxy.start(redisUrl());
+      const connections = new RedisConnections(
+        { kind: 'url', url: proxy.url, options: {} },
+        'tq',
+        () => undefined,
+      );
+      try {
+        const client = await connections.ready(purpose, 30_000);
+        proxy.judge = (command) => (command === 'GET' ? 'lose-answer' : 'pass');
+        // Left alone, ioredis neither sends it again nor rejects it after a first cut.
+        await expect(client.get('nothing')).rejects.toThrow();
+      } finally {
+        connections.close();
+        await proxy.close();
+      }
+    },
+  );
+
   it('the answer to a publication is lost: it is not sent again by itself, and repeating it doubles nothing', async () => {
     const proxy = await CuttingProxy.start(redisUrl());
     proxies.push(proxy);

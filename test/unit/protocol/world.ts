@@ -248,6 +248,8 @@ export class World {
   #called(what: string): number {
     const times = (this.calls.get(what) ?? 0) + 1;
     this.calls.set(what, times);
+    // What was called cannot be taken back by being lost.
+    if (this.#gates.current !== undefined) this.#gates.current.isDifferent = true;
     return times;
   }
 

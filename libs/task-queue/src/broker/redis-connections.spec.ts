@@ -23,8 +23,8 @@ describe('RedisConnections', () => {
   });
 
   it.each([
-    ['publish', { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 1 }],
-    ['ledger', { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 1 }],
+    ['publish', { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 }],
+    ['ledger', { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 }],
     ['consume', { enableOfflineQueue: true, maxRetriesPerRequest: null }],
   ] as const)(
     'holes H19 and H20: %s never resends by itself what may have been carried out',

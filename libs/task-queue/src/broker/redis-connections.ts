@@ -29,7 +29,8 @@ export interface Condition {
 const FAIL_FAST: Partial<RedisOptions> = {
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: 1,
+  // At the first close already. What was under way with 1 is neither sent again nor rejected: it stays without an answer.
+  maxRetriesPerRequest: 0,
 };
 const PATIENT: Partial<RedisOptions> = {
   enableOfflineQueue: true,
