@@ -5,6 +5,8 @@ import { type Handle, until, useStage, type World } from './world.js';
 
 @Injectable()
 class ChangedTasks {
+  #together = 0;
+
   constructor(private readonly diary: Diary) {}
 
   @Task({ name: 'waitsFor', softTimeLimit: '1h' })
@@ -31,6 +33,20 @@ class ChangedTasks {
   seldom(tenant: string): string {
     this.diary.write(tenant);
     return tenant;
+  }
+
+  @Task({ name: 'narrow', queue: 'narrow' })
+  async narrow(door: string, task: TaskContext): Promise<void> {
+    this.diary.write(`begins ${door}`);
+    await this.diary.pass(door, task.signal);
+  }
+
+  @Task({ name: 'crowd', queue: 'narrow' })
+  async crowd(task: TaskContext): Promise<number> {
+    const together = ++this.#together;
+    await task.sleep(50);
+    this.#together--;
+    return together;
   }
 
   @Task({ name: 'unlimited' })
@@ -133,6 +149,32 @@ export function limitCases(world: World): void {
       ]);
     });
 
+    it('may be the concurrency of a queue: more at once, less when what runs has ended', async () => {
+      const { workflows, diary } = await it_.start({ queues: { narrow: { concurrency: 1 } } });
+      const { limits: changed } = workflows;
+      const crowd = async () => {
+        const handles = await Promise.all([1, 2, 3, 4].map(() => publish('crowd')));
+        return Math.max(...(await Promise.all(handles.map((handle) => handle.get() as Promise<number>))));
+      };
+      expect(await crowd()).toBe(1);
+      const [one, two] = [await publish('narrow', 'one'), await publish('narrow', 'two')];
+      await until(() => diary.entries.some((entry) => entry.startsWith('begins ')), 'its one slot is taken');
+      await changed.set('narrow', { concurrency: 2 });
+      await written('begins one');
+      await written('begins two');
+      expect(await changed.list()).toEqual([{ name: 'narrow', concurrency: 2 }]);
+      await changed.set('narrow', { concurrency: 4 });
+      await until(async () => {
+        diary.open('one');
+        diary.open('two');
+        return (await crowd()) > 2;
+      }, 'there are more slots than two');
+      await Promise.all([one.get(), two.get()]);
+      expect(await changed.clear('narrow')).toBe(true);
+      await until(async () => (await crowd()) === 1, 'it is as declared');
+      expect(await crowd()).toBe(1);
+    });
+
     it('is refused where it is none', async () => {
       const refused = { code: 'INVALID_OPTIONS' };
       await expect(limits().set('', { timeLimit: 1 })).rejects.toMatchObject(refused);
@@ -143,6 +185,14 @@ export function limitCases(world: World): void {
       );
       await expect(limits().set('x', { rateLimit: 'often' })).rejects.toMatchObject(refused);
       await expect(limits().set('x', { rate: '1/s' } as never)).rejects.toMatchObject(refused);
+      for (const concurrency of [0, -1, 1.5, Infinity, '2', null] as number[]) {
+        await expect(limits().set('narrow', { concurrency })).rejects.toMatchObject({
+          ...refused,
+          message: expect.stringContaining('concurrency') as string,
+        });
+      }
+      await expect(limits().set('crm:b', { concurrency: 1 })).rejects.toMatchObject(refused);
+      expect(await limits().list()).toEqual([]);
       await expect(limits().setRunning('x', {})).rejects.toMatchObject(refused);
     });
   });

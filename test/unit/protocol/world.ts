@@ -313,6 +313,7 @@ export class World {
     return {
       loops: [],
       serve: (service) => void this.#services.set(service.queue, service),
+      setConcurrency: () => undefined,
       stopFetching: () => undefined,
       idle: async () => true,
       letGo: async () => undefined,

@@ -3,6 +3,7 @@ import type { Delivery, Processor } from './delivery.js';
 /** How one queue is served. */
 export interface Service {
   readonly queue: string;
+  /** To begin with. */
   readonly concurrency: number;
   readonly process: Processor;
   /** Called with the ids of jobs whose lock could not be renewed: somebody else may be running them now. */
@@ -17,6 +18,8 @@ export interface Workers {
   readonly loops: readonly FetchLoop[];
   /** Starts to serve a queue. */
   serve(service: Service): void;
+  /** Another concurrency for a queue that is served. Where it is less, what runs goes on, and nothing more begins until then. */
+  setConcurrency(queue: string, concurrency: number): void;
   /**
    * Fetches nothing more; what runs goes on, and keeps its locks. What was on its way already is given back without
    * having begun.

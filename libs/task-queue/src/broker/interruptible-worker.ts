@@ -5,7 +5,7 @@ import { FetchPulse } from './fetch-pulse.js';
 import { PunctualLocks } from './punctual-locks.js';
 
 /**
- * A BullMQ worker with four differences, by members that are public or protected. A test fails when BullMQ changes what
+ * A BullMQ worker with a few differences, by members that are public or protected. A test fails when BullMQ changes what
  * it calls when.
  *
  * Its waits end when it is closed: BullMQ waits up to 5 s between two tries while Redis is away, and such a timer
@@ -40,6 +40,20 @@ export class InterruptibleWorker extends Worker {
     const state = this.isPaused() ? 'paused' : this.isRunning() ? 'running' : 'ended';
     const overdueMs = this.pulse.overdueMs(this.concurrency);
     return { queue: this.name, concurrency: this.concurrency, running, state, movedAgoMs, overdueMs };
+  }
+
+  /**
+   * Changes the concurrency, at once also where there was no free slot: BullMQ's loop then waits for a handler to end, and
+   * nothing but `resume` wakes it. No time passes between the two, so nothing sees that it was paused.
+   */
+  setConcurrency(slots: number): void {
+    const [full, raised] = [this.pulse.running >= this.concurrency, slots > this.concurrency];
+    this.concurrency = slots;
+    if (!full || !raised || this.isPaused() || !this.isRunning()) return;
+    // It had no reason to move so far.
+    this.pulse.moves();
+    void this.pause(true);
+    void this.resume();
   }
 
   protected override async moveToActive(...args: Parameters<Worker['moveToActive']>): Promise<Job> {

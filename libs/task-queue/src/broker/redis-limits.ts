@@ -32,11 +32,12 @@ function limitsIn(json: string): StoredLimits {
   } catch {
     return {};
   }
-  const { softMs, hardMs, rate } = found;
+  const { softMs, hardMs, rate, concurrency } = found;
   return {
     ...(isTime(softMs) ? { softMs } : {}),
     ...(isTime(hardMs) ? { hardMs } : {}),
     ...(isRate(rate) ? { rate } : {}),
+    ...(isTime(concurrency) && Number.isSafeInteger(concurrency) ? { concurrency } : {}),
   };
 }
 

@@ -89,6 +89,11 @@ export class WorkerPool implements Workers {
     }
   }
 
+  setConcurrency(queue: string, concurrency: number): void {
+    if (this.#closing !== undefined) return;
+    for (const worker of this.#workers) if (worker.name === queue) worker.setConcurrency(concurrency);
+  }
+
   /** The workers of BullMQ, for those who watch them. */
   get workers(): readonly Worker[] {
     return this.#workers;

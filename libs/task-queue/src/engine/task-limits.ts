@@ -1,6 +1,6 @@
 import type { StoredLimits } from '../backend/limit-store.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
-import { readDuration, readObject } from '../options/option-readers.js';
+import { assertQueueName, readDuration, readInteger, readObject } from '../options/option-readers.js';
 import type { Duration } from '../primitives/duration.js';
 import { type RateLimitOptions, readRate } from '../rate-limit/rate-limit.js';
 import type { TaskQueueEngine } from './task-queue-engine.js';
@@ -15,6 +15,11 @@ export interface TimeLimits {
 export interface LimitChange extends TimeLimits {
   /** As of `@Task`, without `key` and `name`. */
   readonly rateLimit?: string | Pick<RateLimitOptions, 'limit' | 'per' | 'burst'>;
+  /**
+   * Of a queue: how many of its tasks each worker application runs at a time; with several shards, of each shard. 1 or more.
+   * A process pool runs no more than it has children.
+   */
+  readonly concurrency?: number;
 }
 
 /** What was changed, in milliseconds. */
@@ -24,6 +29,7 @@ export interface ChangedLimit {
   readonly timeLimitMs?: number;
   /** From one start to the next, and how many starts that are due may follow each other at once. */
   readonly rateLimit?: { readonly intervalMs: number; readonly burst: number };
+  readonly concurrency?: number;
 }
 
 /**
@@ -36,19 +42,23 @@ export class TaskLimits {
   constructor(private readonly engine: TaskQueueEngine) {}
 
   /**
-   * Changes the limits of a task, attempts that run included, or the rate of a shared rate limit. What was changed before
-   * under the name is replaced. A task without a rate limit gets one.
+   * Changes the limits of a task, attempts that run included, the rate of a shared rate limit, or the concurrency of a
+   * queue. What was changed before under the name is replaced. A task without a rate limit gets one.
    *
-   * @param name of the task; for a rate limit its `name`, and for one key of it `<name>:<key>`
+   * @param name of the task or queue; for a rate limit its `name`, and for one key of it `<name>:<key>`
    * @throws InvalidOptionsError, BrokerUnavailableError
    */
   async set(name: string, change: LimitChange): Promise<void> {
-    const given = readObject('', change, ['softTimeLimit', 'timeLimit', 'rateLimit']);
-    const limits: StoredLimits = { ...readTimes(given), ...readRateChange(given.rateLimit) };
+    const given = readObject('', change, ['softTimeLimit', 'timeLimit', 'rateLimit', 'concurrency']);
+    const limits: StoredLimits = {
+      ...readTimes(given),
+      ...readRateChange(given.rateLimit),
+      ...readConcurrency(name, given.concurrency),
+    };
     if (Object.keys(limits).length === 0) {
       throw new InvalidOptionsError(
         'limits',
-        'softTimeLimit, timeLimit or rateLimit; clear() takes all back',
+        'softTimeLimit, timeLimit, rateLimit or concurrency; clear() takes all back',
         given,
       );
     }
@@ -105,6 +115,12 @@ function readRateChange(given: LimitChange['rateLimit']): Pick<StoredLimits, 'ra
   }
 }
 
+function readConcurrency(queue: string, given: number | undefined): Pick<StoredLimits, 'concurrency'> {
+  if (given === undefined) return {};
+  assertQueueName('name', queue);
+  return { concurrency: readInteger('concurrency', given, 1) };
+}
+
 /** A key of a rate limit may be any text. */
 const MAX_NAME = 401;
 
@@ -112,12 +128,12 @@ function readName(name: unknown): string {
   if (typeof name === 'string' && name.length > 0 && name.length <= MAX_NAME) return name;
   throw new InvalidOptionsError(
     'name',
-    `the name of a task or rate limit, of at most ${MAX_NAME} characters`,
+    `the name of a task, rate limit or queue, of at most ${MAX_NAME} characters`,
     name,
   );
 }
 
-function changedLimit(name: string, { softMs, hardMs, rate }: StoredLimits): ChangedLimit {
+function changedLimit(name: string, { softMs, hardMs, rate, concurrency }: StoredLimits): ChangedLimit {
   return {
     name,
     ...(softMs === undefined ? {} : { softTimeLimitMs: softMs }),
@@ -130,5 +146,6 @@ function changedLimit(name: string, { softMs, hardMs, rate }: StoredLimits): Cha
             burst: Math.round(rate.toleranceMs / rate.intervalMs) + 1,
           },
         }),
+    ...(concurrency === undefined ? {} : { concurrency }),
   };
 }

@@ -23,6 +23,7 @@ import { DEFAULT_QUEUE, optionsOfQueue } from '../options/resolve-options.js';
 import { TaskRevokedError } from '../errors/task.errors.js';
 import { PROCESS_NAME } from '../primitives/process-name.js';
 import { Attendants } from './attendants.js';
+import { QueueSlots } from './queue-slots.js';
 import { nodeProcessorOf } from './node-processor-of.js';
 import type { WorkerParts } from './worker-parts.js';
 
@@ -50,6 +51,7 @@ export class WorkerRuntime {
   readonly #blocks: BlockWatch;
   readonly #revoked: RecentRevocations;
   readonly #limits: ChangedLimits;
+  readonly #slots: QueueSlots;
   readonly #stopping = new AbortController();
   #pool: Workers | undefined;
   readonly #hosts = new Map<string, HandlerHost>();
@@ -69,7 +71,15 @@ export class WorkerRuntime {
     this.#revoked = new RecentRevocations(clock);
     const { softTimeLimitMs: softMs, timeLimitMs: hardMs } = options.defaults;
     const { limits: store } = engine.backend;
-    this.#limits = new ChangedLimits({ store, running: this.running, defaults: { softMs, hardMs }, log });
+    const onRead = () => this.#slots.follow(this.#pool);
+    this.#limits = new ChangedLimits({
+      store,
+      running: this.running,
+      defaults: { softMs, hardMs },
+      log,
+      onRead,
+    });
+    this.#slots = new QueueSlots(this.#limits);
   }
 
   get state(): WorkerState {
@@ -135,7 +145,7 @@ export class WorkerRuntime {
     const nodes = nodeProcessorOf(engine, tasks.failures);
     for (const queue of this.queues()) {
       const host = this.#host(queue);
-      if (host === undefined) this.#serve(pool, queue, tasks);
+      if (host === undefined) this.#serve(pool, queue, tasks, Infinity);
       else void this.#serveWarm(pool, queue, host);
     }
     pool.serve({
@@ -155,10 +165,11 @@ export class WorkerRuntime {
     for (const listener of this.#onServing.splice(0)) listener();
   }
 
-  #serve(pool: Workers, queue: string, tasks: TaskProcessor): void {
+  #serve(pool: Workers, queue: string, tasks: TaskProcessor, most: number): void {
+    const declared = optionsOfQueue(this.engine.options, queue).concurrency;
     pool.serve({
       queue,
-      concurrency: optionsOfQueue(this.engine.options, queue).concurrency,
+      concurrency: this.#slots.begin(queue, { declared, most }),
       process: this.#noting((delivery) => tasks.process(delivery)),
       onLost: (ids) => this.#lost(ids),
       onDefect: (delivery, error) => this.#defect(delivery, error),
@@ -179,7 +190,7 @@ export class WorkerRuntime {
   async #serveWarm(pool: Workers, queue: string, host: HandlerHost): Promise<void> {
     host.start();
     await host.ready();
-    if (this.#state === 'serving') this.#serve(pool, queue, this.#taskProcessor(host));
+    if (this.#state === 'serving') this.#serve(pool, queue, this.#taskProcessor(host), host.state.size);
   }
 
   /** What the tasks of a queue run in, when not in this process. */

@@ -13,6 +13,8 @@ export interface ChangedLimitsDeps {
   /** Those of the module. */
   readonly defaults: Limits;
   readonly log: EngineLog;
+  /** They were read, or could not be. */
+  readonly onRead: () => void;
 }
 
 /** How often they are read again: a worker that was reconnecting has missed that they were changed. */
@@ -53,6 +55,7 @@ export class ChangedLimits {
     } catch (error) {
       this.deps.log.debug(`Changed limits could not be read: ${String(error)}`);
     }
+    this.deps.onRead();
   }
 
   /** The time limits of an attempt: call over what was changed, over task, over module. */
@@ -78,6 +81,11 @@ export class ChangedLimits {
     if (this.#changed.size === 0) return limit;
     const rate = this.#changed.get(limit?.name ?? base)?.rate ?? this.#changed.get(base)?.rate;
     return rate === undefined ? limit : { name: limit?.name ?? base, rate };
+  }
+
+  /** How many tasks of a queue may run at a time, if somebody has changed it. */
+  concurrency(queue: string): number | undefined {
+    return this.#changed.get(queue)?.concurrency;
   }
 
   #follow(before: ReadonlyMap<string, StoredLimits>): void {

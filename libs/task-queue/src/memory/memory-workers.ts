@@ -13,6 +13,7 @@ export interface Startable {
 
 interface Serving {
   readonly service: Service;
+  concurrency: number;
   active: number;
 }
 
@@ -33,9 +34,9 @@ export class MemoryWorkers implements Workers {
 
   get loops(): readonly FetchLoop[] {
     const state = this.#stopped ? 'ended' : 'running';
-    return [...this.#served].map(([queue, { service, active }]) => ({
+    return [...this.#served].map(([queue, { concurrency, active }]) => ({
       queue,
-      concurrency: service.concurrency,
+      concurrency,
       running: active,
       state,
       movedAgoMs: 0,
@@ -44,7 +45,14 @@ export class MemoryWorkers implements Workers {
   }
 
   serve(service: Service): void {
-    this.#served.set(service.queue, { service, active: 0 });
+    this.#served.set(service.queue, { service, concurrency: service.concurrency, active: 0 });
+    this.onChange();
+  }
+
+  setConcurrency(queue: string, concurrency: number): void {
+    const serving = this.#served.get(queue);
+    if (serving === undefined || serving.concurrency === concurrency) return;
+    serving.concurrency = concurrency;
     this.onChange();
   }
 
@@ -56,7 +64,7 @@ export class MemoryWorkers implements Workers {
   *startable(): Generator<Startable> {
     if (this.#stopped) return;
     for (const [queue, serving] of this.#served) {
-      if (serving.active >= serving.service.concurrency) continue;
+      if (serving.active >= serving.concurrency) continue;
       const [job] = this.store.line(queue);
       if (job) yield { job, start: () => this.#start(serving, job) };
     }
