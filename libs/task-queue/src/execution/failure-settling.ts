@@ -92,10 +92,10 @@ export class FailureSettling {
     }
     const kind = failure.reason === 'revoked' ? 'revoked' : 'failure';
     if (delivery.queue !== CANVAS_QUEUE && registry.hooksOf(delivery.name, kind).length > 0) {
-      await this.release(() => hooks.publish(delivery, kind, { failure }));
+      if (!(await this.release(() => hooks.publish(delivery, kind, { failure })))) return { do: 'give-back' };
     }
     if (letter && registry.letterHandlersOf(delivery.name, delivery.queue).length > 0) {
-      await this.release(() => hooks.publish(delivery, 'dead-letter', {}));
+      if (!(await this.release(() => hooks.publish(delivery, 'dead-letter', {})))) return { do: 'give-back' };
     }
     const label = `${delivery.name} ${delivery.id}`;
     const about = this.deps.discretion.fields(delivery, failure.request.args);
@@ -105,11 +105,18 @@ export class FailureSettling {
     return this.deps.tell.failure({ do: 'fail', ...shown(failure) }, delivery, failure);
   }
 
-  async release(publish: () => Promise<unknown>): Promise<void> {
+  /** @returns false when the worker is stopped before: the task must not end then, or its hooks would be lost */
+  async release(publish: () => Promise<unknown>): Promise<boolean> {
     const { stopping, log } = this.deps;
-    await untilStored(publish, stopping, log).catch((error: unknown) =>
-      log.error(`A hook could not be released before the worker stopped: ${String(error)}`),
-    );
+    try {
+      await untilStored(publish, stopping, log);
+      return true;
+    } catch (error) {
+      log.warn(
+        `A hook could not be released before the worker stopped; its task is given back: ${String(error)}`,
+      );
+      return false;
+    }
   }
 
   /** All that it takes to run the task again, also when its canvas is gone; of data that is not ours, that data. */

@@ -149,7 +149,7 @@ export class OutcomeSettling {
     const called = headers === undefined ? { args } : { args, headers };
     return this.deps.failures
       .release(() => this.deps.hooks.publish(delivery, 'success', called))
-      .then(() => verdict);
+      .then((released) => (released ? verdict : { do: 'give-back' }));
   }
 
   /** A task whose handler is not called, because of others that have its idempotency key. */
