@@ -8,7 +8,7 @@ import { UnserializableResultError } from '../errors/task.errors.js';
  */
 export function storedResult(task: string, returned: unknown, values: StoredValues): unknown {
   if (!values.areWritten) return returned;
-  return returned instanceof Promise
+  return isPromise(returned)
     ? returned.then((value: unknown) => write(task, value, values))
     : write(task, returned, values);
 }
@@ -21,4 +21,13 @@ function write(task: string, value: unknown, values: StoredValues): unknown {
   throw new UnserializableResultError(
     `Task "${task}" returned what cannot be stored: it is ${written.found}.`,
   );
+}
+
+/** A proxy of the handler's may throw at being asked what it is; the codec says then that it cannot write it. */
+function isPromise(returned: unknown): returned is Promise<unknown> {
+  try {
+    return returned instanceof Promise;
+  } catch {
+    return false;
+  }
 }
