@@ -362,3 +362,40 @@ export class Hostile {
     return value;
   }
 }
+
+/** What says of itself that one of these codecs has written it, alone or among others, and was written by nobody. */
+export function forgedValue(hostile: Hostile, codecs: readonly string[]): JsonValue {
+  const kinds = ['Date', 'map', 'set', 'bigint', 'regexp', 'URL', 'Error', 'undefined', 'class', '__proto__'];
+  const tags = [
+    'list',
+    'map',
+    'object',
+    'bare',
+    'date',
+    'bigint',
+    'number',
+    'undefined',
+    'null',
+    '__proto__',
+  ];
+  const content = hostile.pick<() => JsonValue>([
+    () => hostile.json(),
+    () => [hostile.pick(tags), hostile.json(1), hostile.json(1)],
+    () => [hostile.pick(tags), hostile.text(), [hostile.pick(tags), hostile.json(1)]],
+    () => ['object', '__proto__', ['object', 'polluted', true]],
+    () => ({ json: hostile.json(2), meta: hostile.json(2) }),
+    () => ({ json: hostile.json(2), meta: { values: { [hostile.text()]: [hostile.pick(kinds)] } } }),
+    () => ({ json: hostile.json(2), meta: { values: [hostile.pick(kinds)] } }),
+    () => ({ json: {}, meta: { values: { '__proto__.polluted': [hostile.pick(kinds)] } } }),
+    () => ({ json: hostile.json(2), meta: { referentialEqualities: hostile.json(2), v: 1 } }),
+  ])();
+  const forged = { $codec: hostile.chance(0.1) ? hostile.text() : hostile.pick(codecs), $value: content };
+  return hostile.pick<() => JsonValue>([
+    () => forged,
+    () => ({ ...forged, more: 1 }),
+    () => [forged, { at: forged }],
+    () => ({ status: 'fulfilled', value: forged }),
+    () => ({ request: { args: [forged] }, error: { data: forged }, reason: 'error' }),
+    () => ({ ...forged, $value: [hostile.pick(tags), forged as JsonValue] }),
+  ])();
+}
