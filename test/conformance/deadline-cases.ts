@@ -1,4 +1,5 @@
 import { CallbackWithOutcomes, type ChordOptions, ErrbackOnly, Tolerate } from 'nestjs-task-queue';
+import { headersOf, isDue, stopTimer } from '../support/timer-stop.js';
 import { type Fluent, type Handle, until, useStage, type World } from './world.js';
 
 /** What follows when the time of a header is over. */
@@ -127,6 +128,74 @@ export function deadlineCases(world: World): void {
       await stage().app.quiet();
       expect(followed()).toEqual(['errback', 'body']);
       expect(diary().payloads[1]).toEqual([1, 2]);
+    });
+
+    /** A chord whose first generation ends when the door `first` is opened, and its second one with the door `late`. */
+    const twice = (deadline: ChordOptions['deadline']): Promise<Handle> =>
+      publish([call('progress', 'first'), call('betterLate', 'late')], { deadline });
+
+    async function redrive(handle: Handle): Promise<void> {
+      diary().open('first');
+      await expect(handle.get()).rejects.toMatchObject({ code: 'CHORD_FAILED' });
+      await stage().workflows.redrive(handle.id);
+    }
+
+    it('that has passed for one generation does not pass for the next', async () => {
+      const { app } = stage();
+      const headers = headersOf(app);
+      const handle = await twice('1h');
+      await redrive(handle);
+      await until(() => diary().count('again') === 1, 'the next generation runs');
+      // A timer of the first one that was paused after its look.
+      await headers.setDue(handle.id, 0);
+      expect(await isDue(app, handle.id)).toBe(false);
+      expect(await headers.times(handle.id, 0)).toBe('over');
+      expect(await headers.times(handle.id, 2)).toBe('unknown');
+      await headers.setDue(handle.id, 1);
+      expect(await isDue(app, handle.id)).toBe(true);
+      await handle.get();
+      diary().open('late');
+      await stage().app.quiet();
+      expect(diary().payloads.at(-1)).toEqual(['done']);
+    });
+
+    it.each(['first-outcome', 'last-outcome'] as const)(
+      'does not count from a %s of the generation before',
+      async (from) => {
+        const headers = headersOf(stage().app);
+        const noted = jest.spyOn(headers, 'noteOutcome');
+        const handle = await twice({ after: '1h', from });
+        await redrive(handle);
+        await until(() => diary().count('again') === 1, 'the next generation runs');
+        const notes = [...noted.mock.calls];
+        expect(notes).toHaveLength(2);
+        // Those who noted them were paused until now.
+        for (const note of notes) await headers.noteOutcome(...note);
+        const times = await headers.times(handle.id, 1);
+        expect(times).toEqual({
+          dispatchMs: expect.any(Number) as number,
+          sealMs: expect.any(Number) as number,
+        });
+        diary().open('late');
+        await handle.get();
+        await stage().app.quiet();
+      },
+    );
+
+    it('is set for a generation while the timer of the last one is about to end', async () => {
+      const timer = stopTimer(stage().app);
+      const handle = await twice(400);
+      await timer.hasBegun;
+      diary().open('first');
+      await expect(handle.get()).rejects.toMatchObject({ code: 'CHORD_FAILED' });
+      await timer.letLook();
+      await stage().workflows.redrive(handle.id);
+      timer.letGo();
+      await handle.get();
+      diary().open('late');
+      await stage().app.quiet();
+      expect(followed()).toEqual(['errback', 'body']);
+      expect(diary().payloads.at(-1)).toEqual(['done']);
     });
 
     it.each<[ChordOptions['deadline'], string]>([

@@ -114,6 +114,15 @@ export class ConformanceTasks {
     return value;
   }
 
+  /** Fails in the first generation; in a later one it takes until a door is opened. */
+  @Task({ name: 'betterLate' })
+  async betterLate(door: string): Promise<string> {
+    if (currentTask().redriven === undefined) throw new RangeError('not yet');
+    this.diary.write('again');
+    await this.diary.pass(door, currentTask().signal);
+    return door;
+  }
+
   @Task({ name: 'throwNothing' })
   throwNothing(): never {
     // eslint-disable-next-line @typescript-eslint/only-throw-error

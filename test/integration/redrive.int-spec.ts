@@ -13,6 +13,7 @@ import {
   TaskContext,
   type TaskFailure,
 } from 'nestjs-task-queue';
+import type { FlowPublisher } from '../../libs/task-queue/src/broker/flow-publisher.js';
 import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 import { inTurns } from '../support/canvas-runner.js';
 import { redisUrl, Runs, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
@@ -292,6 +293,50 @@ describe('a redrive after a deployment', () => {
     const second = await fixture.boot({ prefix, providers: [TheSecond], options: { queues } });
     const { result } = await second.workflows.redrive<number>(id);
     expect(await result.get()).toBe(30);
+  });
+});
+
+describe('the deadline of a redriven chord', () => {
+  @Injectable()
+  class Shops {
+    @Task({ name: 'shop.price' })
+    async price(article: number, task: TaskContext): Promise<number> {
+      if (task.redriven === undefined) throw new RangeError('no prices yet');
+      await delay(WITHIN_MS, undefined, { signal: task.signal });
+      return article;
+    }
+
+    @Task({ name: 'shop.total' })
+    total(prices: number[]): number {
+      return prices.length;
+    }
+  }
+
+  // In memory a generation begins in one step with its timer.
+  it('passes also where it is shorter than it takes to begin the generation', async () => {
+    const app = await fixture.boot({ providers: [Shops], options: {} });
+    const tasks = app.workflows.tasks(Shops);
+    const deadline = { after: '2s', rest: 'terminate' } as const;
+    const header = [tasks.price.s(1)] as const;
+    const chord = app.workflows.chord(header, tasks.total.s() as never, { deadline });
+    const handle = (await chord.applyAsync()) as AsyncResult<number>;
+    await expect(handle.get()).rejects.toMatchObject({ code: 'CHORD_FAILED' });
+
+    const { backend } = app.get(TaskQueueEngine);
+    const looks = jest.spyOn(backend.headers, 'times');
+    const { transactions } = backend.publisher as FlowPublisher;
+    const run = transactions.run.bind(transactions);
+    jest.spyOn(transactions, 'run').mockImplementation(async (change) => {
+      // What begins the generation, after its timer has been set.
+      if (change.first !== undefined) {
+        await until(() => looks.mock.results.length > 0, 'the timer has come due');
+        await Promise.all(looks.mock.results.map(({ value }) => value as Promise<unknown>));
+      }
+      return run(change);
+    });
+    await app.workflows.redrive(handle.id);
+    expect(await handle.get({ timeout: WITHIN_MS })).toBe(0);
+    expect((await handle.describe()).recovered).toMatchObject({ strategy: 'deadline', pending: 1 });
   });
 });
 

@@ -41,6 +41,8 @@ export interface Standing {
   readonly isParked: boolean;
   /** Its deadline has passed. */
   readonly isDue: boolean;
+  /** The timer of its deadline is at work. */
+  readonly isTicking: boolean;
 }
 
 /** What can happen next. */

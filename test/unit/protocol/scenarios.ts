@@ -250,6 +250,18 @@ export const REDRIVEN: Readonly<Record<string, Case>> = {
     meanwhile: { redrive },
     ends: again(['', '.0', '.errback.0'], ['well'], ['', '.0', '.body']),
   },
+  'a chord with a deadline that is redriven while its timer is at work': {
+    canvas: chord([sick], { deadline: DEADLINE }),
+    waits: 1,
+    fewer: 1,
+    from: ({ isTicking }) => isTicking,
+    meanwhile: { redrive: { ...redrive, when: (canvas) => canvas.isOver && !canvas.isDue } },
+    ends: [
+      // The deadline has passed before the member had failed.
+      { state: 'SUCCESS', value: [], made: ['', '.0', '.body'] },
+      ...again(['', '.0', '.errback.0'], ['well'], ['', '.0', '.body']),
+    ],
+  },
   'a chord that is redriven by two at the same time': {
     canvas: chord([sick]),
     fewer: 1,

@@ -264,10 +264,12 @@ export class World {
   get #standing(): Standing {
     const node = this.#node;
     const fields = this.#store.record(CANVAS_ID)?.fields;
+    const timer = this.#store.job({ queue: '_canvas', id: `${CANVAS_ID}.deadline` });
     return {
       isOver: node !== undefined && isOver(node),
       isParked: node?.place === 'waiting-children' && fields?.has(`p:${CANVAS_ID}`) === true,
       isDue: fields?.has(`d:${CANVAS_ID}`) === true,
+      isTicking: timer?.place === 'active',
     };
   }
 

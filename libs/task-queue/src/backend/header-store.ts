@@ -43,12 +43,18 @@ export interface HeaderStore {
    * @returns false when the header is over, or nobody knows the node
    */
   setBudget(node: string, budget: Budget): Promise<boolean>;
-  /** Notes that the deadline of a header has passed, and has it judged. Nothing happens to one that is over. */
-  setDue(node: string): Promise<void>;
-  /** What a deadline can count from; `over` when nothing waits for its members any more. */
-  times(node: string): Promise<HeaderTimes | 'over' | 'unknown'>;
-  /** Notes that a member has ended. */
-  noteOutcome(node: string, nowMs: number): Promise<void>;
+  /**
+   * Notes that the deadline of a header has passed, and has it judged. Nothing happens to one that is over, or in another
+   * generation: whoever says so may have looked at an earlier one.
+   */
+  setDue(node: string, generation: number): Promise<void>;
+  /**
+   * What a deadline can count from; `over` when nothing waits for the members of that generation any more, `unknown` when it
+   * has not begun.
+   */
+  times(node: string, generation: number): Promise<HeaderTimes | 'over' | 'unknown'>;
+  /** Notes that a member has ended, in the name of the activation that holds it: one that was superseded notes nothing. */
+  noteOutcome(member: Holder, node: string, nowMs: number): Promise<void>;
   /** Has a header judged that waits for its members. */
   wake(node: string): Promise<void>;
   /** How many members of a node have failed with an error of each name. */

@@ -52,13 +52,14 @@ export class RedisHeaders implements HeaderStore {
     return (await this.scripts.run(SET_BUDGET, keys, [node, JSON.stringify(budget)])) === 1;
   }
 
-  async setDue(node: string): Promise<void> {
-    await this.scripts.run(SET_DUE, [...this.#waking(node), this.keys.record(node)], [node]);
+  async setDue(node: string, generation: number): Promise<void> {
+    const keys = [...this.#waking(node), this.keys.record(node)];
+    await this.scripts.run(SET_DUE, keys, [node, generation]);
   }
 
-  async times(node: string): Promise<HeaderTimes | 'over' | 'unknown'> {
+  async times(node: string, generation: number): Promise<HeaderTimes | 'over' | 'unknown'> {
     const keys = [this.keys.node(node), this.keys.record(node)];
-    const reply = await this.scripts.run(HEADER_TIMES, keys, [node]);
+    const reply = await this.scripts.run(HEADER_TIMES, keys, [node, generation]);
     if (reply === 'over' || reply === 'unknown') return reply;
     const [dispatched, sealed, first, last] = reply as (string | null)[];
     return {
@@ -69,8 +70,9 @@ export class RedisHeaders implements HeaderStore {
     };
   }
 
-  async noteOutcome(node: string, nowMs: number): Promise<void> {
-    await this.scripts.run(NOTE_OUTCOME, [this.keys.record(node)], [node, nowMs]);
+  async noteOutcome({ queue, id, token }: Holder, node: string, nowMs: number): Promise<void> {
+    const keys = [this.keys.job(queue, id), this.keys.record(node)];
+    await this.scripts.run(NOTE_OUTCOME, keys, [token, node, nowMs]);
   }
 
   async wake(node: string): Promise<void> {

@@ -11,6 +11,9 @@ const NOT_THERE = { delayMs: 1_000, times: 60 } as const;
 /**
  * The timer of a chord's deadline: a delayed job beside the node. It comes due when the deadline can be at the earliest,
  * looks from when it counts, and goes back until then. So the end of a member never moves a timer.
+ *
+ * It is that of one generation: one of an older generation has nothing to say to a chord that was redriven, and one that is
+ * there before its generation waits for it.
  */
 export class DeadlineTimer {
   constructor(
@@ -20,7 +23,8 @@ export class DeadlineTimer {
 
   async tick({ id, activations }: Delivery, timer: TimerEnvelope): Promise<Verdict> {
     const node = parentOf(id) ?? '';
-    const times = await this.headers.times(node);
+    const { generation = 0 } = timer;
+    const times = await this.headers.times(node, generation);
     if (times === 'over') return DONE;
     if (times === 'unknown') {
       return activations < NOT_THERE.times ? { do: 'give-back', delayMs: NOT_THERE.delayMs } : DONE;
@@ -29,7 +33,7 @@ export class DeadlineTimer {
     // As long as nothing has happened that it counts from, it cannot be due before so long.
     const leftMs = (dueAt(timer, times) ?? nowMs + timer.afterMs) - nowMs;
     if (leftMs > 0) return { do: 'give-back', delayMs: leftMs };
-    await this.headers.setDue(node);
+    await this.headers.setDue(node, generation);
     return DONE;
   }
 }

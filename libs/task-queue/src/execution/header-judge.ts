@@ -5,9 +5,15 @@ import type { Ledger, NodeRecord } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
 import type { Budget, RestPolicy } from '../canvas/header-rules.js';
 import { type HeaderLaw, type HeaderView, judgeHeader, type Judgement } from '../chords/judge-header.js';
-import { budgetOf, type ChordNode, type GroupNode, type NodeEnvelope } from '../flow/envelope.js';
+import {
+  budgetOf,
+  type ChordNode,
+  deadlineName,
+  type GroupNode,
+  type NodeEnvelope,
+} from '../flow/envelope.js';
 import type { FlowPlan } from '../flow/flow-plan.js';
-import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
+import { CANVAS_QUEUE, childId, type ChildName, parentOf } from '../flow/ids.js';
 import { lateWaiter } from '../flow/late.js';
 import type { Clock } from '../primitives/clock.js';
 import { fieldsOf } from './discretion.js';
@@ -80,7 +86,7 @@ export class HeaderJudge {
     record: NodeRecord,
     law: HeaderLaw,
   ): Promise<AfterLook> {
-    if (record.closing !== undefined) return this.#clearUp(delivery, record, record.closing.rest, law);
+    if (record.closing !== undefined) return this.#clearUp(delivery, node, record, record.closing.rest);
     if (isCutShort(record)) return 'go-on';
     const { budget, failures, isDue } = record;
     const seen: Seen = { budget, failures, isDue };
@@ -90,7 +96,7 @@ export class HeaderJudge {
       const hears = node.node === 'chord' && node.late !== undefined;
       return this.#carryOut(delivery, { record, seen, view, hears }, judgeHeader(law, view));
     }
-    if (law.deadline !== undefined) await this.#withdraw(delivery.id, 'deadline');
+    await this.#stopTimer(delivery, node);
     return this.#letGo(delivery, record);
   }
 
@@ -157,15 +163,16 @@ export class HeaderJudge {
 
   /** What had not ended is revoked where that is asked for; and nothing is held or published any more. */
   async #clearUp(
-    { id }: Delivery,
+    delivery: Delivery,
+    node: GroupNode | ChordNode,
     record: NodeRecord,
     rest: RestPolicy,
-    { deadline }: HeaderLaw,
   ): Promise<AfterLook> {
+    const { id } = delivery;
     const { publisher, revocation } = this.deps;
     if (record.dispatch?.state === 'open') await publisher.letGo(id);
     await this.#withdraw(id, 'hold');
-    if (deadline !== undefined) await this.#withdraw(id, 'deadline');
+    await this.#stopTimer(delivery, node);
     if (rest !== 'leave') await revocation.revokeStragglers(id, { terminate: rest === 'terminate' });
     return 'go-on';
   }
@@ -176,7 +183,11 @@ export class HeaderJudge {
     return 'again';
   }
 
-  async #withdraw(node: string, what: 'hold' | 'deadline'): Promise<void> {
+  async #stopTimer({ id }: Delivery, node: GroupNode | ChordNode): Promise<void> {
+    if (node.node === 'chord' && node.deadline !== undefined) await this.#withdraw(id, deadlineName(node));
+  }
+
+  async #withdraw(node: string, what: ChildName): Promise<void> {
     await this.deps.jobs.withdraw({ queue: CANVAS_QUEUE, id: childId(node, what) });
   }
 

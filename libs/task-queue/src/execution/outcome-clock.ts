@@ -26,15 +26,15 @@ export function notingOutcomes(process: Processor, deps: OutcomeClockDeps): Proc
 }
 
 async function noted(
-  { id }: Delivery,
+  delivery: Delivery,
   pending: Promise<Verdict>,
   { headers, clock, log, stopping }: OutcomeClockDeps,
 ): Promise<Verdict> {
   const verdict = await pending;
-  const node = parentOf(id);
+  const node = parentOf(delivery.id);
   if (node === undefined || (verdict.do !== 'complete' && verdict.do !== 'fail')) return verdict;
   try {
-    await untilStored(() => headers.noteOutcome(node, clock.wallMs()), stopping, log);
+    await untilStored(() => headers.noteOutcome(delivery, node, clock.wallMs()), stopping, log);
     return verdict;
   } catch {
     return { do: 'give-back' }; // only while stopping: the store did not answer

@@ -8,8 +8,15 @@ import type {
 } from '../canvas/canvas-data.js';
 import type { DeadlineData } from '../canvas/deadline-rule.js';
 import { FAIL_FAST } from '../canvas/header-rules.js';
-import type { Redriven } from '../task/redriven.js';
-import type { ChordNode, GroupNode, InputRef, NodeEnvelope, TaskEnvelope } from './envelope.js';
+import { generationOf, type Redriven } from '../task/redriven.js';
+import {
+  type ChordNode,
+  deadlineName,
+  type GroupNode,
+  type InputRef,
+  type NodeEnvelope,
+  type TaskEnvelope,
+} from './envelope.js';
 import type { FlowPlan, PlannedJob, Retention } from './flow-plan.js';
 import { CANVAS_QUEUE, childId } from './ids.js';
 
@@ -266,16 +273,21 @@ function chordJob(
     ...later(options),
   };
   const job = nodeJob(id, 'chord', data, from);
-  return chord.deadline === undefined ? job : { ...job, timer: timerOf(id, chord.deadline) };
+  return chord.deadline === undefined ? job : { ...job, timer: timerOf(id, chord.deadline, from) };
 }
 
 /** Whatever a deadline counts from happens after the dispatch: it is not due before. */
-export function timerOf(node: string, { afterMs, from }: DeadlineData): PlannedJob {
+export function timerOf(
+  node: string,
+  { afterMs, from }: DeadlineData,
+  chord: Pick<ChordNode, 'redriven'>,
+): PlannedJob {
+  const generation = generationOf(chord);
   return {
-    id: childId(node, 'deadline'),
+    id: childId(node, deadlineName(chord)),
     queue: CANVAS_QUEUE,
     name: 'deadline',
-    data: { v: 1, node: 'deadline', afterMs, from },
+    data: { v: 1, node: 'deadline', afterMs, from, ...(generation === 0 ? {} : { generation }) },
     retention: 'parent',
     delayMs: afterMs,
   };

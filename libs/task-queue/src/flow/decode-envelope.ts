@@ -119,7 +119,10 @@ function isNode(fields: Record<string, unknown>): boolean {
     case 'late':
       return true;
     case 'deadline':
-      return Number.isFinite(fields['afterMs']);
+      return (
+        Number.isFinite(fields['afterMs']) &&
+        (fields['generation'] === undefined || isSize(fields['generation']))
+      );
     case 'chain':
       return isSize(size) && areCanvases(rest);
     case 'group':

@@ -4,9 +4,9 @@ import type { Budget } from '../canvas/header-rules.js';
 import type { FailedAttempt } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
-import type { Redriven } from '../task/redriven.js';
+import { generationOf, type Redriven } from '../task/redriven.js';
 import type { HookKind } from '../task/task-definition.js';
-import type { BodyName } from './ids.js';
+import type { BodyName, DeadlineName } from './ids.js';
 
 /**
  * The wire format: what `job.data` holds. Version 1 of every form carries `v: 1`, so that data which somebody
@@ -241,6 +241,15 @@ export function bodyName({ anew }: ChordNode): BodyName {
   return anew === undefined ? 'body' : `body-${anew}`;
 }
 
+/**
+ * What the timer of a chord's deadline is called. One name for all generations would let the timer of the last one, which
+ * may still be about to end, keep that of the next one from being set.
+ */
+export function deadlineName(chord: Pick<ChordNode, 'redriven'>): DeadlineName {
+  const generation = generationOf(chord);
+  return generation === 0 ? 'deadline' : `deadline-${generation}`;
+}
+
 /** A node with the size that its record has by now: members may have been added since it was published. */
 export function withSize(node: NodeEnvelope, size: number | undefined): NodeEnvelope {
   return size === undefined || node.node === 'task' ? node : { ...node, size };
@@ -283,6 +292,8 @@ export interface HookEnvelope {
 export interface TimerEnvelope extends Pick<DeadlineData, 'afterMs' | 'from'> {
   readonly v: 1;
   readonly node: 'deadline';
+  /** Of that chord, unless it is the first. */
+  readonly generation?: number;
 }
 
 /** Waits for the members that had not ended when the header of the chord above it was closed. */

@@ -23,10 +23,13 @@ import { randomFillSync } from 'node:crypto';
 export const CANVAS_QUEUE = '_canvas';
 
 /** A path segment: which child of a node. */
-export type ChildName = number | BodyName | 'sentinel' | 'hold' | 'deadline' | 'late';
+export type ChildName = number | BodyName | DeadlineName | 'sentinel' | 'hold' | 'late';
 
 /** A chord's body; of a later generation when one has run before over other members: `body-1`. */
 export type BodyName = 'body' | `body-${number}`;
+
+/** The timer of a chord's deadline; of a later generation one of its own: `deadline-1`. */
+export type DeadlineName = 'deadline' | `deadline-${number}`;
 
 /** Makes the id of a new canvas. */
 export function newCanvasId(shards: number, random: () => number = Math.random): string {

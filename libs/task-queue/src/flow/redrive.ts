@@ -240,16 +240,17 @@ function nodeAgain(
     .map((child) => memberIndex(child.job.id))
     .filter(Number.isInteger)
     .sort((one, other) => one - other);
+  const redriven = { generation, changed };
   return {
     job: {
       id,
       queue: CANVAS_QUEUE,
       name: node.node,
-      data: { ...node, redriven: { generation, changed } },
+      data: { ...node, redriven },
       retention: 'canvas',
       // The time of its deadline begins anew with its members.
       ...(node.node === 'chord' && node.deadline !== undefined && stage === undefined
-        ? { timer: timerOf(id, node.deadline) }
+        ? { timer: timerOf(id, node.deadline, { redriven }) }
         : {}),
     },
     children,

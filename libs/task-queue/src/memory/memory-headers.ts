@@ -5,6 +5,7 @@ import type { Budget } from '../canvas/header-rules.js';
 import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
 import type { HeaderTimes } from '../chords/deadline.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
+import { generationIn } from '../task/redriven.js';
 import { isOver, type MemoryJob, refOf } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
 
@@ -51,17 +52,17 @@ export class MemoryHeaders implements HeaderStore {
     return true;
   }
 
-  async setDue(id: string): Promise<void> {
+  async setDue(id: string, generation: number): Promise<void> {
     const node = this.#node(id);
-    if (node === undefined || this.#isOver(node)) return;
+    if (node === undefined || this.#isOver(node) || generationOfJob(node) !== generation) return;
     this.store.openRecord(id).fields.set(`d:${id}`, '1');
     this.store.wake(node);
   }
 
-  async times(id: string): Promise<HeaderTimes | 'over' | 'unknown'> {
+  async times(id: string, generation: number): Promise<HeaderTimes | 'over' | 'unknown'> {
     const node = this.#node(id);
-    if (node === undefined) return 'unknown';
-    if (this.#isOver(node)) return 'over';
+    if (node === undefined || generationOfJob(node) < generation) return 'unknown';
+    if (this.#isOver(node) || generationOfJob(node) > generation) return 'over';
     const { dispatch, timestamp } = node;
     const sealedAt = dispatch === undefined ? timestamp : dispatch.sealedAt;
     const fields = this.store.record(id)?.fields;
@@ -74,7 +75,8 @@ export class MemoryHeaders implements HeaderStore {
     };
   }
 
-  async noteOutcome(id: string, nowMs: number): Promise<void> {
+  async noteOutcome(member: Holder, id: string, nowMs: number): Promise<void> {
+    if (this.store.job(member)?.token !== member.token) return;
     const { fields } = this.store.openRecord(id);
     if (!fields.has(`first:${id}`)) fields.set(`first:${id}`, String(nowMs));
     fields.set(`last:${id}`, String(nowMs));
@@ -136,4 +138,8 @@ export class MemoryHeaders implements HeaderStore {
   #node(id: string): MemoryJob | undefined {
     return this.store.job({ queue: CANVAS_QUEUE, id });
   }
+}
+
+function generationOfJob({ data }: MemoryJob): number {
+  return generationIn(JSON.parse(data)) ?? 0;
 }

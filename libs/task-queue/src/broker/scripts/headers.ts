@@ -96,6 +96,14 @@ local function isOver(node, record, id)
   return false
 end`;
 
+/** Which generation a node is in: only deadlines ask. Anybody may have written what is read there. */
+const GENERATION = `
+local function generationOf(node)
+  local isRead, data = pcall(cjson.decode, redis.call('HGET', node, 'data') or '')
+  local redriven = isRead and type(data) == 'table' and data.redriven
+  return type(redriven) == 'table' and tonumber(redriven.generation) or 0
+end`;
+
 /**
  * Sets the budget of a header that is not over, and has it judged by it.
  * KEYS: as above, then record. ARGV: node id, budget as JSON. Returns 1, or 0 when it is over.
@@ -110,32 +118,38 @@ return 1`);
 
 /**
  * Notes that the deadline of a header has passed, and has it judged.
- * KEYS: as above. ARGV: node id. Returns 1, or 0 when it is over.
+ * KEYS: as above. ARGV: node id, generation. Returns 1, or 0 when it is over or in another generation.
  */
-export const SET_DUE = script(`${WAKE}${OVER}
+export const SET_DUE = script(`${WAKE}${OVER}${GENERATION}
 local id, record = ARGV[1], KEYS[8]
-if isOver(KEYS[1], record, id) ~= false then return 0 end
+if isOver(KEYS[1], record, id) ~= false or generationOf(KEYS[1]) ~= tonumber(ARGV[2]) then return 0 end
 redis.call('HSET', record, 'd:' .. id, 1)
 wake(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], id)
 return 1`);
 
 /**
  * What the deadline of a header can count from.
- * KEYS: node's job, record. ARGV: node id. Returns 'unknown' or 'over'; or when it was published, when it was sealed,
- * when its first and its last member ended, as far as that has happened.
+ * KEYS: node's job, record. ARGV: node id, generation. Returns 'unknown', also before the generation has begun, or 'over';
+ * or when it was published, when it was sealed, when its first and its last member ended, as far as that has happened.
  */
-export const HEADER_TIMES = script(`${OVER}
+export const HEADER_TIMES = script(`${OVER}${GENERATION}
 local over = isOver(KEYS[1], KEYS[2], ARGV[1])
 if over == nil then return 'unknown' end
-if over then return 'over' end
+local generation, asked = generationOf(KEYS[1]), tonumber(ARGV[2])
+if generation < asked then return 'unknown' end
+if over or generation > asked then return 'over' end
 local node = redis.call('HMGET', KEYS[1], 'timestamp', 'tq:dispatched', 'tq:sealed')
 local ends = redis.call('HMGET', KEYS[2], 'first:' .. ARGV[1], 'last:' .. ARGV[1])
 return { node[1], node[2] and node[3] or not node[2] and node[1], ends[1], ends[2] }`);
 
-/** KEYS: record. ARGV: node id, now. */
+/**
+ * Notes that a member ends, for whoever holds it: BullMQ refuses the end of any other, who may be of an older generation.
+ * KEYS: member's job, record. ARGV: token, node id, now. Returns 1, or nil when superseded.
+ */
 export const NOTE_OUTCOME = script(`
-redis.call('HSETNX', KEYS[1], 'first:' .. ARGV[1], ARGV[2])
-redis.call('HSET', KEYS[1], 'last:' .. ARGV[1], ARGV[2])
+if redis.call('GET', KEYS[1] .. ':lock') ~= ARGV[1] then return false end
+redis.call('HSETNX', KEYS[2], 'first:' .. ARGV[2], ARGV[3])
+redis.call('HSET', KEYS[2], 'last:' .. ARGV[2], ARGV[3])
 return 1`);
 
 /**
