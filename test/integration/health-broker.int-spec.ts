@@ -291,7 +291,12 @@ describe('a Redis that does not answer', () => {
     await redis.kill();
     await status(app, 'down');
     expect(await look(app)).toEqual(['down']);
-    expect((await reasons(app))[0]).toContain('ECONNREFUSED');
+    const reason = async () => (await reasons(app))[0];
+    await until(
+      async () => (await reason())?.includes('ECONNREFUSED') === true,
+      'the reason to be known',
+      30_000,
+    );
     expect((await healthOf(app).liveness()).status).toBe('up');
     await redis.restart();
     await status(app, 'up');

@@ -351,7 +351,7 @@ describe('the connection of a client', () => {
     expect(() => new TaskQueueClient({ connection: { url: 'http://x' } })).toThrow(InvalidOptionsError);
     expect(() => new TaskQueueClient({ conection: {} } as never)).toThrow('did you mean "connection"?');
     expect(() => new TaskQueueClient({ serializer: {} } as never)).toThrow(
-      'Option serializer: expected one of the options connection, prefix, shards, publishTimeout, errors, queue, timeout',
+      'Option serializer: expected one of the options connection, prefix, shards, publishTimeout, errors, codec, queue, timeout',
     );
     expect(() => new TaskQueueClient({ timeout: 'soon' })).toThrow('Option timeout:');
     const ofApp = TaskQueueMicroserviceModule.registerClient({ name: 'A', prefix: 'x' } as never);

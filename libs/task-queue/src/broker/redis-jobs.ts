@@ -13,7 +13,7 @@ import { ScriptRunner } from './script-runner.js';
 import { runScript } from './scripts/script.js';
 import { parseReply } from './scripts/task-reply.js';
 import { CAN_WITHDRAW } from './scripts/withdrawal.js';
-import { hasStragglers, STRAGGLERS_MS } from './stragglers.js';
+import { closedNodes, hasStragglers, STRAGGLERS_MS } from './stragglers.js';
 import { TaskSearch } from './task-search.js';
 import type { Transactions } from './transactions.js';
 
@@ -103,13 +103,15 @@ export class RedisJobs implements JobStore {
    * the tree is wide (hole H17). Being cut off in the middle is harmless: what is left is found again from the root,
    * which goes last.
    *
-   * One of which members go on, past a header that was closed, is left as it is until they have ended; it expires then.
+   * One of which members go on, past a header that was closed, is left until they have ended, and expires then; but nobody
+   * waits for them any more.
    */
   async removeCanvas(id: string): Promise<void> {
     const client = await this.client();
     const record = this.keys.record(id);
     const [closed, replaced] = await client.hmget(record, 'closed', 'replaced');
     if (closed !== null && (await hasStragglers(client, this.keys, id))) {
+      for await (const node of closedNodes(client, this.keys, id)) await this.#removeWaiter(node);
       await client.zadd(this.keys.expiry(this.keys.prefixOf(id)), Date.now() + STRAGGLERS_MS, id);
       return;
     }
@@ -187,11 +189,16 @@ export class RedisJobs implements JobStore {
     await this.producers.queue(CANVAS_QUEUE, id).remove(id, { removeChildren: false });
   }
 
+  /** Who waits for what had not ended when the header of a node was closed. */
+  async #removeWaiter(node: string): Promise<void> {
+    await this.producers.queue(CANVAS_QUEUE, node).remove(childId(node, 'late'), { removeChildren: false });
+  }
+
   /** What had not ended when the header of a node was closed. */
   async #removeLeft(node: string): Promise<void> {
     const left = this.keys.left(node);
     // What waits for them first: nobody needs to be told of what goes now.
-    await this.producers.queue(CANVAS_QUEUE, node).remove(childId(node, 'late'), { removeChildren: false });
+    await this.#removeWaiter(node);
     let cursor = '0';
     do {
       const [next, keys] = await (await this.client()).sscan(left, cursor, 'COUNT', SCAN_COUNT);

@@ -13,18 +13,23 @@ const SCAN_COUNT = 1_000;
  * It reads the verdicts of the canvas, and who was set aside by each, up to the first who goes on.
  */
 export async function hasStragglers(client: RedisClient, keys: RedisKeys, id: string): Promise<boolean> {
+  for await (const node of closedNodes(client, keys, id))
+    if (await goesOn(client, keys.left(node))) return true;
+  return false;
+}
+
+/** The nodes of a canvas whose headers were closed. */
+export async function* closedNodes(client: RedisClient, keys: RedisKeys, id: string): AsyncGenerator<string> {
   const record = keys.record(id);
   let cursor = '0';
   do {
     const [next, flat] = await client.hscan(record, cursor, 'MATCH', 'c:*', 'COUNT', SCAN_COUNT);
     for (let at = 0; at < flat.length; at += 2) {
       const node = (flat[at] ?? '').slice(2);
-      const isBelow = node === id || node.startsWith(`${id}.`);
-      if (isBelow && (await goesOn(client, keys.left(node)))) return true;
+      if (node === id || node.startsWith(`${id}.`)) yield node;
     }
     cursor = next;
   } while (cursor !== '0');
-  return false;
 }
 
 async function goesOn(client: RedisClient, left: string): Promise<boolean> {
