@@ -13,6 +13,7 @@ import { resolveOptions } from '../../../libs/task-queue/src/options/resolve-opt
 import { generationOf } from '../../../libs/task-queue/src/task/redriven.js';
 import { CountingStore } from './counting-store.js';
 import { type Activity, GATED, Gates } from './gates.js';
+import { inOrder, likenessOfActivities, likenessOfJobs } from './likeness.js';
 import { type Phase, phaseOf } from './phase.js';
 import { SILENCE } from './silence.js';
 import { CANVAS_ID, type Move, type Scenario, type Standing } from './scenario.js';
@@ -150,39 +151,11 @@ export class World {
 
   /** The same for worlds that go on alike. */
   get key(): string {
-    const jobs = [...this.#store.all()].map((job) => [
-      keyOf(job),
-      job.place,
-      this.#activities.findLast((one) => one.job === job && !one.isOver && !one.isLost)?.number,
-      job.data,
-      inOrder(job.pending),
-      inOrder(job.values),
-      inOrder(job.failures),
-      inOrder(job.left ?? []),
-      job.stage,
-      job.size,
-      job.dispatch,
-      job.timestamp,
-      job.returnvalue,
-      job.failedReason,
-      job.attemptsMade,
-      job.timesLost,
-      job.dueMs,
-    ]);
-    const going = this.#activities
-      .filter(({ isOver: over }) => !over)
-      .map(({ job, name, heard, isLost, isDifferent, commands }) => [
-        job?.id ?? name,
-        isLost,
-        isDifferent,
-        heard,
-        commands.map((command) => command.name),
-      ]);
     return JSON.stringify([
-      inOrder(jobs),
+      likenessOfJobs(this.#store, this.#activities),
       inOrder(this.#store.record(CANVAS_ID)?.fields ?? []),
       ['default', '_canvas'].map((queue) => this.#store.line(queue).map(keyOf)),
-      inOrder(going),
+      likenessOfActivities(this.#activities),
       inOrder(this.#store.made),
       inOrder(this.calls),
       inOrder(this.outcomes),
@@ -398,11 +371,6 @@ export class World {
       },
     };
   }
-}
-
-/** What is the same in any order. */
-function inOrder(things: Iterable<unknown>): string[] {
-  return Array.from(things, (thing) => JSON.stringify(thing)).sort();
 }
 
 /** Everything that needs no command has happened. */
