@@ -22,13 +22,18 @@ export interface Driver {
   failed(store: MemoryStore, job: MemoryJob): void;
 }
 
+/**
+ * The servers that run the job from which something is called. One storage for all of them: on Node.js before 24 every
+ * storage that was ever used makes each promise of the process dearer, and a suite starts a server for each of its tests.
+ */
+const INSIDE = new AsyncLocalStorage<ReadonlySet<MemoryServer>>();
+
 /** What stands in Redis' place: the queues of all registrations of a test, and the workers that serve them. */
 export class MemoryServer {
   readonly #namespaces = new Map<string, Namespace>();
   readonly #workers = new Set<MemoryWorkers>();
   readonly #running = new Set<MemoryJob>();
   #changedAt = performance.now();
-  readonly #inside = new AsyncLocalStorage<true>();
   /** Those who wait for a change of one canvas, by its id, or of anything. */
   readonly #watchers = new Map<string | undefined, Set<() => void>>();
 
@@ -58,7 +63,7 @@ export class MemoryServer {
 
   /** Whether this is called by something that a job runs. */
   get isInside(): boolean {
-    return this.#inside.getStore() === true;
+    return INSIDE.getStore()?.has(this) === true;
   }
 
   /** What is to be started next: what has been ready for longest, over all queues that are served. */
@@ -75,7 +80,8 @@ export class MemoryServer {
 
   start({ job, start }: Startable): Promise<void> {
     this.#running.add(job);
-    return this.#inside.run(true, start).finally(() => this.#running.delete(job));
+    const around = INSIDE.getStore() ?? [];
+    return INSIDE.run(new Set([...around, this]), start).finally(() => this.#running.delete(job));
   }
 
   /** When the next delayed job is due that somebody serves. */
