@@ -49,7 +49,7 @@ const stages = [
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const reports = await mkdtemp(join(tmpdir(), 'verify-'));
 const [keepGoing, wanted] = readArguments(process.argv.slice(2));
-/** One line for each failed test, told again at the end: the output of a step may be long, and logs get cut. @type {string[]} */
+/** One line for each failed test, told before its step's output and at the end: that output may be long, and logs get cut. @type {string[]} */
 const failures = [];
 let failed = false;
 
@@ -109,11 +109,13 @@ async function runStep({ script, title, tests, limitMs }) {
   });
   // Another step of the stage has failed and ended this one.
   if (failed && !keepGoing) return;
+  const before = failures.length;
   const counted = tests ? await addToTotals(report) : '';
   const seconds = `${(ms / 1000).toFixed(1)} s`.padStart(8);
   process.stdout.write(`${failure ? 'FAIL' : 'ok  '} ${seconds}  ${title}${counted}\n`);
   if (!failure) return;
   failed = true;
+  for (const line of failures.slice(before)) process.stdout.write(`${line}\n`);
   process.stdout.write(`\n${output.trim()}\n\n${title}: ${failure}. Again: npm run ${script}\n`);
   if (!keepGoing) endCommands('SIGTERM');
 }
