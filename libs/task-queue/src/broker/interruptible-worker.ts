@@ -25,7 +25,10 @@ export class InterruptibleWorker extends Worker {
 
   /** What it waits for are the first connections, not those after a reconnect: once there, they are there. */
   override waitUntilReady(): Promise<void> {
-    return (this.#ready ??= super.waitUntilReady());
+    return (this.#ready ??= super.waitUntilReady().catch((error: unknown) => {
+      this.#ready = undefined;
+      throw error;
+    }));
   }
 
   /** There is no telemetry of BullMQ's in a worker of ours. */

@@ -134,9 +134,12 @@ export class WorkerPool implements Workers {
     return service.process(delivery).then(
       (verdict) => this.#conclude(pulse, job, token, verdict),
       // Nothing may leave a processor but a verdict: BullMQ would leave the job active for ever (hole H8).
-      (error: unknown) => {
-        service.onDefect(delivery, error);
-        return this.#conclude(pulse, job, token, { do: 'give-back', delayMs: DEFECT_MS });
+      async (error: unknown) => {
+        try {
+          service.onDefect(delivery, error);
+        } finally {
+          await this.#conclude(pulse, job, token, { do: 'give-back', delayMs: DEFECT_MS });
+        }
       },
     );
   }

@@ -1,0 +1,63 @@
+import { Queue, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+import type { Verdict } from '../../libs/task-queue/src/backend/delivery.js';
+import { InterruptibleWorker } from '../../libs/task-queue/src/broker/interruptible-worker.js';
+import { RedisConnections } from '../../libs/task-queue/src/broker/redis-connections.js';
+import { RedisKeys } from '../../libs/task-queue/src/broker/redis-keys.js';
+import { WorkerPool } from '../../libs/task-queue/src/broker/worker-pool.js';
+import { redisUrl, uniquePrefix, until } from '../support/app-fixture.js';
+
+/** Between BullMQ and the processors: what it makes of defects, and of BullMQ's own waiting. */
+
+it('gives a job back although nobody can be told of its defect, and is idle afterwards', async () => {
+  const connections = new RedisConnections(
+    { kind: 'url', url: redisUrl(), options: {} },
+    'tq',
+    () => undefined,
+  );
+  const keys = new RedisKeys(uniquePrefix(), 1);
+  const durations = { lockDurationMs: 5_000, stalledIntervalMs: 1_000 };
+  const pool = new WorkerPool(connections, keys, { worker: 'w', ...durations }, () => undefined);
+  const queue = new Queue('q', { connection: connections.get('publish'), prefix: keys.shardPrefix(0) });
+  let runs = 0;
+  pool.serve({
+    queue: 'q',
+    concurrency: 1,
+    process: async (): Promise<Verdict> => {
+      if (++runs === 1) throw new Error('a defect');
+      return { do: 'complete', value: null };
+    },
+    onLost: () => undefined,
+    onDefect: () => {
+      throw new Error('a logger that throws');
+    },
+  });
+  try {
+    await connections.ready('publish', 30_000);
+    const job = await queue.add('task', {});
+    await until(async () => (await job.getState()) === 'completed', 'it has run again');
+    expect(runs).toBe(2);
+    pool.stopFetching();
+    expect(await pool.idle(10_000)).toBe(true);
+  } finally {
+    pool.stopFetching();
+    await pool.letGo();
+    connections.close();
+  }
+});
+
+it('asks BullMQ again whether it is ready where that has failed, and no more once it is', async () => {
+  const connection = new Redis(redisUrl(), { maxRetriesPerRequest: null });
+  const worker = new InterruptibleWorker('q', null, { connection, prefix: uniquePrefix(), autorun: false });
+  const asked = jest.spyOn(Worker.prototype, 'waitUntilReady').mockRejectedValueOnce(new Error('not yet'));
+  try {
+    await expect(worker.waitUntilReady()).rejects.toThrow('not yet');
+    await worker.waitUntilReady();
+    await worker.waitUntilReady();
+    expect(asked).toHaveBeenCalledTimes(2);
+  } finally {
+    asked.mockRestore();
+    await worker.close();
+    connection.disconnect();
+  }
+});
