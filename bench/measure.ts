@@ -71,7 +71,11 @@ class Side {
     profiles: boolean,
   ) {
     const args = [comparison.name, side, ...(profiles ? ['profile'] : [])];
-    this.#child = fork(new URL('./side.js', import.meta.url), args, { execArgv: ['--expose-gc'] });
+    this.#child = fork(new URL('./side.js', import.meta.url), args, {
+      execArgv: ['--expose-gc'],
+      // A profile holds a Map, which JSON would lose.
+      serialization: 'advanced',
+    });
   }
 
   /** @throws Error when the process ends before it has answered, or does not answer */

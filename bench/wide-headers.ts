@@ -4,13 +4,15 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { FlowProducer } from 'bullmq';
 import { Redis } from 'ioredis';
 import { Outcomes, Task, TaskQueueModule, type TaskQueueRole, WorkflowService } from 'nestjs-task-queue';
 import { REDIS_URL } from './redis-url.js';
 
 /**
  * `npm run bench:wide -- --sizes 1000,10000 --from stream`: chords of a list or of an AsyncIterable, with the producer, the
- * worker and Redis in processes of their own. Prints one row of bench/RESULTS.md for each.
+ * worker and Redis in processes of their own; `raw` is one `FlowProducer.add()` of as many, for its dispatch alone. Prints
+ * one row of bench/RESULTS.md for each.
  */
 const { values: options } = parseArgs({
   options: {
@@ -50,7 +52,8 @@ interface Report {
   readonly cpuMs: number;
 }
 
-if (options.role === 'producer') await produce(Number(options.size), options.from);
+if (options.role === 'producer' && options.from === 'raw') await produceRaw(Number(options.size));
+else if (options.role === 'producer') await produce(Number(options.size), options.from);
 else if (options.role === 'worker') await work();
 else await measureAll();
 
@@ -107,6 +110,39 @@ async function produce(size: number, from: string): Promise<void> {
   }
   process.send?.({ rssMb, loopMs, dispatchMs, totalMs, cpuMs: (user + system) / 1_000 } satisfies Report);
   await app.close();
+  process.disconnect();
+}
+
+/** What BullMQ alone makes of it: the same as one flow. */
+async function produceRaw(size: number): Promise<void> {
+  const producer = new FlowProducer({ connection: { url: REDIS_URL } });
+  await producer.add({
+    name: 'warm',
+    queueName: 'bodies',
+    children: [{ name: 'value', queueName: 'default' }],
+  });
+  const watch = watchProcess();
+  const begun = performance.now();
+  const cpu = process.cpuUsage();
+  await producer.add({
+    name: 'sum',
+    queueName: 'bodies',
+    children: Array.from({ length: size }, (_, n) => ({
+      name: 'value',
+      queueName: 'default',
+      data: { args: [n] },
+    })),
+  });
+  const dispatchMs = performance.now() - begun;
+  const { user, system } = process.cpuUsage(cpu);
+  await new Promise((resolve) => setTimeout(resolve, 20)); // the loop has been blocked: it tells of it now
+  process.send?.({
+    ...watch(),
+    dispatchMs,
+    totalMs: 0,
+    cpuMs: (user + system) / 1_000,
+  } satisfies Report);
+  await producer.close();
   process.disconnect();
 }
 
