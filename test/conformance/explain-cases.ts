@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { until, useStage, type World } from './world.js';
 
 /** Why something has not ended, whatever its queues are kept in. */
@@ -34,6 +35,25 @@ export function explainCases(world: World): void {
       await handle.get();
       await stage.app.quiet();
       expect(await workflows.explain(handle.id)).toMatchObject({ state: 'SUCCESS', obstacles: [], rest: 0 });
+    });
+
+    it('takes nothing for damage that ends while it looks', async () => {
+      const { stage } = given;
+      const { workflows } = stage;
+      const members = Array.from({ length: 150 }, (_, n) => stage.call('echo', n));
+      const handle = await stage.publish(workflows.chord(members as never, stage.call('echo') as never));
+      let looks = 0;
+      const damage: string[] = [];
+      for (let hasEnded = false; !hasEnded; looks++) {
+        const { state, obstacles } = await workflows.explain(handle.id, { limit: 200 });
+        const ofMember = await workflows.explain(`${handle.id}.${looks % 150}`);
+        const damaged = [...obstacles, ...ofMember.obstacles].filter(({ mendable }) => mendable);
+        damage.push(...damaged.map(({ kind, position }) => `${kind} ${position}`));
+        hasEnded = state === 'SUCCESS';
+        await turn(); // in memory a look waits for nothing, and nothing would go on beside it
+      }
+      expect(damage).toEqual([]);
+      expect(looks).toBeGreaterThan(1);
     });
 
     it('says what is delayed, and what nobody knows', async () => {

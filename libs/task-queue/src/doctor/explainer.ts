@@ -60,11 +60,16 @@ export class Explainer {
     const [condition] = await this.deps.examination.conditions([{ queue, id }]);
     // Of one that has ended its node may be all that remembers it.
     if (condition === undefined || condition.place === 'gone') {
-      if (!isTerminal(snapshot.state)) await this.#visit({ queue, id, isAwaited: true }, walk, undefined);
+      if (isTerminal(snapshot.state) || (await this.#hasEndedSince(id))) return undefined;
+      await this.#visit({ queue, id, isAwaited: true }, walk, undefined);
       return undefined;
     }
     const isHeardOf = condition.place === 'completed' || condition.place === 'failed';
     return this.#visitFrom(condition, !isHeardOf && parentOf(id) !== undefined, walk, cursor);
+  }
+
+  async #hasEndedSince(id: string): Promise<boolean> {
+    return isTerminal((await this.deps.reader.read(id)).state);
   }
 
   /** A step or body that is yet to come: what it waits for is what the composite above it waits for. */
@@ -128,17 +133,32 @@ export class Explainer {
       return { children: [] };
     }
     const page = await examination.pendingPage(condition, walk.left, cursor);
-    const conditions = await examination.conditions(page.children);
+    const found = await examination.conditions(page.children);
+    const conditions = await this.#stillPending(condition, found);
     const [sentinelId, holdId] = [childId(condition.id, 'sentinel'), childId(condition.id, 'hold')];
     const sentinel = conditions.find(({ id }) => id === sentinelId);
     const children = conditions.filter(({ id }) => id !== sentinelId && id !== holdId).sort(byId);
     walk.left -= children.length;
-    walk.rest += Math.max(0, condition.pending - conditions.length);
+    walk.rest += Math.max(0, condition.pending - found.length);
     return {
       children,
       ...(sentinel === undefined ? {} : { sentinel }),
       ...(page.cursor === undefined ? {} : { cursor: page.cursor }),
     };
+  }
+
+  /**
+   * A job ends and leaves its node in one step, but the two are read one after the other. What has ended since is nothing
+   * that anybody waits for; what has ended and is waited for all the same is damage.
+   */
+  async #stillPending(parent: JobRef, children: readonly JobCondition[]): Promise<readonly JobCondition[]> {
+    const pending = await Promise.all(
+      children.map(
+        async (child) =>
+          !hasEnded(child) || (await this.deps.ledger.readChild(child, parent)).end === 'pending',
+      ),
+    );
+    return children.filter((_, at) => pending[at]);
   }
 
   async #recordOf({ queue, id, place }: JobCondition): Promise<NodeRecord | undefined> {
@@ -168,6 +188,10 @@ interface Below {
   readonly children: readonly JobCondition[];
   readonly sentinel?: JobCondition;
   readonly cursor?: string;
+}
+
+function hasEnded({ place }: JobCondition): boolean {
+  return place === 'completed' || place === 'failed' || place === 'gone';
 }
 
 function byId(one: JobCondition, other: JobCondition): number {
