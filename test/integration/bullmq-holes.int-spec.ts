@@ -20,14 +20,14 @@ import { redisUrl, removeKeys, uniquePrefix, until } from '../support/canvas-run
  *
  * | hole | what happens in BullMQ                                  | tests                                            |
  * | ---- | ------------------------------------------------------- | ------------------------------------------------ |
- * | H1   | a removed child releases its parent in silence          | raw H1, held H1; canvas.int-spec 1 (by hand)     |
+ * | H1   | a removed child releases its parent in silence          | raw H1, held H1; canvas-ends 1 (by hand)     |
  * | H2   | drain, clean, obliterate take a body in the same queue  | raw H2, held H2                                  |
  * | H3   | adding a failed child again makes its parent wait       | raw H3, held H3                                  |
  * | H4   | a child of two parents is in one only                   | raw H4; ids of ours are made from their parent's |
  * | H5   | addBulk under a parent that is not there resolves       | raw H5; nothing of ours names another's parent   |
  * | H6   | a retry by hand puts a child back under its parent      | raw H6, held H6                                  |
  * | H7   | continueParentOnFailure releases too early              | raw H7, held "every edge"                        |
- * | H8   | throw undefined, errors with certain names or messages  | raw H8; held in canvas.int-spec 1                |
+ * | H8   | throw undefined, errors with certain names or messages  | raw H8; held in canvas-ends 1                |
  * | H9   | a result that is no JSON fails after the work, retried  | raw H9, held H9                                  |
  * | H10  | a handler that blocks the loop loses its lock           | held H10 (the raw side is the lost lock of H11)  |
  * | H11  | an attempt without its lock reports a failure           | raw H11, held H11                                |
