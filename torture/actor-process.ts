@@ -21,6 +21,7 @@ import { NOTES, TortureTasks } from './tasks.js';
 
 let app: INestApplicationContext | undefined;
 let notes: Redis | undefined;
+const rightClock = Date.now;
 
 /** Plays until the parent is gone. */
 export function play(): void {
@@ -38,7 +39,7 @@ export function play(): void {
 async function carryOut(order: Order): Promise<void> {
   switch (order.do) {
     case 'work':
-      notes = new Redis(order.directUrl);
+      notes = new Redis(order.notesUrl);
       notes.on('error', () => undefined);
       return start(order.options, [
         { provide: NOTES, useValue: notes },
@@ -53,10 +54,14 @@ async function carryOut(order: Order): Promise<void> {
     case 'redrive':
       await workflows().redrive(order.id, { after: order.after });
       return;
+    case 'jump':
+      Date.now = () => rightClock() + order.ms;
+      return;
     case 'rest':
       await app?.close();
       notes?.disconnect();
       app = notes = undefined;
+      Date.now = rightClock;
   }
 }
 

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { TaskQueueModuleOptions } from 'nestjs-task-queue';
 import type { Deed, Told } from './orders.js';
 import { TortureProxy } from './proxy.js';
+import type { Site } from './site.js';
 
 export type Role = 'worker' | 'producer';
 
@@ -31,12 +32,12 @@ export class Actor {
   }
 
   /** Starts one that is warm. */
-  static async start(url: string): Promise<Actor> {
+  static async start(): Promise<Actor> {
     const child = fork(process.argv[1] ?? '', ['--as', 'actor'], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       env: { ...process.env, NODE_OPTIONS: '', NODE_ENV: 'production' },
     });
-    const actor = new Actor(child, await TortureProxy.start(url));
+    const actor = new Actor(child, await TortureProxy.start());
     await Promise.race([once(child, 'message'), actor.gone]);
     return actor;
   }
@@ -62,8 +63,9 @@ export class Actor {
     if (told.error !== undefined) throw new Error(told.error);
   }
 
-  async become(role: Role, prefix: string, directUrl: string, patience: Patience): Promise<void> {
-    const connection = { url: this.proxy.url, connectionName: prefix };
+  /** @param notesUrl where it notes what it does, whatever happens to the Redis of the site */
+  async become(role: Role, prefix: string, site: Site, notesUrl: string, patience: Patience): Promise<void> {
+    const connection = { ...site.through(this.proxy), connectionName: prefix };
     const common = {
       connection,
       prefix,
@@ -71,7 +73,7 @@ export class Actor {
       publishTimeout: '10s',
     } as const satisfies TaskQueueModuleOptions;
     if (role === 'producer') return this.tell({ do: 'produce', options: common });
-    await this.tell({ do: 'work', options: { ...common, ...workerOf(patience) }, directUrl });
+    await this.tell({ do: 'work', options: { ...common, ...workerOf(patience) }, notesUrl });
   }
 
   /** kill -9. */
@@ -117,10 +119,7 @@ export class Reserve {
   readonly #all = new Set<Actor>();
   #isOver = false;
 
-  constructor(
-    private readonly url: string,
-    private readonly size: number,
-  ) {
+  constructor(private readonly size: number) {
     this.#fill();
   }
 
@@ -158,7 +157,7 @@ export class Reserve {
   }
 
   async #start(): Promise<Actor> {
-    const actor = await Actor.start(this.url);
+    const actor = await Actor.start();
     this.#all.add(actor);
     void actor.gone.then(() => this.#all.delete(actor));
     return actor;

@@ -60,7 +60,8 @@ export class MadeJobs {
 
   async #follow(): Promise<void> {
     while (!this.#isOver) {
-      for (const queue of QUEUES) await this.#catchUp(queue);
+      // What cannot be read while Redis is away is read later.
+      for (const queue of QUEUES) await this.#catchUp(queue).catch(() => undefined);
       await pause(250);
     }
   }
@@ -104,7 +105,7 @@ export const QUEUES = [TASKS, NODES] as const;
 
 export async function gather(
   id: string,
-  redis: Redis,
+  notesRedis: Redis,
   workflows: WorkflowService,
   jobs: MadeJobs,
 ): Promise<Evidence> {
@@ -114,7 +115,7 @@ export async function gather(
     handle.failure(),
     workflows.explain(id),
     workflows.reconcile(id),
-    redis.lrange(notesOf(id), 0, -1),
+    notesRedis.lrange(notesOf(id), 0, -1),
   ]);
   const came = failure === undefined ? ((await handle.result()) as JsonValue) : failure.error.name;
   const all = notes.map((note) => JSON.parse(note) as Run | CallbackNote);

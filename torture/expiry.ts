@@ -2,22 +2,23 @@
 import type { Redis } from 'ioredis';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '../test/support/reference/random.js';
-import { FAULTS } from './faults/all.js';
+import { faultsOf } from './faults/all.js';
 import type { Lane } from './lane.js';
 import type { Report } from './report.js';
 import { SCENARIOS } from './scenarios/all.js';
 import { Strike } from './strike.js';
-import { notesOf } from './tasks.js';
 
 const UP_TO_COMMANDS = 15;
 const WITHIN_MS = 120_000;
 
 /** Lets each scenario end under some fault, on a lane that keeps results for a moment only, and waits for its keys to go. */
-export async function expire(lane: Lane, redis: Redis, random: Random, report: Report): Promise<void> {
+export async function expire(lane: Lane, random: Random, report: Report): Promise<void> {
   const plans = SCENARIOS.map((scenario) => scenario.plan(2)).filter(({ isRedriven }) => isRedriven !== true);
+  // When a time is over is a question of clocks.
+  const faults = faultsOf('worker').filter(({ isOfClocks }) => isOfClocks !== true);
   const ids = plans.map((_, at) => `expiring-${at}-x`);
   for (const [at, plan] of plans.entries()) {
-    const fault = FAULTS[at % FAULTS.length];
+    const fault = faults[at % faults.length];
     const [side] = fault?.sides ?? [];
     if (fault === undefined || side === undefined) throw new Error('no fault');
     const k = 1 + Math.floor(random() * UP_TO_COMMANDS);
@@ -29,7 +30,7 @@ export async function expire(lane: Lane, redis: Redis, random: Random, report: R
     await lane.quiet();
     await lane.tidy();
   }
-  await redis.unlink(ids.map(notesOf));
+  const { redis } = lane.site;
   let left = await keysOf(redis, ids);
   for (
     const until = Date.now() + WITHIN_MS;

@@ -1,18 +1,25 @@
-/** One worker and one producer with queues of their own, and somebody who looks on over a connection that no fault touches. */
+/** One worker and one producer with a Redis of their own, and somebody who looks on over a connection that no fault touches. */
 import { type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Redis } from 'ioredis';
 import { setTimeout as pause } from 'node:timers/promises';
-import { TaskQueueModule, WorkflowService } from 'nestjs-task-queue';
+import { BrokerUnavailableError, TaskQueueModule, WorkflowService } from 'nestjs-task-queue';
 import { type Actor, type Patience, type Reserve, type Role } from './actors.js';
 import { wrongWith } from './checks.js';
 import { type Evidence, gather, MadeJobs, QUEUES } from './evidence.js';
 import type { Deed } from './orders.js';
 import type { Plan } from './scenarios/scenario.js';
+import type { Site } from './site.js';
 import { notesOf } from './tasks.js';
 
 /** Longer than anything takes by itself, on a machine that is busy with something else. */
 const WITHIN_MS = 300_000;
+
+/** Where actors note what they do, out of reach of every fault. */
+export interface Notes {
+  readonly url: string;
+  readonly redis: Redis;
+}
 
 export class Lane {
   readonly #parts = new Map<Role, Actor[]>();
@@ -22,8 +29,8 @@ export class Lane {
 
   private constructor(
     readonly prefix: string,
-    private readonly url: string,
-    private readonly redis: Redis,
+    readonly site: Site,
+    private readonly notes: Notes,
     private readonly reserve: Reserve,
     private readonly patience: Patience,
     private readonly observer: INestApplicationContext,
@@ -32,17 +39,17 @@ export class Lane {
 
   static async start(
     prefix: string,
-    url: string,
-    redis: Redis,
+    site: Site,
+    notes: Notes,
     reserve: Reserve,
     patience: Patience,
     [workers, producers]: readonly [number, number] = [1, 1],
   ): Promise<Lane> {
     class ObserverModule {}
-    const options = { connection: { url }, prefix, role: 'producer' } as const;
+    const options = { connection: site.connection, prefix, role: 'producer' } as const;
     Module({ imports: [TaskQueueModule.forRoot(options)] })(ObserverModule);
     const observer = await NestFactory.createApplicationContext(ObserverModule, { logger: ['fatal'] });
-    const lane = new Lane(prefix, url, redis, reserve, patience, observer, new MadeJobs(redis, prefix));
+    const lane = new Lane(prefix, site, notes, reserve, patience, observer, new MadeJobs(site.redis, prefix));
     await Promise.all([lane.#fill('worker', workers), lane.#fill('producer', producers)]);
     return lane;
   }
@@ -84,10 +91,10 @@ export class Lane {
 
   /** What became of a canvas, and what is wrong with that; its notes are gone then. */
   async judge(id: string, plan: Plan): Promise<{ evidence: Evidence; wrong: string[] }> {
-    const evidence = await gather(id, this.redis, this.workflows, this.jobs);
+    const evidence = await gather(id, this.notes.redis, this.workflows, this.jobs);
     const wrong = [...wrongWith(plan, evidence), ...(await plan.judge(evidence, this.workflows))];
     this.jobs.forget(id);
-    await this.redis.unlink(notesOf(id));
+    await this.notes.redis.unlink(notesOf(id));
     return { evidence, wrong };
   }
 
@@ -112,6 +119,7 @@ export class Lane {
     await this.jobs.end();
     await this.observer.close();
     await Promise.all([...this.#parts.values()].flat().map((actor) => actor.end()));
+    await this.site.end();
   }
 
   async #fill(role: Role, count: number): Promise<void> {
@@ -120,7 +128,7 @@ export class Lane {
 
   async #cast(role: Role): Promise<Actor> {
     const actor = await this.reserve.take();
-    await actor.become(role, this.prefix, this.url, this.patience);
+    await actor.become(role, this.prefix, this.site, this.notes.url, this.patience);
     return actor;
   }
 
@@ -156,16 +164,22 @@ export class Lane {
   }
 
   async #end(id: string): Promise<void> {
-    try {
-      await this.workflows.result(id).get({ propagate: false, timeout: WITHIN_MS });
-    } catch (error) {
-      const { text } = await this.workflows.explain(id);
-      throw new Error(`no end: ${String(error)}\n${text}`);
+    const until = Date.now() + WITHIN_MS;
+    for (;;) {
+      try {
+        await this.workflows.result(id).get({ propagate: false, timeout: until - Date.now() });
+        return;
+      } catch (error) {
+        // It says so when Redis is away, and may be asked again.
+        if (error instanceof BrokerUnavailableError && Date.now() < until) continue;
+        const { text } = await this.workflows.explain(id);
+        throw new Error(`no end: ${String(error)}\n${text}`);
+      }
     }
   }
 
   async #pending(): Promise<number> {
-    const reads = this.redis.pipeline();
+    const reads = this.site.redis.pipeline();
     for (const queue of QUEUES) {
       const base = `{${this.prefix}:0}:${queue}`;
       for (const list of ['wait', 'active', 'paused']) reads.llen(`${base}:${list}`);

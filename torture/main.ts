@@ -5,17 +5,19 @@ import { mulberry32 } from '../test/support/reference/random.js';
 import { play } from './actor-process.js';
 import { type Patience, Reserve } from './actors.js';
 import { expire } from './expiry.js';
-import { Lane } from './lane.js';
+import { Lane, type Notes } from './lane.js';
 import { writeReport } from './markdown.js';
 import { round } from './random.js';
 import { Report } from './report.js';
 import { SCENARIOS } from './scenarios/all.js';
+import { inTurns, shuffled } from './shuffle.js';
+import { OwnRedis } from './site.js';
 import { type Case, casesOf, labelOf, run } from './systematic.js';
 
 /**
  * `npm run torture -- --seed 1 --minutes 5`
  *
- * Faults at every command of what chords do, on real processes and a real Redis of its own. Ends with 1 if anything was wrong.
+ * Faults at every command of what chords do, on real processes and Redis servers of its own. Ends with 1 if anything was wrong.
  */
 const { values: options } = parseArgs({
   options: {
@@ -27,6 +29,8 @@ const { values: options } = parseArgs({
     cases: { type: 'string', default: 'Infinity' },
     /** Scenarios whose names contain this. */
     only: { type: 'string', default: '' },
+    /** Faults whose names contain this; the random part draws among all. */
+    fault: { type: 'string', default: '' },
     /** One case, by the label that it was reported with. */
     case: { type: 'string' },
     /** The share of the time for systematic cases; random canvases get the rest. */
@@ -37,36 +41,40 @@ const { values: options } = parseArgs({
   },
 });
 
+/** Longer than any clock is wrong. */
+const DAY_MS = 86_400_000;
+
 /** One canvas at a time has hardly to wait; among many on a busy machine, nobody should lose a lock without a fault. */
-const IMPATIENT: Patience = { lockMs: 600, stalledMs: 200, expiresMs: 900_000 };
-const PATIENT: Patience = { lockMs: 2_000, stalledMs: 500, expiresMs: 900_000 };
+const IMPATIENT: Patience = { lockMs: 600, stalledMs: 200, expiresMs: DAY_MS };
+const PATIENT: Patience = { lockMs: 2_000, stalledMs: 500, expiresMs: DAY_MS };
 
 const seed = Number(options.seed);
 const report = new Report(seed);
 const minutes = Number(options.minutes);
-const url = process.env.REDIS_URL ?? '';
 
 async function main(): Promise<void> {
-  const redis = new Redis(url);
-  const version = /redis_version:(\S+)/.exec(await redis.info('server'))?.[1] ?? 'unknown';
-  const reserve = new Reserve(url, 2);
-  await systematic(redis, reserve, minutes * Number(options.systematic));
+  // The Redis that the suite is given has the notes; every lane starts one of its own.
+  const url = process.env.REDIS_URL ?? '';
+  const notes: Notes = { url, redis: new Redis(url) };
+  const version = /redis_version:(\S+)/.exec(await notes.redis.info('server'))?.[1] ?? 'unknown';
+  const reserve = new Reserve(2);
+  await systematic(notes, reserve, minutes * Number(options.systematic));
   if (options.case === undefined) {
-    await random(redis, reserve);
-    await expiry(redis, reserve);
+    await random(notes, reserve);
+    await expiry(notes, reserve);
   }
   await reserve.end();
-  redis.disconnect();
+  notes.redis.disconnect();
   process.stdout.write(`${report.summary()}\n`);
   if (options.write !== undefined) writeReport(options.write, report, version);
   process.exitCode = report.wrong > 0 ? 1 : 0;
 }
 
 /** Every fault at every command, in an order by chance, for so long. */
-async function systematic(redis: Redis, reserve: Reserve, forMinutes: number): Promise<void> {
+async function systematic(notes: Notes, reserve: Reserve, forMinutes: number): Promise<void> {
   const lanes = await Promise.all(
-    Array.from({ length: Number(options.lanes) }, (_, at) =>
-      Lane.start(`lane${at}`, url, redis, reserve, IMPATIENT),
+    Array.from({ length: Number(options.lanes) }, async (_, at) =>
+      Lane.start(`lane${at}`, await OwnRedis.start(), notes, reserve, IMPATIENT),
     ),
   );
   const cases: Case[] = [];
@@ -79,11 +87,13 @@ async function systematic(redis: Redis, reserve: Reserve, forMinutes: number): P
       cases.push(...(await casesOf(scenario, lane)));
     },
   );
-  const wanted = cases.filter((one) => options.case === undefined || labelOf(one) === options.case);
+  const wanted = cases
+    .filter((one) => options.case === undefined || labelOf(one) === options.case)
+    .filter(({ fault }) => fault.name.includes(options.fault));
   process.stdout.write(`${wanted.length} cases of ${cases.length}\n`);
   await inLanes(
     lanes,
-    shuffled(wanted, mulberry32(seed)),
+    inTurns(shuffled(wanted, mulberry32(seed)), ({ fault }) => fault),
     () => isOver(forMinutes),
     (one, lane) => run(one, lane, report),
   );
@@ -91,8 +101,8 @@ async function systematic(redis: Redis, reserve: Reserve, forMinutes: number): P
   process.stdout.write(`${report.summary()}\n`);
 }
 
-async function random(redis: Redis, reserve: Reserve): Promise<void> {
-  const lane = await Lane.start('random', url, redis, reserve, PATIENT, [3, 2]);
+async function random(notes: Notes, reserve: Reserve): Promise<void> {
+  const lane = await Lane.start('random', await OwnRedis.start(), notes, reserve, PATIENT, [3, 2]);
   const chance = mulberry32(seed);
   while (!isOver(minutes)) {
     await round(lane, chance, options.only, () => isOver(minutes), report);
@@ -101,9 +111,10 @@ async function random(redis: Redis, reserve: Reserve): Promise<void> {
   await lane.end();
 }
 
-async function expiry(redis: Redis, reserve: Reserve): Promise<void> {
-  const lane = await Lane.start('expiry', url, redis, reserve, { ...IMPATIENT, expiresMs: 2_000 });
-  await expire(lane, redis, mulberry32(seed), report);
+async function expiry(notes: Notes, reserve: Reserve): Promise<void> {
+  const patience = { ...IMPATIENT, expiresMs: 2_000 };
+  const lane = await Lane.start('expiry', await OwnRedis.start(), notes, reserve, patience);
+  await expire(lane, mulberry32(seed), report);
   await lane.end();
 }
 
@@ -124,13 +135,6 @@ async function inLanes<T>(
         await work(next, lane);
     }),
   );
-}
-
-function shuffled<T>(items: readonly T[], random: () => number): T[] {
-  return items
-    .map((item) => ({ item, at: random() }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ item }) => item);
 }
 
 if (options.as === 'main') await main();

@@ -21,6 +21,8 @@ function markdownOf(report: Report, server: string): string {
   return [
     `Seed ${report.seed}, ${begun}, ${minutes} minutes, ${machine}: **${number(report.chords)} chords** in ` +
       `${number(report.canvases)} canvases, ${number(report.struckTimes)} faults, **${report.wrong} wrong**; of ${report.gone} more that were let expire no key was left.`,
+    `${number(report.deliveries)} jobs were delivered a second time while somebody had them; ${number(report.hastened)} were due ` +
+      `an hour too late by a clock that was wrong, and were made due.`,
     placesOf(report),
     `From a fault to the end of everything in the canvas that it struck, in systematic cases (locks of 0.6 s, looked for every 0.2 s):`,
     recoveriesOf(report),

@@ -2,7 +2,7 @@
 import type { CanvasData, TaskQueueModuleOptions } from 'nestjs-task-queue';
 
 export type Deed =
-  | { readonly do: 'work'; readonly options: TaskQueueModuleOptions; readonly directUrl: string }
+  | { readonly do: 'work'; readonly options: TaskQueueModuleOptions; readonly notesUrl: string }
   | { readonly do: 'produce'; readonly options: TaskQueueModuleOptions }
   | {
       readonly do: 'publish';
@@ -12,7 +12,9 @@ export type Deed =
       readonly isStreamed: boolean;
     }
   | { readonly do: 'redrive'; readonly id: string; readonly after: number }
-  /** Becomes warm again. */
+  /** Its clock is wrong by so much from now on. */
+  | { readonly do: 'jump'; readonly ms: number }
+  /** Becomes warm again, with the right clock. */
   | { readonly do: 'rest' };
 
 export type Order = Deed & { readonly nr: number };

@@ -43,29 +43,28 @@ export class Line {
   }
 }
 
+/** A port that nobody listens on. */
+const NOBODY = 1;
+
 export class TortureProxy {
   /** How many commands counted since it was armed. */
   counted = 0;
+  /** Where connections from now on lead to. */
+  target: { readonly host: string; readonly port: number } = { host: '127.0.0.1', port: NOBODY };
   /** Whether the trap was sprung. */
   isSprung = false;
   readonly #lines = new Set<Line>();
   #trap: Trap | undefined;
   #isStill = false;
 
-  private constructor(
-    private readonly server: Server,
-    /** Where connections from now on lead to. */
-    public target: { readonly host: string; readonly port: number },
-  ) {
+  private constructor(private readonly server: Server) {
     server.on('connection', (client) => this.#serve(client));
   }
 
-  /** Starts a proxy in front of the Redis of a URL. */
-  static async start(url: string): Promise<TortureProxy> {
-    const { hostname, port } = new URL(url);
+  static async start(): Promise<TortureProxy> {
     const server = createServer({ noDelay: true });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return new TortureProxy(server, { host: hostname, port: Number(port) });
+    return new TortureProxy(server);
   }
 
   get url(): string {
@@ -154,7 +153,11 @@ export class TortureProxy {
     const trap = this.#trap;
     if (trap === undefined) return;
     this.#isStill = true;
-    void trap.strike(command, line).finally(() => this.#goOn());
+    // What went wrong with it is heard by whoever armed it.
+    void trap
+      .strike(command, line)
+      .catch(() => undefined)
+      .then(() => this.#goOn());
   }
 
   #goOn(): void {

@@ -8,7 +8,8 @@ import type { Lane } from './lane.js';
 import type { Report } from './report.js';
 import { SCENARIOS } from './scenarios/all.js';
 import { referencePlan } from './scenarios/reference.js';
-import type { Plan } from './scenarios/scenario.js';
+import type { Plan, Scenario } from './scenarios/scenario.js';
+import { shuffled } from './shuffle.js';
 import { type Aim, Strike } from './strike.js';
 
 /** Canvases between two looks at what became of them, and how many of them are under way at a time. */
@@ -36,9 +37,13 @@ export async function round(
   isOver: () => boolean,
   report: Report,
 ): Promise<void> {
-  const drawn = Array.from({ length: ROUND }, () => draw(random, only));
+  // The lease of whoever reads a source goes by the clocks of workers, as all that is delayed does.
+  const hasWrongClocks = random() < 0.5;
+  const scenarios = SCENARIOS.filter(({ isLeased }) => !(hasWrongClocks && isLeased === true));
+  const drawn = Array.from({ length: ROUND }, () => draw(random, scenarios, only));
   const trouble = new Map<string, string>();
-  const unrest = new Unrest(lane, random, report);
+  const faults = FAULTS.filter(({ isOfClocks }) => hasWrongClocks || isOfClocks !== true);
+  const unrest = new Unrest(lane, random, faults, report);
   const left = [...drawn];
   const run: Drawn[] = [];
   await Promise.all(
@@ -59,9 +64,9 @@ export async function round(
   }
 }
 
-function draw(random: Random, only: string): Drawn {
+function draw(random: Random, all: readonly Scenario[], only: string): Drawn {
   const id = `case-r${++canvases}-x`;
-  const scenarios = [...SCENARIOS, ...SCENARIOS.map(() => undefined)].filter((scenario) =>
+  const scenarios = [...all, ...all.map(() => undefined)].filter((scenario) =>
     (scenario?.name ?? 'reference').includes(only),
   );
   const scenario = scenarios[Math.floor(random() * scenarios.length)];
@@ -76,10 +81,12 @@ class Unrest {
   ended = 0;
   readonly #running: Promise<void>;
   readonly #over = new AbortController();
+  readonly #deck: Fault[] = [];
 
   constructor(
     private readonly lane: Lane,
     private readonly random: Random,
+    private readonly faults: readonly Fault[],
     private readonly report: Report,
   ) {
     this.#running = this.#disturb();
@@ -93,7 +100,9 @@ class Unrest {
   async #disturb(): Promise<void> {
     const { signal } = this.#over;
     while (!signal.aborted) {
-      await this.#strike(this.random() < 0.7 ? 'worker' : 'producer', this.#pick(FAULTS), signal);
+      const fault = this.#draw();
+      const { roles = [this.random() < 0.7 ? 'worker' : 'producer'] } = fault;
+      await this.#strike(this.#pick(roles), fault, signal);
       await this.lane.tidy();
       const enough = this.ended + ENDS_BETWEEN_FAULTS;
       do await pause(this.random() * BETWEEN_FAULTS_MS, undefined, { signal }).catch(() => undefined);
@@ -109,6 +118,12 @@ class Unrest {
     const strike = new Strike(this.lane, aim, this.report, Math.floor(this.random() * 100));
     for (let waits = 0; strike.at === undefined && waits < 100 && !signal.aborted; waits++) await pause(20);
     await strike.end();
+  }
+
+  /** Every fault comes once before one comes again. */
+  #draw(): Fault {
+    if (this.#deck.length === 0) this.#deck.push(...shuffled(this.faults, this.random));
+    return this.#deck.pop() as Fault;
   }
 
   #pick<T>(items: readonly T[]): T {

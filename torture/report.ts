@@ -31,6 +31,10 @@ export class Report {
   wrong = 0;
   /** Canvases that have expired, with all of their keys. */
   gone = 0;
+  /** Jobs that were delivered a second time while somebody had them. */
+  deliveries = 0;
+  /** Jobs that were due much too late, by a clock that was wrong. */
+  hastened = 0;
   readonly begun = Date.now();
   /** By scenario and fault. */
   readonly places = new Map<string, Tally>();
@@ -45,6 +49,14 @@ export class Report {
     const key = `${fault} of a ${role}`;
     const commands = this.faults.get(key) ?? new Map<string, number>();
     this.faults.set(key, commands.set(command, (commands.get(command) ?? 0) + 1));
+  }
+
+  deliveredAgain(jobs: number): void {
+    this.deliveries += jobs;
+  }
+
+  madeDue(jobs: number): void {
+    this.hastened += jobs;
   }
 
   add({ label, scenario, fault, plan, command, recoveryMs, wrong, evidence }: Finding): void {

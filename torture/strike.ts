@@ -1,6 +1,6 @@
 /** A fault that waits for its moment. */
 import type { Role } from './actors.js';
-import type { Fault } from './faults/fault.js';
+import type { Fault, Scene } from './faults/fault.js';
 import type { Lane } from './lane.js';
 import { nameOf, pathOf } from './path.js';
 import type { Side } from './proxy.js';
@@ -20,7 +20,7 @@ export class Strike {
   /** When it struck, and at what. */
   at: number | undefined;
   command: string | undefined;
-  #struck: Promise<void> | undefined;
+  #over: Promise<void> | undefined;
   readonly #disarm: () => void;
 
   /** Arms the proxy of one who plays the part. */
@@ -38,8 +38,15 @@ export class Strike {
         this.command = nameOf(command);
         report.struck(role, fault.name, this.command);
         const relieve = (): Promise<void> => lane.relieve(role, victim);
-        this.#struck = fault.strike({ victim, line, relieve, lostMs: lane.lostMs });
-        return this.#struck;
+        const { lostMs, site, prefix } = lane;
+        const delivered = (jobs: number): void => report.deliveredAgain(jobs);
+        const hastened = (jobs: number): void => report.madeDue(jobs);
+        const scene: Scene = { victim, line, relieve, lostMs, site, prefix, delivered, hastened };
+        const struck = fault.strike(scene);
+        this.#over = struck.then(() => fault.aftermath?.(scene));
+        // Whoever waits for its end hears of what went wrong.
+        this.#over.catch(() => undefined);
+        return struck;
       },
     });
   }
@@ -47,6 +54,6 @@ export class Strike {
   /** Waits until what it does is done, if it has struck. It does not any more. */
   async end(): Promise<void> {
     this.#disarm();
-    await this.#struck;
+    await this.#over;
   }
 }

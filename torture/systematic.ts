@@ -1,6 +1,6 @@
 /** Small canvases, one at a time on each lane, with every fault at every command of their path. */
 import type { Role } from './actors.js';
-import { FAULTS } from './faults/all.js';
+import { faultsOf } from './faults/all.js';
 import type { Fault } from './faults/fault.js';
 import type { Lane } from './lane.js';
 import { pathOf } from './path.js';
@@ -29,7 +29,7 @@ export async function casesOf(scenario: Scenario, lane: Lane): Promise<Case[]> {
   const cases: Case[] = [];
   for (const path of scenario.paths) {
     const commands = await count(scenario, path, lane);
-    for (const fault of FAULTS)
+    for (const fault of faultsOf(path))
       for (const side of fault.sides)
         for (let k = 1; k <= commands; k++) cases.push({ scenario, path, fault, side, k });
   }

@@ -15,6 +15,9 @@ import {
 import { NestFactory } from '@nestjs/core';
 import { Redis } from 'ioredis';
 import { TaskQueueModule, type TaskQueueModuleOptions, WorkflowService } from 'nestjs-task-queue';
+import { until } from './until.js';
+
+export { until } from './until.js';
 
 /** The Redis of the run. */
 export function redisUrl(): string {
@@ -26,19 +29,6 @@ export function redisUrl(): string {
 /** A prefix that nobody else has. It stands in every key and in the name of every connection. */
 export function uniquePrefix(about = 'test'): string {
   return `${about}-${randomUUID().slice(0, 13)}`;
-}
-
-/** Waits for a state that nobody announces. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  what: string,
-  withinMs = 60_000,
-): Promise<void> {
-  const deadline = Date.now() + withinMs;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
-    await delay(10);
-  }
 }
 
 /** What handlers did, in the order in which they did it. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Redis } from 'ioredis';
-import { until } from './app-fixture.js';
+import { until } from './until.js';
 import { PrivateRedis } from './workers/private-redis.js';
 
 const HOST = '127.0.0.1';

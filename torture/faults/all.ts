@@ -1,6 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Role } from '../actors.js';
+import { again } from './again.js';
 import type { Fault } from './fault.js';
 import { freeze } from './freeze.js';
+import { ahead, behind } from './jump.js';
+import { restart } from './restart.js';
 
 /** kill -9 of the process. Another one takes its place. */
 const kill: Fault = {
@@ -32,4 +36,8 @@ const stall: Fault = {
   },
 };
 
-export const FAULTS: readonly Fault[] = [kill, cut, stall, freeze];
+export const FAULTS: readonly Fault[] = [kill, cut, stall, freeze, restart, again, ahead, behind];
+
+/** Those that may strike one who plays this part. */
+export const faultsOf = (role: Role): Fault[] =>
+  FAULTS.filter(({ roles }) => roles === undefined || roles.includes(role));

@@ -130,6 +130,7 @@ export const deadline: Scenario = {
 export const wide: Scenario = {
   name: 'wide',
   paths: ['producer'],
+  isLeased: true,
   plan: (size) => ({
     canvas: { kind: 'chord', header: members(...values(3 * size)), body: call('body') },
     isStreamed: true,

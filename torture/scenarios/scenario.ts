@@ -12,6 +12,8 @@ export interface Scenario {
   readonly name: string;
   /** Whose commands are the path. */
   readonly paths: readonly Role[];
+  /** Whether it is published under a lease, by somebody who reads its header from a source. */
+  readonly isLeased?: boolean;
   /** @param size how many members a header has */
   plan(size: number): Plan;
 }

@@ -73,8 +73,12 @@ export class PrivateRedis {
 
   async #ask(command: string): Promise<Answer> {
     const line = new Promise<string>((resolve, reject) => {
-      this.#lines.once('line', resolve);
-      this.program.once('exit', () => reject(new Error(`the program of the private Redis has ended`)));
+      const ended = (): void => reject(new Error('the program of the private Redis has ended'));
+      this.program.once('exit', ended);
+      this.#lines.once('line', (answer) => {
+        this.program.off('exit', ended);
+        resolve(answer);
+      });
     });
     this.program.stdin?.write(`${command}\n`);
     const answer = JSON.parse(await line) as Answer;
