@@ -164,6 +164,21 @@ export function redriveCases(world: World): void {
         expect(member).toMatchObject({ state: 'SUCCESS', value: 'c' });
       });
 
+      it('of more than one step can carry does the same', async () => {
+        const size = 1_050;
+        const members = Array.from({ length: size }, (_, index) => visit(index === 7 ? 'a' : 'b'));
+        const handle = await runSick(chord(members, told('body')), 'b');
+        const { rerun, left } = await redrive(handle);
+        expect({ count: rerun.length, left }).toEqual({ count: size - 1, left: [] });
+        const changed = Array.from({ length: size }, (_, index) => index).filter((index) => index !== 7);
+        expect(ran().filter((entry) => entry !== 'b g1')).toEqual([`body g1 [${changed.join(' ')}]`]);
+        expect(ran().filter((entry) => entry === 'b g1')).toHaveLength(size - 1);
+        expect(await handle.describe()).toMatchObject({
+          generation: 1,
+          counts: { size, succeeded: size, failed: 0, pending: 0 },
+        });
+      }, 60_000);
+
       it('releases its callbacks and errbacks once for each generation, and tells them what has changed', async () => {
         const canvas = group(visit('a'), visit('b'), visit('c'))
           .link(told('link'))

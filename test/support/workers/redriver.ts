@@ -1,6 +1,6 @@
 /**
  * Redrives a canvas in a process of its own, which kills itself before or after one of the commands that it sends. It says
- * `ready` when it is connected, waits for the key `go:<prefix>`, and writes what became of the redrive to its stdout.
+ * `ready` when it is connected, waits for the key `go:<prefix>` or another one, and writes what became of the redrive to its stdout.
  */
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
@@ -12,11 +12,22 @@ interface RedriverOptions {
   readonly url: string;
   readonly prefix: string;
   readonly id: string;
-  /** The command of the transaction, counted from its WATCH, and whether it is still sent. */
+  /** The generation after which the next one is to begin: the first where it is not said. */
+  readonly after?: number;
+  /** The key that it waits for. */
+  readonly go?: string;
+  /** The command, counted from the first WATCH, and whether it is still sent. */
   readonly dieAt?: { readonly command: number; readonly isSent: boolean };
 }
 
-const { url, prefix, id, dieAt } = JSON.parse(process.env.WORKER_OPTIONS ?? '{}') as RedriverOptions;
+const {
+  url,
+  prefix,
+  id,
+  after = 0,
+  go = `go:${prefix}`,
+  dieAt,
+} = JSON.parse(process.env.WORKER_OPTIONS ?? '{}') as RedriverOptions;
 
 @Module({ imports: [TaskQueueModule.forRoot({ connection: { url }, prefix, role: 'producer' })] })
 class RedriverModule {}
@@ -42,9 +53,9 @@ Reflect.set(Redis.prototype, 'sendCommand', watching);
 
 const looker = new Redis(url);
 process.send?.('ready');
-while ((await looker.exists(`go:${prefix}`)) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+while ((await looker.exists(go)) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
 commands.length = 0;
-const { generation, begun } = await workflows.redrive(id, { after: 0 });
+const { generation, begun } = await workflows.redrive(id, { after });
 Reflect.set(Redis.prototype, 'sendCommand', send);
 looker.disconnect();
 process.stdout.write(`${JSON.stringify({ generation, begun, commands })}\n`);

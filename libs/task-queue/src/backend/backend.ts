@@ -17,6 +17,7 @@ import type { KeyStore } from './key-store.js';
 import type { LockStore } from './lock-store.js';
 import type { Publisher } from './publisher.js';
 import type { RateLimiter } from './rate-limiter.js';
+import type { Refills } from './refills.js';
 import type { RetryBudgets } from './retry-budgets.js';
 import type { Repairs } from './repairs.js';
 import type { TaskEvents } from './task-events.js';
@@ -29,6 +30,8 @@ import type { Workers } from './workers.js';
 export interface Backend {
   readonly ledger: Ledger;
   readonly publisher: Publisher;
+  /** Redrives that are too wide for one step. */
+  readonly refills: Refills;
   readonly headers: HeaderStore;
   readonly locks: LockStore;
   readonly idempotencyKeys: KeyStore;

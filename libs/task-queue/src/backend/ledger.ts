@@ -40,6 +40,8 @@ export interface NodeRecord {
   readonly values: number;
   readonly failures: number;
   readonly pending: number;
+  /** Members that failed and are still to be put back by a redrive, where there are such. */
+  readonly setAside?: number;
   /** That the members were, or are, published while they are read. */
   readonly dispatch: DispatchRecord | undefined;
   /** The node has been settled as failed before a crash. */

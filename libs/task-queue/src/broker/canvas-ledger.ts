@@ -59,7 +59,7 @@ export class CanvasLedger implements Ledger {
       [id, sentinel, this.keys.node(childId(id, 'hold')), ...lineOf(id).map(revocationField)],
     )) as NodeReply;
     const [stage, size, values, failures, pending, ranOut, failure, decision, revoked, ...more] = reply;
-    const [dispatched, end, closing, parked, budget, isHeld, due] = more;
+    const [dispatched, end, closing, parked, budget, isHeld, due, setAside] = more;
     return {
       stage: parse<Stage>(stage),
       size: size === null ? undefined : Number(size),
@@ -75,6 +75,7 @@ export class CanvasLedger implements Ledger {
       budget: parse<Budget>(budget),
       isHeld: isHeld === 1,
       isDue: due !== null,
+      ...(setAside === 0 ? {} : { setAside }),
     };
   }
 
@@ -284,6 +285,7 @@ type NodeReply = [
   budget: string | null,
   isHeld: number,
   due: string | null,
+  setAside: number,
 ];
 
 function parse<T>(json: string | null): T | undefined {

@@ -88,6 +88,14 @@ export function openJob(job: PlannedJob, keys: RedisKeys): FlowJob {
   };
 }
 
+/** The same tree, in which some nodes are held back by sentinels. */
+export function withSentinels(job: FlowJob, keys: RedisKeys, held: ReadonlySet<string>): FlowJob {
+  const id = job.opts?.jobId ?? '';
+  const children = (job.children ?? []).map((child) => withSentinels(child, keys, held));
+  if (held.has(id)) children.push(sentinel(id, keys));
+  return children.length === 0 ? job : { ...job, children };
+}
+
 function sentinel(node: string, keys: RedisKeys): FlowJob {
   return {
     name: 'sentinel',

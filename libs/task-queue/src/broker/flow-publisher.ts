@@ -19,6 +19,8 @@ import {
   removeSentinel,
 } from './redis-dispatch.js';
 import { reopen } from './redis-redrive.js';
+import { RedisRefills } from './redis-refills.js';
+import type { ScriptRunner } from './script-runner.js';
 import type { RedisClient, RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
 import { callNote, findPlace, type MemberPlace } from './member-place.js';
@@ -51,6 +53,7 @@ export class FlowPublisher implements Publisher {
     private readonly keys: RedisKeys,
     private readonly producers: Producers,
     transactions: Transactions,
+    scripts: ScriptRunner,
     private readonly options: PublisherOptions,
   ) {
     this.#forerunners = new Forerunners(connections, keys, producers, options.publishTimeoutMs);
@@ -60,7 +63,11 @@ export class FlowPublisher implements Publisher {
       transactions,
       announce: (plans) => this.#forerunners.send(plans),
     };
+    this.refills = new RedisRefills(this.#tools, scripts, (id, work) => this.#guard(id, work));
   }
+
+  /** What goes on with redrives that `reopen` has begun. */
+  readonly refills: RedisRefills;
 
   /** The turns of the connection that fenced changes are made on. */
   get transactions(): Transactions {
@@ -167,7 +174,10 @@ export class FlowPublisher implements Publisher {
   }
 
   letGo(node: string): Promise<void> {
-    return this.#guard(node, () => removeSentinel(node, this.producers));
+    return this.#guard(node, async () => {
+      await this.refills.giveUp(node);
+      await removeSentinel(node, this.producers);
+    });
   }
 
   /** A dispatch whose steps are bounded, and whose errors name the canvas. */

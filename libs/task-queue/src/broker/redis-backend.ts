@@ -30,6 +30,7 @@ import { RedisInspection } from './redis-inspection.js';
 import { RedisJobs } from './redis-jobs.js';
 import { RedisKeyStore } from './redis-key-store.js';
 import { RedisKeys } from './redis-keys.js';
+import type { RedisRefills } from './redis-refills.js';
 import { RedisRepairs } from './redis-repairs.js';
 import { RedisLimits } from './redis-limits.js';
 import { RedisLocks } from './redis-locks.js';
@@ -46,6 +47,7 @@ export class RedisBackend implements Backend {
   readonly producers: Producers;
   readonly ledger: CanvasLedger;
   readonly publisher: FlowPublisher;
+  readonly refills: RedisRefills;
   readonly headers: RedisHeaders;
   readonly locks: RedisLocks;
   readonly idempotencyKeys: RedisKeyStore;
@@ -77,11 +79,13 @@ export class RedisBackend implements Backend {
     );
     this.producers = new Producers(this.connections, this.keys, (error) => onTrouble(error, 'publishing'));
     const transactions = new Transactions(this.connections, this.producers, publishTimeoutMs);
-    this.publisher = new FlowPublisher(this.connections, this.keys, this.producers, transactions, {
-      publishTimeoutMs,
-    });
     const ready = (purpose: ConnectionPurpose) => () => this.connections.ready(purpose, publishTimeoutMs);
     const ledger = new ScriptRunner(ready('ledger'), publishTimeoutMs);
+    const { connections, keys, producers } = this;
+    this.publisher = new FlowPublisher(connections, keys, producers, transactions, ledger, {
+      publishTimeoutMs,
+    });
+    this.refills = this.publisher.refills;
     this.ledger = new CanvasLedger(this.keys, ledger);
     this.headers = new RedisHeaders(this.keys, ledger);
     const scripts = new ScriptRunner(ready('publish'), publishTimeoutMs);
@@ -98,8 +102,7 @@ export class RedisBackend implements Backend {
     this.broadcast = new RedisBroadcast(this.connections, this.keys, publishTimeoutMs);
     this.inspection = new RedisInspection(this.connections, this.keys);
     this.examination = new RedisExamination(this.keys, scripts);
-    const { keys, producers, publisher } = this;
-    this.repairs = new RedisRepairs({ keys, scripts, producers, transactions: publisher.transactions });
+    this.repairs = new RedisRepairs({ keys, scripts, producers, transactions });
   }
 
   /** The workers of BullMQ, for those who watch them; none before the start. */

@@ -2,16 +2,9 @@ import type { Dispatch, Standing } from '../backend/publisher.js';
 import type { SerializedError } from '../failure/task-failure.js';
 import { chunkSize, type FlowPlan, MAX_TREE, type PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, lineOf } from '../flow/ids.js';
-import {
-  childOptions,
-  DISPATCH_LEASE_MS,
-  flowJob,
-  leavesByQueue,
-  openJob,
-  parentRef,
-  type ParentRef,
-} from './flow-jobs.js';
+import { DISPATCH_LEASE_MS, flowJob, openJob } from './flow-jobs.js';
 import type { Joint, OwnWrites } from './joint-client.js';
+import { memberAdditions } from './member-additions.js';
 import type { Producers } from './producers.js';
 import type { RedisClient } from './redis-connections.js';
 import { revocationField, type RedisKeys } from './redis-keys.js';
@@ -69,7 +62,6 @@ interface View extends Standing {
 export class RedisDispatch implements Dispatch {
   readonly eager = false;
   readonly #node: string;
-  readonly #parent: ParentRef;
   #renewedAt = performance.now();
   #queues: readonly string[];
   #ahead: Packed | undefined;
@@ -83,7 +75,6 @@ export class RedisDispatch implements Dispatch {
     private readonly tools: DispatchTools,
   ) {
     this.#node = tools.keys.node(job.id);
-    this.#parent = parentRef(tools.keys, job);
     this.#queues = queues;
   }
 
@@ -180,24 +171,9 @@ export class RedisDispatch implements Dispatch {
 
   /** BullMQ's additions of members, put together while Redis is busy with those before them. */
   #pack(members: readonly FlowPlan[]): Packed {
-    const { keys, producers, transactions } = this.tools;
     const open: FlowPlan[] = [];
-    const flows = members
-      .filter((member) => member.children.length > 0)
-      .map((member) => flowJob(member, keys, open, this.#parent));
-    const additions: (() => Promise<unknown>)[] = leavesByQueue(members).map((leaves) => () => {
-      const [first] = leaves;
-      const queue = producers.queue(first?.job.queue ?? CANVAS_QUEUE, this.job.id, 'ledger');
-      return queue.addBulk(
-        leaves.map(({ job }) => ({
-          name: job.name,
-          data: job.data,
-          opts: childOptions(job, this.#parent),
-        })),
-      );
-    });
-    if (flows.length > 0) additions.push(() => producers.flow(this.job.id, 'ledger').addBulk(flows));
-    const prepared = transactions.prepare(additions);
+    const additions = memberAdditions(members, this.job.id, open, this.tools);
+    const prepared = this.tools.transactions.prepare(additions);
     prepared.catch(() => undefined); // whoever adds them hears of it
     return { members, open, additions, prepared };
   }
@@ -221,10 +197,7 @@ export class RedisDispatch implements Dispatch {
 
   async #extendLease(): Promise<void> {
     this.#renewedAt = performance.now();
-    const sentinel = childId(this.job.id, 'sentinel');
-    const job = await this.tools.producers.queue(CANVAS_QUEUE, this.job.id, 'ledger').getJob(sentinel);
-    // One that is not delayed any more has begun to end the node: the next look will say so.
-    await job?.changeDelay(DISPATCH_LEASE_MS).catch(() => undefined);
+    await extendLease(this.job.id, this.tools.producers);
   }
 
   seal(): Promise<Standing> {
@@ -301,6 +274,14 @@ function chunkAt(members: readonly FlowPlan[], cursor: number): readonly FlowPla
 /** Who dispatches, and how far: what an opened node begins with. */
 export function openFields(token: string, total: number | undefined): Record<string, string | number> {
   return { 'tq:by': token, 'tq:dispatched': 0, ...(total === undefined ? { 'tq:size': 0 } : {}) };
+}
+
+/** Has the lease of a node begin anew. */
+export async function extendLease(node: string, producers: Producers): Promise<void> {
+  const sentinel = childId(node, 'sentinel');
+  const job = await producers.queue(CANVAS_QUEUE, node, 'ledger').getJob(sentinel);
+  // One that is not delayed any more has begun to end the node: the next look will say so.
+  await job?.changeDelay(DISPATCH_LEASE_MS).catch(() => undefined);
 }
 
 export async function removeSentinel(node: string, producers: Producers): Promise<void> {

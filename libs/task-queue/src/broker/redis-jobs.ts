@@ -21,6 +21,14 @@ const SCAN_COUNT = 1_000;
 /** Jobs whose data is read at a time. */
 const FAILED_AT_ONCE = 200;
 
+/** What else a canvas may have left behind. */
+interface Traces {
+  /** It has headers that were closed before their end. */
+  readonly hasClosed: boolean;
+  /** It was redriven in several steps. */
+  readonly hasRefills: boolean;
+}
+
 /** BullMQ's jobs, looked at from outside, and taken away. */
 export class RedisJobs implements JobStore {
   readonly #search: TaskSearch;
@@ -109,7 +117,7 @@ export class RedisJobs implements JobStore {
   async removeCanvas(id: string): Promise<void> {
     const client = await this.client();
     const record = this.keys.record(id);
-    const [closed, replaced] = await client.hmget(record, 'closed', 'replaced');
+    const [closed, replaced, again] = await client.hmget(record, 'closed', 'replaced', 'again');
     if (closed !== null && (await hasStragglers(client, this.keys, id))) {
       for await (const node of closedNodes(client, this.keys, id)) await this.#removeWaiter(node);
       await client.zadd(this.keys.expiry(this.keys.prefixOf(id)), Date.now() + STRAGGLERS_MS, id);
@@ -118,7 +126,7 @@ export class RedisJobs implements JobStore {
     // A body that was superseded is a part of a canvas that lives on.
     const isWhole = rootOf(id) === id;
     if (isWhole && replaced !== null) await this.#removeReplacements(record);
-    await this.#removeNode(id, closed !== null);
+    await this.#removeNode(id, { hasClosed: closed !== null, hasRefills: again !== null });
     if (isWhole) await client.del(record);
     await client.zrem(this.keys.expiry(this.keys.prefixOf(id)), id);
   }
@@ -170,22 +178,24 @@ export class RedisJobs implements JobStore {
     await (by.queue === CANVAS_QUEUE ? this.removeCanvas(by.id) : this.removeTask(by));
   }
 
-  /** @param hasClosed whether the canvas has headers that were closed before their end */
-  async #removeNode(id: string, hasClosed: boolean): Promise<void> {
+  async #removeNode(id: string, traces: Traces): Promise<void> {
     const key = this.keys.node(id);
-    for (const hash of [`${key}:processed`, `${key}:failed`]) {
+    const { hasClosed, hasRefills } = traces;
+    const again = this.keys.again(id);
+    for (const hash of [`${key}:processed`, `${key}:failed`, ...(hasRefills ? [again] : [])]) {
       let cursor = '0';
       do {
         const [next, flat] = await (await this.client()).hscan(hash, cursor, 'COUNT', SCAN_COUNT);
         await this.#removeChildren(
           id,
           flat.filter((_, at) => at % 2 === 0),
-          hasClosed,
+          traces,
         );
         cursor = next;
       } while (cursor !== '0');
     }
-    if (hasClosed) await this.#removeLeft(id);
+    if (hasRefills) await (await this.client()).unlink(again);
+    if (hasClosed) await this.#removeLeft(id, traces);
     await this.producers.queue(CANVAS_QUEUE, id).remove(id, { removeChildren: false });
   }
 
@@ -195,27 +205,27 @@ export class RedisJobs implements JobStore {
   }
 
   /** What had not ended when the header of a node was closed. */
-  async #removeLeft(node: string): Promise<void> {
+  async #removeLeft(node: string, traces: Traces): Promise<void> {
     const left = this.keys.left(node);
     // What waits for them first: nobody needs to be told of what goes now.
     await this.#removeWaiter(node);
     let cursor = '0';
     do {
       const [next, keys] = await (await this.client()).sscan(left, cursor, 'COUNT', SCAN_COUNT);
-      await this.#removeChildren(node, keys, true);
+      await this.#removeChildren(node, keys, traces);
       cursor = next;
     } while (cursor !== '0');
     await (await this.client()).del(left);
   }
 
   /** Those that may still be there: nodes, and tasks that failed. */
-  async #removeChildren(node: string, keys: readonly string[], hasClosed: boolean): Promise<void> {
+  async #removeChildren(node: string, keys: readonly string[], traces: Traces): Promise<void> {
     const prefix = `${this.keys.prefixOf(node)}:`;
     const tasks: Promise<unknown>[] = [];
     for (const key of keys) {
       const id = idInKey(key);
       const queue = key.slice(prefix.length, -id.length - 1);
-      if (queue === CANVAS_QUEUE) await this.#removeNode(id, hasClosed);
+      if (queue === CANVAS_QUEUE) await this.#removeNode(id, traces);
       else tasks.push(this.producers.queue(queue, id).remove(id));
     }
     await Promise.all(tasks);

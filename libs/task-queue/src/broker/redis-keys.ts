@@ -12,8 +12,9 @@ import { CANVAS_QUEUE, placeOf, rootOf, shardOf } from '../flow/ids.js';
  *                             c:<id> that a header is closed · p:<id> parked · b:<id> its budget by now ·
  *                             d:<id> past its deadline · first:<id>, last:<id> when members ended ·
  *                             closed that a header of the canvas is · i:<canvas> the queue of what took a task's place ·
- *                             replaced that there is one of those
+ *                             replaced that there is one of those · again that it has been redriven in several steps
  * {tq:0}:_canvas:<id>:left    set: members that had not ended when the header of this node was closed
+ * {tq:0}:_canvas:<id>:again   hash: failures of its members that are still to be put back, while a wide redrive begins
  * {tq:0}:_expiry              sorted set: canvases whose results expire, by time
  * {tq:0}:_dead                sorted set: dead letters, by the time at which their tasks failed
  * {tq:0}:_dead:letters        hash: the letters · _dead:about what lists show · _dead:retried as what they ran again
@@ -58,6 +59,11 @@ export class RedisKeys {
   /** The members that had not ended when a node's header was closed. */
   left(node: string): string {
     return `${this.node(node)}:left`;
+  }
+
+  /** The failures of a node's members that are still to be put back. */
+  again(node: string): string {
+    return `${this.node(node)}:again`;
   }
 
   /** The key that holds failures and decisions of the canvas that an id belongs to. */

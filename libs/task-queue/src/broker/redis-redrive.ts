@@ -1,10 +1,14 @@
 import type { Stage } from '../backend/ledger.js';
 import type { Reopening } from '../backend/publisher.js';
+import type { NodeEnvelope } from '../flow/envelope.js';
 import type { FlowPlan } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
 import type { KeptStage, Rerun } from '../flow/redrive.js';
-import { flowJob } from './flow-jobs.js';
+import { firstStepOf } from '../flow/refill.js';
+import { flowJob, withSentinels } from './flow-jobs.js';
+import type { OwnWrites } from './joint-client.js';
 import type { DispatchTools } from './redis-dispatch.js';
+import type { RedisKeys } from './redis-keys.js';
 import { CLEAR_FOR_RERUN, IS_AS_PLANNED } from './scripts/redrive.js';
 import { runScript } from './scripts/script.js';
 
@@ -13,16 +17,20 @@ import { runScript } from './scripts/script.js';
  * old jobs are taken away, and BullMQ adds them anew as a tree. The lists of the nodes, in which the values of their other
  * children are, lie under keys of their own and stay. So there is no moment in which the canvas is half open, and of two who
  * try it at the same time one finds that it has changed.
+ *
+ * Of one that is wide these are the nodes that are, held back by sentinels: their members follow (`redis-refills.ts`).
  */
 export async function reopen(
-  { rerun, planned, nowMs }: Reopening,
+  { rerun: whole, planned, nowMs }: Reopening,
   tools: DispatchTools,
 ): Promise<'reopened' | 'changed'> {
   const { keys, producers, transactions } = tools;
+  const rerun = firstStepOf(whole);
   const root = rerun.job.id;
   const prefix = keys.prefixOf(root);
   const all = [...jobsOf(rerun)];
   const tasks = all.filter(({ job }) => job.queue !== CANVAS_QUEUE).map(({ job }) => job);
+  const held = new Set(all.filter(({ isHeld }) => isHeld).map(({ job }) => job.id));
   const plan = planOf(rerun);
   await tools.announce([plan]);
   const look = [prefix, root, planned, nowMs, ...tasks.flatMap(({ queue, id }) => [queue, id])];
@@ -44,36 +52,51 @@ export async function reopen(
       keys: [keys.record(root), keys.expiry(prefix), ...keys.letters(prefix)],
       args: clear,
     },
-    additions: [() => producers.flow(root, 'ledger').add(flowJob(plan, keys, []))],
+    additions: [() => producers.flow(root, 'ledger').add(withSentinels(flowJob(plan, keys, []), keys, held))],
     write: (own) => {
-      for (const { job, stage, size } of all) {
-        const fields = {
-          ...(stage === undefined ? {} : { 'tq:stage': JSON.stringify(stageOf(stage)) }),
-          ...(size === undefined ? {} : { 'tq:size': size }),
-        };
-        if (Object.keys(fields).length > 0) own.set(keys.node(job.id), fields);
-      }
+      writeNodes(all, own, keys);
+      if (held.size === 0) return;
+      const { generation } = (rerun.job.data as NodeEnvelope).redriven ?? {};
+      for (const id of held) own.set(keys.node(id), { 'tq:again': generation ?? 0 });
+      own.set(keys.node(root), { 'tq:refills': JSON.stringify([...held]) });
+      own.set(keys.record(root), { again: 1 });
     },
   });
   return answer === 'done' ? 'reopened' : 'changed';
 }
 
-function* jobsOf(rerun: Rerun): Generator<Rerun> {
+/** What is noted of nodes beside their data. */
+export function writeNodes(reruns: readonly Rerun[], own: OwnWrites, keys: RedisKeys): void {
+  for (const { job, stage, size } of reruns) {
+    const fields = {
+      ...(stage === undefined ? {} : { 'tq:stage': JSON.stringify(stageOf(stage)) }),
+      ...(size === undefined ? {} : { 'tq:size': size }),
+    };
+    if (Object.keys(fields).length > 0) own.set(keys.node(job.id), fields);
+  }
+}
+
+export function* jobsOf(rerun: Rerun): Generator<Rerun> {
   yield rerun;
   for (const child of rerun.children) yield* jobsOf(child);
 }
 
 /** What the script takes away for a job, and of a chord the body that is superseded. */
-function clearing({ job, keepsDecision, drops, takesLate }: Rerun): string[] {
-  const kind = job.queue !== CANVAS_QUEUE ? 'task' : keepsDecision === true ? 'decided' : 'node';
-  const own = [kind, job.queue, job.id, parentOf(job.id) ?? ''];
+export function clearing({ job, keepsDecision, drops, takesLate, isHeld }: Rerun): string[] {
+  const own = [kindOf({ job, keepsDecision, isHeld }), job.queue, job.id, parentOf(job.id) ?? ''];
   if (drops !== undefined) own.push('dropped', drops.queue, drops.id, job.id);
   if (takesLate === true) own.push('late', CANVAS_QUEUE, childId(job.id, 'late'), job.id);
   return own;
 }
 
-/** One tree, however wide: it is bounded by whoever plans it. */
-function planOf({ job, children }: Rerun): FlowPlan {
+function kindOf({ job, keepsDecision, isHeld }: Pick<Rerun, 'job' | 'keepsDecision' | 'isHeld'>): string {
+  if (job.queue !== CANVAS_QUEUE) return 'task';
+  if (isHeld === true) return 'held';
+  return keepsDecision === true ? 'decided' : 'node';
+}
+
+/** One tree, which is none of the wide ones: those have been taken apart. */
+export function planOf({ job, children }: Rerun): FlowPlan {
   return { job, children: children.map(planOf), size: 1 };
 }
 

@@ -94,7 +94,7 @@ export class RedisRepairs implements Repairs {
 
   /**
    * Releases a job that waits for its children while none is pending, or for a sentinel that has vanished. One whose members
-   * are being published gets its sentinel back instead; it never is without one, because its producer would give up.
+   * are being published, or put back by a redrive, gets its sentinel back instead; it never is without one, because its producer would give up.
    *
    * @returns whether there was anything to do that nobody else does
    */
@@ -107,14 +107,16 @@ export class RedisRepairs implements Repairs {
       id: parent.id,
       keys: [key, `${key}:dependencies`],
       look: async (client) => {
-        const [since, pending, held, exists, [dispatched, ...over]] = await Promise.all([
+        const [since, pending, held, exists, [again, dispatched, ...over]] = await Promise.all([
           client.zscore(this.#waiting(parent), parent.id),
           client.scard(`${key}:dependencies`),
           client.sismember(`${key}:dependencies`, keys.node(sentinel)),
           client.exists(keys.node(sentinel)),
-          client.hmget(key, 'tq:dispatched', 'tq:end', 'tq:closed', 'tq:stage'),
+          client.hmget(key, 'tq:again', 'tq:dispatched', 'tq:end', 'tq:closed', 'tq:stage'),
         ]);
-        isOpen = typeof dispatched === 'string' && over.every((field) => field === null);
+        isOpen =
+          typeof again === 'string' ||
+          (typeof dispatched === 'string' && over.every((field) => field === null));
         const isHeld = held === 1 && exists === 1;
         if (since === null || (isOpen && isHeld)) return 'as it should be';
         if (!isOpen && held === exists && pending > held) return 'as it should be';

@@ -187,6 +187,17 @@ const cases: readonly [about: string, patient: Partial<Patient>, ...expected: ob
     { kind: 'waiting-for-children', pending: 1 },
   ],
   [
+    'whose members are being put back',
+    {
+      condition: node('waiting-children', { pending: 2 }),
+      record: record({ pending: 2, setAside: 5 }),
+      sentinel,
+      shown: 1,
+    },
+    { kind: 'redriving', remaining: 5, leaseUntil: SOON },
+    { kind: 'waiting-for-children', pending: 1 },
+  ],
+  [
     'whose lease has vanished',
     {
       condition: node('waiting-children', { pending: 1 }),

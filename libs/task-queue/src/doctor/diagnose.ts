@@ -100,6 +100,8 @@ function waitingForChildren({ condition, record, sentinel, shown }: Patient): Fa
   const facts: Fact[] = [];
   const isHeld = sentinel !== undefined;
   if (record?.dispatch?.state === 'open' && isHeld) facts.push(dispatching(condition, record, sentinel));
+  if (record?.setAside !== undefined && isHeld)
+    facts.push({ kind: 'redriving', ...about, remaining: record.setAside, ...leaseOf(sentinel) });
   if (sentinel?.place === 'gone') facts.push({ kind: 'vanished', ...aboutOf(sentinel) });
   if (sentinel?.place === 'nowhere') facts.push({ kind: 'stranded', ...aboutOf(sentinel) });
   if (record?.parked !== undefined) {
@@ -126,8 +128,12 @@ function dispatching(condition: JobCondition, record: NodeRecord, sentinel: JobC
     ...aboutOf(condition),
     dispatched: record.dispatch?.dispatched ?? 0,
     ...(total === undefined ? {} : { total }),
-    ...(sentinel.atMs === undefined ? {} : { leaseUntil: iso(sentinel.atMs) }),
+    ...leaseOf(sentinel),
   };
+}
+
+function leaseOf({ atMs }: JobCondition): { readonly leaseUntil?: string } {
+  return atMs === undefined ? {} : { leaseUntil: iso(atMs) };
 }
 
 function replaced(condition: JobCondition): Fact[] {

@@ -103,6 +103,13 @@ export interface Dispatching extends Base<'dispatching'> {
   /** Until when the producer has to show that it is alive; the canvas fails else. */
   readonly leaseUntil?: string;
 }
+/** Its members that failed are still being put back by a redrive. */
+export interface Redriving extends Base<'redriving'> {
+  /** How many are still to be put back. */
+  readonly remaining: number;
+  /** Until when whoever redrives it has to show that he is alive; what remains counts as failed again else. */
+  readonly leaseUntil?: string;
+}
 /** The budget of its header is breached, and somebody has to decide. */
 export interface BudgetBreached extends Base<'budget-breached'> {
   readonly why: string;
@@ -153,6 +160,7 @@ type Any =
   | Stalled
   | WaitingForChildren
   | Dispatching
+  | Redriving
   | BudgetBreached
   | Replaced
   | NotPublished

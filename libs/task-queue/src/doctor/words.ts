@@ -79,6 +79,16 @@ function wordsOf(fact: Fact, nowMs: number): readonly [text: string, remedy: str
         'If the producer has died, publish it again under the same taskId to go on; without that it fails when the lease runs out.',
       ];
     }
+    case 'redriving': {
+      const lease =
+        fact.leaseUntil === undefined
+          ? ''
+          : `; who redrives it has until ${fact.leaseUntil} to show that he is alive`;
+      return [
+        `is being redriven, ${fact.remaining} of its members are still to be put back${lease}`,
+        'If its caller has died, workflows.redrive(id) goes on; without that those count as failed when the lease runs out.',
+      ];
+    }
     case 'budget-breached':
       return [
         `is parked since ${fact.since}: ${fact.why}`,

@@ -22,12 +22,13 @@ export function nodeProcessorOf(engine: WorkerParts, failures: FailureSettling):
     tellCanvas,
     values,
   } = engine;
-  const { headers, jobs } = engine.backend;
+  const { headers, jobs, refills } = engine.backend;
   const context = () => engine.compileContext();
   return new NodeProcessor({
     ledger,
     reader,
     publisher,
+    refills,
     callbacks: new CallbackRelease(publisher, context, tellCanvas, log),
     recoverer: new ChordRecoverer(ledger, reader, strategies, clock, values),
     judge: new HeaderJudge({ ledger, headers, publisher, jobs, revocation, clock, log }),

@@ -1,26 +1,16 @@
-import type { FailedJob } from '../backend/job-store.js';
-import type { JobRef } from '../backend/job-ref.js';
-import type { TaskReply } from '../backend/task-reply.js';
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { type RedriveRefusal, RedriveRefusedError } from '../errors/redrive.errors.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
-import { decodeNode, decodeTask } from '../flow/decode-envelope.js';
-import type { NodeEnvelope } from '../flow/envelope.js';
-import { CANVAS_QUEUE, rootOf, wholeOf } from '../flow/ids.js';
-import {
-  type EndedNode,
-  type EndedTask,
-  planRedrive,
-  type RedrivePlan,
-  type Rerun,
-  sizeOfRerun,
-} from '../flow/redrive.js';
+import { wholeOf } from '../flow/ids.js';
+import { type EndedNode, planRedrive, type RedrivePlan, type Rerun } from '../flow/redrive.js';
 import { readObject } from '../options/option-readers.js';
 import { pause } from '../primitives/bounded.js';
 import type { JsonValue } from '../primitives/json.js';
 import { AsyncResult } from '../results/async-result.js';
 import { endedGeneration } from '../results/ended-generation.js';
 import { generationOf } from '../task/redriven.js';
+import { EndedCanvas, lookOf, type NodeLook } from './ended-canvas.js';
+import { Refiller } from './refiller.js';
 import type { TaskQueueEngine } from './task-queue-engine.js';
 
 /** Which generation is to begin. */
@@ -40,7 +30,10 @@ export interface RedriveOutcome<R = JsonValue> {
   readonly generation: number;
   /** Whether this call began it: somebody else may have been faster. */
   readonly begun: boolean;
-  /** Ids of the tasks that are run again; empty when somebody else has begun it. */
+  /**
+   * Ids of the tasks that are run again. When somebody else has begun it: those that this call has put back, because he
+   * had not come to it.
+   */
   readonly rerun: readonly string[];
   /**
    * Ids of what failed and stays so: members that were revoked, and such as are not kept any more. The new generation
@@ -49,24 +42,23 @@ export interface RedriveOutcome<R = JsonValue> {
   readonly left: readonly string[];
 }
 
-/** Parts that are put back in one transaction, which Redis carries out without a break. */
-const MAX_RERUN = 2_000;
 /** What a canvas came to stands a moment before its job has ended. */
 const END_MS = 5_000;
 const LOOK_AGAIN_MS = 25;
 
-/** A composite as its job says: of the root, and of every node that failed below it. */
-interface Look {
-  readonly reply: Extract<TaskReply, { source: 'job' }>;
-  readonly data: string;
-  readonly node: NodeEnvelope;
-}
-
 /** Begins new generations of canvases that have ended: what failed in them is run again, what has a value stays. */
 export class Redrive {
-  constructor(private readonly engine: TaskQueueEngine) {}
+  readonly #ended: EndedCanvas;
+  readonly #refiller: Refiller;
+
+  constructor(private readonly engine: TaskQueueEngine) {
+    this.#ended = new EndedCanvas(engine.backend);
+    this.#refiller = new Refiller(engine.backend, this.#ended);
+  }
 
   /**
+   * Begins the next generation, or goes on with one that somebody has begun and not put back as a whole.
+   *
    * @throws RedriveRefusedError, ResultUnknownError, InvalidOptionsError, BrokerUnavailableError
    */
   async begin<R = JsonValue>(id: string, options: RedriveOptions = {}): Promise<RedriveOutcome<R>> {
@@ -79,7 +71,7 @@ export class Redrive {
     const result = new AsyncResult<R>(id, this.engine);
     let expected = after;
     for (;;) {
-      const root = await this.#ended(id, expected);
+      const root = await this.#look(id, expected);
       const generation = generationOf(root.node);
       if (expected !== undefined && generation !== expected) {
         if (generation < expected)
@@ -88,8 +80,10 @@ export class Redrive {
             `a generation that there is: the last one is ${generation}`,
             after,
           );
-        return { result, generation: expected + 1, begun: false, rerun: [], left: [] };
+        const more = await this.#refiller.fill(id);
+        return { result, generation: expected + 1, begun: false, ...more };
       }
+      if (root.isUnfinished) return { result, generation, begun: false, ...(await this.#refiller.fill(id)) };
       const plan = await this.#plan(id, root).catch(async (error: unknown) => {
         if (error instanceof RedriveRefusedError && (await this.#isPast(id, generation))) return undefined;
         throw error;
@@ -106,6 +100,7 @@ export class Redrive {
           { generation: generation + 1, changed: [] },
           plan.tasks.length,
         );
+        await this.#refiller.fill(id);
         return { result, generation: generation + 1, begun: true, rerun: plan.tasks, left: plan.left };
       }
       // Whoever was faster has begun the generation that was asked for.
@@ -114,16 +109,15 @@ export class Redrive {
   }
 
   /** What is to run again. @throws RedriveRefusedError when nothing is */
-  async #plan(id: string, root: Look): Promise<RedrivePlan & { readonly rerun: Rerun }> {
+  async #plan(id: string, root: NodeLook): Promise<RedrivePlan & { readonly rerun: Rerun }> {
     const { backend, clock } = this.engine;
     const record = await backend.ledger.readNode(id);
     if (record.revoked) throw refused(id, 'revoked', 'it was revoked; publish it again');
     const generation = generationOf(root.node);
     const ended = endedGeneration(generation, root.reply, clock.wallMs());
-    const tree = await this.#read(id, root, { parts: 0 });
+    const tree = await this.#ended.read(id, root);
     const { rerun, ...plan } = planRedrive(tree, generation + 1, ended);
     if (rerun === undefined) throw nothing(id, root, tree);
-    if (sizeOfRerun(rerun) > MAX_RERUN) throw tooWide(id);
     return { ...plan, rerun };
   }
 
@@ -141,7 +135,10 @@ export class Redrive {
   }
 
   /** The root of a canvas that has ended; of one in a later generation than expected also while that runs. */
-  async #ended(id: string, expected: number | undefined): Promise<Look> {
+  async #look(
+    id: string,
+    expected: number | undefined,
+  ): Promise<NodeLook & { readonly isUnfinished?: true }> {
     for (let waitedMs = 0; ; waitedMs += LOOK_AGAIN_MS) {
       const reply = await this.engine.backend.jobs.look(id);
       if (reply.source !== 'job') throw new ResultUnknownError(id);
@@ -155,6 +152,8 @@ export class Redrive {
       const look = lookOf(reply, node.data);
       const isOver = reply.place === 'failed' || reply.place === 'completed';
       if (isOver || (expected !== undefined && generationOf(look.node) > expected)) return look;
+      if (generationOf(look.node) > 0 && (await this.#refiller.isUnfinished(id)))
+        return { ...look, isUnfinished: true };
       const isSettled = reply.record !== undefined || reply.job.returnvalue !== undefined;
       if (!isSettled || waitedMs >= END_MS) {
         const generation = generationOf(look.node);
@@ -164,52 +163,10 @@ export class Redrive {
       await pause(LOOK_AGAIN_MS);
     }
   }
-
-  /** What is kept of a node that has ended, and of all that failed below it. */
-  async #read(id: string, { node, reply }: Look, count: { parts: number }): Promise<EndedNode> {
-    const { ledger, jobs } = this.engine.backend;
-    const record = await ledger.readNode(id);
-    const nodes: EndedNode[] = [];
-    const tasks: JobRef[] = [];
-    for await (const page of ledger.failedChildren(id)) {
-      for (const child of page) {
-        if (/\.(sentinel|hold)$/.test(child.id)) continue;
-        if ((count.parts += 1) > MAX_RERUN) throw tooWide(rootOf(id));
-        const below = child.queue === CANVAS_QUEUE ? await jobs.look(child.id) : undefined;
-        if (below?.source !== 'job' || below.job.node === undefined) tasks.push(child);
-        else nodes.push(await this.#read(child.id, lookOf(below, below.job.node.data), count));
-      }
-    }
-    // The one child of a stage that is in neither list was removed by hand; its node knows what it was.
-    const { child } = record.stage ?? {};
-    if (child !== undefined && reply.job.node?.child === undefined) tasks.push(child);
-    const { closing, dispatch, size, stage } = record;
-    return {
-      kind: 'node',
-      id,
-      node,
-      ...(size === undefined ? {} : { size }),
-      ...(stage === undefined ? {} : { stage: { ...stage } }),
-      isOut:
-        record.revoked || (closing === undefined && dispatch !== undefined && dispatch.state !== 'sealed'),
-      ...(closing !== undefined && closing.pending > 0 ? { isClosed: true } : {}),
-      failed: [...nodes, ...(await this.#tasks(tasks))],
-    };
-  }
-
-  async #tasks(refs: readonly JobRef[]): Promise<EndedTask[]> {
-    const { ledger, jobs } = this.engine.backend;
-    const ids = refs.map(({ id }) => id);
-    const [found, failures] = await Promise.all([jobs.readFailed(refs), ledger.readFailures(ids)]);
-    return refs.map(({ queue, id }, at) => {
-      const call = failures[at]?.reason === 'revoked' ? 'revoked' : callOf(found[at]);
-      return { kind: 'task', queue, id, call };
-    });
-  }
 }
 
 /** Why there is nothing to be run again. */
-function nothing(id: string, { reply }: Look, root: EndedNode): RedriveRefusedError {
+function nothing(id: string, { reply }: NodeLook, root: EndedNode): RedriveRefusedError {
   if (reply.place === 'completed' && root.failed.length === 0)
     return refused(id, 'succeeded', 'nothing in it failed');
   if (root.isClosed === true)
@@ -218,26 +175,6 @@ function nothing(id: string, { reply }: Look, root: EndedNode): RedriveRefusedEr
   return refused(id, 'gone', 'what failed in it was revoked, or is not kept any more; publish it again');
 }
 
-function tooWide(id: string): RedriveRefusedError {
-  const advice = 'publish a canvas of the members that failed';
-  return refused(id, 'too-wide', `more than ${MAX_RERUN} of its tasks and nodes failed; ${advice}`);
-}
-
 function refused(id: string, reason: RedriveRefusal, why: string): RedriveRefusedError {
   return new RedriveRefusedError(id, reason, `Canvas ${id} is not redriven: ${why}.`);
-}
-
-function lookOf(reply: Look['reply'], data: string): Look {
-  return { reply, data, node: decodeNode(JSON.parse(data)) as NodeEnvelope };
-}
-
-/** The call that a job still holds, if it is one of ours. */
-function callOf(job: FailedJob | undefined): EndedTask['call'] {
-  if (job === undefined) return 'gone';
-  try {
-    const data = decodeTask(job.data);
-    return 'hook' in data ? 'gone' : { ...job, data };
-  } catch {
-    return 'gone';
-  }
 }

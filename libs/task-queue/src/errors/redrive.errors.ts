@@ -11,10 +11,9 @@ import { TaskQueueError } from './task-queue.error.js';
  * - `incomplete`: its members were never all published;
  * - `closed`: its header was closed before the end of its members, by its budget or fail-fast;
  * - `gone`: nothing of what failed is kept any more, or all of it was revoked;
- * - `too-wide`: more failed than can be put back in one step.
  */
 export type RedriveRefusal =
-  'running' | 'succeeded' | 'revoked' | 'part' | 'task' | 'incomplete' | 'closed' | 'gone' | 'too-wide';
+  'running' | 'succeeded' | 'revoked' | 'part' | 'task' | 'incomplete' | 'closed' | 'gone';
 
 /** A canvas was not redriven; nothing has changed. */
 export class RedriveRefusedError extends TaskQueueError {

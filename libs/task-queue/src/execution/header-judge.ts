@@ -123,7 +123,9 @@ export class HeaderJudge {
       }
       case 'close': {
         const { by, follow, rest, why } = judgement;
-        const pending = Math.max(0, view.size - view.succeeded - view.failed);
+        // What a redrive has not put back stays failed.
+        const { setAside = 0 } = record;
+        const pending = Math.max(0, view.size - view.succeeded - view.failed - setAside);
         const isHeard = hears && by !== 'end';
         // There before anybody can come late, so that nobody can end unheard.
         if (isHeard) await publisher.publishOnce(lateWaiter(delivery.id));
@@ -170,7 +172,7 @@ export class HeaderJudge {
   ): Promise<AfterLook> {
     const { id } = delivery;
     const { publisher, revocation } = this.deps;
-    if (record.dispatch?.state === 'open') await publisher.letGo(id);
+    if (record.dispatch?.state === 'open' || record.setAside !== undefined) await publisher.letGo(id);
     await this.#withdraw(id, 'hold');
     await this.#stopTimer(delivery, node);
     if (rest !== 'leave') await revocation.revokeStragglers(id, { terminate: rest === 'terminate' });
@@ -192,10 +194,10 @@ export class HeaderJudge {
   }
 
   async #view(id: string, size: number, budget: Budget | undefined, record: NodeRecord): Promise<HeaderView> {
-    const { dispatch, values, failures, isHeld } = record;
+    const { dispatch, values, failures, isHeld, setAside = 0 } = record;
     const isDispatching = dispatch?.state === 'open';
     const published = isDispatching ? dispatch.dispatched : size;
-    const pending = record.pending - Number(isHeld) - Number(isDispatching);
+    const pending = record.pending - Number(isHeld) - Number(isDispatching || setAside > 0) + setAside;
     return {
       size,
       // The size of a source that is being read is how much of it has been read.

@@ -2,6 +2,7 @@ import type { ChildRecord, DispatchRecord, Ledger, NodeRecord, Stage } from '../
 import type { JobRef } from '../backend/job-ref.js';
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { Publisher } from '../backend/publisher.js';
+import type { Refills } from '../backend/refills.js';
 import { UndecodablePayloadError } from '../errors/task.errors.js';
 import type { ChordRecoverer } from './chord-recoverer.js';
 import type { TaskFailure } from '../failure/task-failure.js';
@@ -42,6 +43,7 @@ export interface NodeProcessorDeps {
   readonly ledger: Ledger;
   readonly reader: TaskReader;
   readonly publisher: Publisher;
+  readonly refills: Refills;
   readonly callbacks: CallbackRelease;
   readonly recoverer: ChordRecoverer;
   readonly judge: HeaderJudge;
@@ -89,6 +91,8 @@ export class NodeProcessor {
     try {
       const decoded = decodeNode(delivery.data);
       if (decoded.node === 'sentinel') {
+        // Of a header that is being redriven: what has not been put back stays failed.
+        await this.deps.refills.giveUp(parentOf(delivery.id) ?? '');
         return {
           do: 'fail',
           message: 'DispatchIncompleteError: the producer stopped before the header was complete',

@@ -81,6 +81,8 @@ export interface Rerun {
   readonly keepsDecision?: boolean;
   /** Of a chord: what its late members came to becomes what its header came to. */
   readonly takesLate?: boolean;
+  /** Of a header too wide for one step: it is held back, and members of it that failed are put back one after the other. */
+  readonly isHeld?: boolean;
 }
 
 /** What is run again. */
@@ -112,7 +114,8 @@ export function withHistory({ history = [] }: NodeEnvelope, ended: EndedGenerati
 /** Generations that a canvas remembers. */
 const HISTORY_KEPT = 20;
 
-interface Course {
+/** What is gathered on the way down. */
+export interface Course {
   readonly generation: number;
   readonly tasks: string[];
   readonly left: string[];
@@ -171,9 +174,13 @@ function childrenAgain(children: EndedNode['failed'], course: Course): Rerun[] {
 }
 
 /** Members of a header with a budget tell it of each failure. */
-function membersAgain({ node, isClosed }: EndedNode, members: EndedNode['failed'], course: Course): Rerun[] {
+export function membersAgain(
+  { node, isClosed }: Pick<EndedNode, 'node' | 'isClosed'>,
+  members: EndedNode['failed'],
+  course: Course,
+): Rerun[] {
   if (isClosed === true) {
-    course.left.push(...members.map(({ id }) => id));
+    for (const { id } of members) course.left.push(id);
     return [];
   }
   const reruns = childrenAgain(members, course);

@@ -15,6 +15,7 @@ import type { MemoryKeyStore } from './memory-key-store.js';
 import { MemoryLimits } from './memory-limits.js';
 import type { MemoryLocks } from './memory-locks.js';
 import { MemoryPublisher } from './memory-publisher.js';
+import { memoryRefills } from './memory-refills.js';
 import { MemoryRetryBudgets } from './memory-retry-budgets.js';
 import { MemoryRepairs } from './memory-repairs.js';
 import { MemoryRateLimiter } from './memory-rate-limiter.js';
@@ -44,6 +45,7 @@ export interface Namespace {
 export class MemoryBackend implements Backend {
   readonly ledger: MemoryLedger;
   readonly publisher: MemoryPublisher;
+  readonly refills = memoryRefills;
   readonly headers: MemoryHeaders;
   readonly locks: MemoryLocks;
   readonly idempotencyKeys: MemoryKeyStore;

@@ -7,7 +7,7 @@ import { script } from './script.js';
  * Returns: stage JSON, size if it is noted, values, failures, pending, whether the sentinel ran, own failure JSON, decision JSON, 1 when
  * it is revoked, members dispatched so far and how the dispatch ended if it has been opened for one; closing JSON, parked
  * JSON, budget JSON, 1 when the hold is pending, 1 when its deadline
- * has passed.
+ * has passed, members that are still to be put back by a redrive.
  */
 export const READ_NODE = script(`
 local revoked = 0
@@ -30,7 +30,8 @@ return {
   judged[2],
   judged[3],
   redis.call('SISMEMBER', KEYS[1] .. ':dependencies', ARGV[3]),
-  judged[4]
+  judged[4],
+  redis.call('HLEN', KEYS[1] .. ':again')
 }`);
 
 /**

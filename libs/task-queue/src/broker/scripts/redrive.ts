@@ -23,7 +23,7 @@ return 1`);
  *
  * Runs in the transaction that adds the jobs, in front of them.
  * KEYS: record, expiry, letters (4). ARGV: prefix, root, then four of each job: what it is ('node', 'decided' for a chord
- * whose decision stands, 'task', 'dropped' for a body that nobody follows any more,
+ * whose decision stands, 'held' for a header whose failed members are set aside, 'task', 'dropped' for a body that nobody follows any more,
  * 'late' for what waited for the late members of a chord, which become members of its header), queue, id, the node above
  * it or ''.
  */
@@ -47,6 +47,7 @@ for at = 3, #ARGV, 4 do
   if above ~= '' then
     local node = prefix .. ':_canvas:' .. above
     redis.call('HDEL', node .. ':failed', key)
+    redis.call('HDEL', node .. ':again', key)
     redis.call('HDEL', node .. ':processed', key)
   end
   redis.call('HDEL', KEYS[1], 'f:' .. id)
@@ -64,6 +65,14 @@ for at = 3, #ARGV, 4 do
     redis.call('ZREM', base .. 'failed', id)
     redis.call('ZREM', base .. 'completed', id)
     redis.call('DEL', key, key .. ':logs')
+    if kind == 'held' then
+      -- One that has been left behind would be taken for the new one.
+      local sentinel = key .. '.sentinel'
+      redis.call('ZREM', base .. 'delayed', id .. '.sentinel')
+      redis.call('DEL', sentinel)
+      redis.call('HDEL', key .. ':failed', sentinel)
+      if redis.call('EXISTS', key .. ':failed') == 1 then redis.call('RENAME', key .. ':failed', key .. ':again') end
+    end
     if queue ~= '_canvas' then
       redis.call('DEL', key .. ':dependencies', key .. ':processed', key .. ':failed', key .. ':unsuccessful')
       if kind == 'task' and redis.call('ZSCORE', KEYS[3], id) then redis.call('HSET', KEYS[6], id, id) end

@@ -1,0 +1,96 @@
+import type { Backend } from '../backend/backend.js';
+import type { FailedJob } from '../backend/job-store.js';
+import type { JobRef } from '../backend/job-ref.js';
+import type { TaskReply } from '../backend/task-reply.js';
+import { decodeNode, decodeTask } from '../flow/decode-envelope.js';
+import type { NodeEnvelope } from '../flow/envelope.js';
+import { CANVAS_QUEUE } from '../flow/ids.js';
+import type { EndedNode, EndedTask } from '../flow/redrive.js';
+
+/** A composite as its job says. */
+export interface NodeLook {
+  readonly reply: Extract<TaskReply, { source: 'job' }>;
+  readonly data: string;
+  readonly node: NodeEnvelope;
+}
+
+export function lookOf(reply: NodeLook['reply'], data: string): NodeLook {
+  return { reply, data, node: decodeNode(JSON.parse(data)) as NodeEnvelope };
+}
+
+/** Composites that are read at the same time. */
+const NODES_AT_ONCE = 20;
+
+/** Reads what is kept of canvases that have ended: what failed in them, and could be run again. */
+export class EndedCanvas {
+  constructor(private readonly backend: Pick<Backend, 'ledger' | 'jobs' | 'refills'>) {}
+
+  /** What is kept of a node that has ended, and of all that failed below it. */
+  async read(id: string, { node, reply }: NodeLook): Promise<EndedNode> {
+    const { ledger, refills } = this.backend;
+    const record = await ledger.readNode(id);
+    // Only there a redrive before can have left something to be put back.
+    if (record.closing !== undefined) await refills.giveUp(id);
+    const failed: EndedNode['failed'][number][] = [];
+    for await (const page of ledger.failedChildren(id)) {
+      for (const child of await this.children(page)) failed.push(child);
+    }
+    // The one child of a stage that is in neither list was removed by hand; its node knows what it was.
+    const { child } = record.stage ?? {};
+    if (child !== undefined && reply.job.node?.child === undefined)
+      failed.push(...(await this.#tasks([child])));
+    const { closing, dispatch, size, stage } = record;
+    return {
+      kind: 'node',
+      id,
+      node,
+      ...(size === undefined ? {} : { size }),
+      ...(stage === undefined ? {} : { stage: { ...stage } }),
+      isOut:
+        record.revoked || (closing === undefined && dispatch !== undefined && dispatch.state !== 'sealed'),
+      ...(closing !== undefined && closing.pending > 0 ? { isClosed: true } : {}),
+      failed,
+    };
+  }
+
+  /** The same of some children of a node that failed. */
+  async children(page: readonly JobRef[]): Promise<(EndedNode | EndedTask)[]> {
+    const parts = page.filter(({ id }) => !/\.(sentinel|hold)$/.test(id));
+    const tasks = parts.filter(({ queue }) => queue !== CANVAS_QUEUE);
+    const nodes = parts.filter(({ queue }) => queue === CANVAS_QUEUE);
+    const read: (EndedNode | EndedTask)[] = [];
+    for (let at = 0; at < nodes.length; at += NODES_AT_ONCE) {
+      const some = nodes.slice(at, at + NODES_AT_ONCE);
+      read.push(...(await Promise.all(some.map((node) => this.#node(node)))));
+    }
+    return [...read, ...(await this.#tasks(tasks))];
+  }
+
+  async #node(ref: JobRef): Promise<EndedNode | EndedTask> {
+    const reply = await this.backend.jobs.look(ref.id);
+    if (reply.source === 'job' && reply.job.node !== undefined)
+      return this.read(ref.id, lookOf(reply, reply.job.node.data));
+    return { kind: 'task', ...ref, call: 'gone' };
+  }
+
+  async #tasks(refs: readonly JobRef[]): Promise<EndedTask[]> {
+    const { ledger, jobs } = this.backend;
+    const ids = refs.map(({ id }) => id);
+    const [found, failures] = await Promise.all([jobs.readFailed(refs), ledger.readFailures(ids)]);
+    return refs.map(({ queue, id }, at) => {
+      const call = failures[at]?.reason === 'revoked' ? 'revoked' : callOf(found[at]);
+      return { kind: 'task', queue, id, call };
+    });
+  }
+}
+
+/** The call that a job still holds, if it is one of ours. */
+function callOf(job: FailedJob | undefined): EndedTask['call'] {
+  if (job === undefined) return 'gone';
+  try {
+    const data = decodeTask(job.data);
+    return 'hook' in data ? 'gone' : { ...job, data };
+  } catch {
+    return 'gone';
+  }
+}
