@@ -14,8 +14,26 @@ export function wrongWith(plan: Plan, evidence: Evidence): string[] {
   ];
 }
 
+/**
+ * The same of a canvas of which a part may have been forgotten: in what is left, everything holds. What ran before and was
+ * forgotten has run for nothing, and nobody may have heard of it.
+ */
+export function wrongAfterLoss(plan: Plan, evidence: Evidence): string[] {
+  const lasts = new Map(evidence.runs.map((run) => [keyOf(run.id, run.generation), run]));
+  const heard = [evidence.came, ...[...lasts.values()].map(({ got }) => got ?? null)].flatMap(voicesIn);
+  const forgotten = heard.filter(({ by, generation, run }) => lasts.get(keyOf(by, generation))?.run !== run);
+  return [
+    ...wrongReleases(plan, evidence),
+    ...wrongNodes(plan, evidence),
+    ...forgotten.map(({ by, attempt }) => `attempt ${attempt} of ${by} was heard, which was not the last`),
+    ...evidence.left.map((text) => `left waiting: ${text}`),
+  ];
+}
+
 /** Every job is made once for each generation, none that should not be, and each that was made has run. */
-function wrongReleases({ made: wanted }: Plan, { id, made, runs }: Evidence): string[] {
+function wrongReleases(plan: Plan, evidence: Evidence): string[] {
+  const { id, made, runs } = evidence;
+  const wanted = typeof plan.made === 'function' ? plan.made(evidence) : plan.made;
   const wrong: string[] = [];
   for (const path of new Set([...Object.keys(wanted ?? {}), ...Object.keys(made)])) {
     const times = made[path] ?? 0;
@@ -27,12 +45,13 @@ function wrongReleases({ made: wanted }: Plan, { id, made, runs }: Evidence): st
   return wrong;
 }
 
-/** A node is made once; a redrive makes those anew that have failed. */
-function wrongNodes({ isRedriven = false }: Plan, { nodes }: Evidence): string[] {
+/** A node is made once; a redrive makes those anew that have failed, an amendment the chord. */
+function wrongNodes({ isRedriven = false, isAmended = false }: Plan, { nodes }: Evidence): string[] {
+  const most = isRedriven || isAmended ? 2 : 1;
   return (
     Object.entries(nodes)
       // The clock of a deadline may be wound up again; it only makes the node look.
-      .filter(([path, times]) => times > (isRedriven ? 2 : 1) && !/\.deadline(-\d+)?$/.test(path))
+      .filter(([path, times]) => times > most && !/\.deadline(-\d+)?$/.test(path))
       .map(([path, times]) => `node ${path} was made ${times}×`)
   );
 }
@@ -62,7 +81,6 @@ function wrongRuns({ isRedriven = false }: Plan, { runs }: Evidence): string[] {
 /** Whoever was heard was the last one to begin: an attempt that others have taken over from must not be. */
 function wrongVoices({ came, runs }: Evidence): string[] {
   const last = new Map<string, number>();
-  const keyOf = (id: string, generation: number): string => `${id} of generation ${generation}`;
   for (const { id, generation, attempt } of runs) {
     const key = keyOf(id, generation);
     last.set(key, Math.max(last.get(key) ?? 0, attempt));
@@ -74,6 +92,8 @@ function wrongVoices({ came, runs }: Evidence): string[] {
   });
   return [...new Set(wrong)];
 }
+
+const keyOf = (id: string, generation: number): string => `${id} of generation ${generation}`;
 
 function voicesIn(value: JsonValue): Returned[] {
   if (value === null || typeof value !== 'object') return [];

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import type { JsonValue, WorkflowService } from 'nestjs-task-queue';
 import type { RecordedCallback } from '../test/support/reference-tasks.js';
 import type { CallbackNote } from './reference-log.js';
+import type { Site } from './site.js';
 import { notesOf, type Run } from './tasks.js';
 
 export interface Evidence {
@@ -33,7 +34,7 @@ export class MadeJobs {
   #isOver = false;
 
   constructor(
-    private readonly redis: Redis,
+    private readonly site: Site,
     private readonly prefix: string,
   ) {
     this.#running = this.#follow();
@@ -51,6 +52,12 @@ export class MadeJobs {
     for (const key of this.#made.keys())
       if (QUEUES.some((queue) => key === `${queue} ${canvas}` || key.startsWith(`${queue} ${canvas}.`)))
         this.#made.delete(key);
+  }
+
+  /** Counts from the beginning what the Redis that is there now remembers. */
+  readAnew(): void {
+    this.#cursors.clear();
+    this.#made.clear();
   }
 
   async end(): Promise<void> {
@@ -77,7 +84,7 @@ export class MadeJobs {
     const stream = `{${this.prefix}:0}:${queue}:events`;
     for (;;) {
       const from = this.#cursors.get(queue);
-      const events = await this.redis.xrange(
+      const events = await this.site.redis.xrange(
         stream,
         from === undefined ? '-' : `(${from}`,
         '+',

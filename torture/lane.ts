@@ -3,7 +3,12 @@ import { type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Redis } from 'ioredis';
 import { setTimeout as pause } from 'node:timers/promises';
-import { BrokerUnavailableError, TaskQueueModule, WorkflowService } from 'nestjs-task-queue';
+import {
+  BrokerUnavailableError,
+  ResultUnknownError,
+  TaskQueueModule,
+  WorkflowService,
+} from 'nestjs-task-queue';
 import { type Actor, type Patience, type Reserve, type Role } from './actors.js';
 import { wrongWith } from './checks.js';
 import { type Evidence, gather, MadeJobs, QUEUES } from './evidence.js';
@@ -49,7 +54,7 @@ export class Lane {
     const options = { connection: site.connection, prefix, role: 'producer' } as const;
     Module({ imports: [TaskQueueModule.forRoot(options)] })(ObserverModule);
     const observer = await NestFactory.createApplicationContext(ObserverModule, { logger: ['fatal'] });
-    const lane = new Lane(prefix, site, notes, reserve, patience, observer, new MadeJobs(site.redis, prefix));
+    const lane = new Lane(prefix, site, notes, reserve, patience, observer, new MadeJobs(site, prefix));
     await Promise.all([lane.#fill('worker', workers), lane.#fill('producer', producers)]);
     return lane;
   }
@@ -70,14 +75,31 @@ export class Lane {
   /** Publishes a canvas, waits until it has ended, redrives it if that is planned, and waits again. */
   async run(id: string, plan: Plan): Promise<void> {
     await this.publish(id, plan);
-    await this.#end(id);
+    await this.ended(id);
     if (plan.isRedriven !== true) return;
     await this.#tellProducer({ do: 'redrive', id, after: 0 });
-    await this.#end(id);
+    await this.ended(id);
   }
 
   async publish(id: string, { canvas, isStreamed = false }: Plan): Promise<void> {
     await this.#tellProducer({ do: 'publish', id, canvas, isStreamed });
+  }
+
+  /** Waits for the end of a canvas. @throws ResultUnknownError, or that it does not end and what is known of it */
+  async ended(id: string): Promise<void> {
+    const until = Date.now() + WITHIN_MS;
+    for (;;) {
+      try {
+        await this.workflows.result(id).get({ propagate: false, timeout: until - Date.now() });
+        return;
+      } catch (error) {
+        // It says so when Redis is away, and may be asked again.
+        if (error instanceof BrokerUnavailableError && Date.now() < until) continue;
+        if (error instanceof ResultUnknownError) throw error;
+        const { text } = await this.workflows.explain(id);
+        throw new Error(`no end: ${String(error)}\n${text}`);
+      }
+    }
   }
 
   /** Waits until nothing waits or runs any more. */
@@ -90,12 +112,21 @@ export class Lane {
   }
 
   /** What became of a canvas, and what is wrong with that; its notes are gone then. */
-  async judge(id: string, plan: Plan): Promise<{ evidence: Evidence; wrong: string[] }> {
+  async judge(
+    id: string,
+    plan: Plan,
+    check: typeof wrongWith = wrongWith,
+  ): Promise<{ evidence: Evidence; wrong: string[] }> {
     const evidence = await gather(id, this.notes.redis, this.workflows, this.jobs);
-    const wrong = [...wrongWith(plan, evidence), ...(await plan.judge(evidence, this.workflows))];
+    const wrong = [...check(plan, evidence), ...(await plan.judge(evidence, this.workflows))];
     this.jobs.forget(id);
     await this.notes.redis.unlink(notesOf(id));
     return { evidence, wrong };
+  }
+
+  /** Counts anew which jobs were made, by what the Redis that is there now remembers. */
+  readAnew(): void {
+    this.jobs.readAnew();
   }
 
   /** Puts another actor in the place of one, who is sent home when the case is over. */
@@ -161,21 +192,6 @@ export class Lane {
     const answer = await Promise.race([told, relieved]);
     this.#askers.delete(tell);
     return answer;
-  }
-
-  async #end(id: string): Promise<void> {
-    const until = Date.now() + WITHIN_MS;
-    for (;;) {
-      try {
-        await this.workflows.result(id).get({ propagate: false, timeout: until - Date.now() });
-        return;
-      } catch (error) {
-        // It says so when Redis is away, and may be asked again.
-        if (error instanceof BrokerUnavailableError && Date.now() < until) continue;
-        const { text } = await this.workflows.explain(id);
-        throw new Error(`no end: ${String(error)}\n${text}`);
-      }
-    }
   }
 
   async #pending(): Promise<number> {

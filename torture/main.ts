@@ -5,6 +5,7 @@ import { mulberry32 } from '../test/support/reference/random.js';
 import { play } from './actor-process.js';
 import { type Patience, Reserve } from './actors.js';
 import { expire } from './expiry.js';
+import { failOver } from './failover.js';
 import { Lane, type Notes } from './lane.js';
 import { writeReport } from './markdown.js';
 import { round } from './random.js';
@@ -12,6 +13,7 @@ import { Report } from './report.js';
 import { SCENARIOS } from './scenarios/all.js';
 import { inTurns, shuffled } from './shuffle.js';
 import { OwnRedis } from './site.js';
+import { LOSSES, type Loss, WatchedRedis } from './watched-redis.js';
 import { type Case, casesOf, labelOf, run } from './systematic.js';
 
 /**
@@ -35,6 +37,8 @@ const { values: options } = parseArgs({
     case: { type: 'string' },
     /** The share of the time for systematic cases; random canvases get the rest. */
     systematic: { type: 'string', default: '0.5' },
+    /** The share of the time for fail-overs, by Sentinels of its own. */
+    failover: { type: 'string', default: '0.1' },
     /** A file with a place for the report, such as docs/torture.md. */
     write: { type: 'string' },
     lanes: { type: 'string', default: '3' },
@@ -51,6 +55,8 @@ const PATIENT: Patience = { lockMs: 2_000, stalledMs: 500, expiresMs: DAY_MS };
 const seed = Number(options.seed);
 const report = new Report(seed);
 const minutes = Number(options.minutes);
+/** What it took to count the commands of every path, which is not of the time that was asked for. */
+let preparedMs = 0;
 
 async function main(): Promise<void> {
   // The Redis that the suite is given has the notes; every lane starts one of its own.
@@ -60,6 +66,7 @@ async function main(): Promise<void> {
   const reserve = new Reserve(2);
   await systematic(notes, reserve, minutes * Number(options.systematic));
   if (options.case === undefined) {
+    await failovers(notes, reserve, minutes * (Number(options.systematic) + Number(options.failover)));
     await random(notes, reserve);
     await expiry(notes, reserve);
   }
@@ -87,6 +94,7 @@ async function systematic(notes: Notes, reserve: Reserve, forMinutes: number): P
       cases.push(...(await casesOf(scenario, lane)));
     },
   );
+  preparedMs = Date.now() - report.begun;
   const wanted = cases
     .filter((one) => options.case === undefined || labelOf(one) === options.case)
     .filter(({ fault }) => fault.name.includes(options.fault));
@@ -99,6 +107,19 @@ async function systematic(notes: Notes, reserve: Reserve, forMinutes: number): P
   );
   await Promise.all(lanes.map((lane) => lane.end()));
   process.stdout.write(`${report.summary()}\n`);
+}
+
+/** One fail-over after the other, as often as there is time. */
+async function failovers(notes: Notes, reserve: Reserve, untilMinutes: number): Promise<void> {
+  const chance = mulberry32(seed);
+  const losses = shuffled(LOSSES, chance);
+  for (let turn = 0; !isOver(untilMinutes); turn++) {
+    const site = await WatchedRedis.start();
+    const lane = await Lane.start(`failover${turn}`, site, notes, reserve, PATIENT, [3, 2]);
+    await failOver(lane, site, losses[turn % losses.length] as Loss, chance, report);
+    await lane.end();
+    process.stdout.write(`${report.summary()}\n`);
+  }
 }
 
 async function random(notes: Notes, reserve: Reserve): Promise<void> {
@@ -119,7 +140,7 @@ async function expiry(notes: Notes, reserve: Reserve): Promise<void> {
 }
 
 const isOver = (afterMinutes: number): boolean =>
-  Date.now() > report.begun + afterMinutes * 60_000 || report.canvases >= Number(options.cases);
+  Date.now() > report.begun + preparedMs + afterMinutes * 60_000 || report.canvases >= Number(options.cases);
 
 /** Each lane takes one item after the other. */
 async function inLanes<T>(

@@ -1,7 +1,7 @@
 /** The report of a run as tables, and its place in docs/torture.md. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import type { Report } from './report.js';
+import type { FailOver, Report } from './report.js';
 
 const BEGIN = '<!-- torture: written by `npm run torture -- --write` -->';
 const END = '<!-- torture: end -->';
@@ -24,6 +24,12 @@ function markdownOf(report: Report, server: string): string {
     `${number(report.deliveries)} jobs were delivered a second time while somebody had them; ${number(report.hastened)} were due ` +
       `an hour too late by a clock that was wrong, and were made due.`,
     placesOf(report),
+    ...(report.failovers.size === 0
+      ? []
+      : [
+          'Fail-overs to a replica, by Sentinels that take a master for down after 1.5 s:',
+          failoversOf(report),
+        ]),
     `From a fault to the end of everything in the canvas that it struck, in systematic cases (locks of 0.6 s, looked for every 0.2 s):`,
     recoveriesOf(report),
     'How often handlers ran: whatever is above the number of tasks was run again because its first run was lost or cut off.',
@@ -34,25 +40,56 @@ function markdownOf(report: Report, server: string): string {
 }
 
 function placesOf({ places }: Report): string {
-  const rows = new Map<string, { systematic: Record<string, number>; random: number; chords: number }>();
+  interface Row {
+    readonly systematic: Record<string, number>;
+    random: number;
+    failovers: number;
+    chords: number;
+  }
+  const rows = new Map<string, Row>();
   const names = new Set<string>();
   for (const [place, { canvases, chords }] of places) {
     const [scenario = '', fault = ''] = place.split('|');
-    const row = rows.get(scenario) ?? { systematic: {}, random: 0, chords: 0 };
+    const row = rows.get(scenario) ?? { systematic: {}, random: 0, failovers: 0, chords: 0 };
     rows.set(scenario, row);
     row.chords += chords;
     if (fault === 'random') row.random += canvases;
-    else row.systematic[fault] = (row.systematic[fault] ?? 0) + canvases;
-    if (fault !== 'random') names.add(fault);
+    else if (fault === 'fail-over') row.failovers += canvases;
+    else {
+      row.systematic[fault] = (row.systematic[fault] ?? 0) + canvases;
+      names.add(fault);
+    }
   }
   const faults = [...names].sort();
   return table(
-    ['scenario', ...faults.map((fault) => `one ${fault}`), 'random faults', 'chords'],
-    [...rows].map(([scenario, { systematic, random, chords }]) => [
+    ['scenario', ...faults.map((fault) => `one ${fault}`), 'random faults', 'a fail-over', 'chords'],
+    [...rows].map(([scenario, { systematic, random, failovers, chords }]) => [
       scenario,
       ...faults.map((fault) => number(systematic[fault] ?? 0)),
       number(random),
+      number(failovers),
       number(chords),
+    ]),
+  );
+}
+
+function failoversOf({ failovers }: Report): string {
+  const sumOf = (all: readonly FailOver[], of: keyof FailOver): number =>
+    all.reduce((sum, one) => sum + one[of], 0);
+  return table(
+    [
+      'the master was',
+      'times',
+      'canvases',
+      'forgotten and published again',
+      'attempts begun again',
+      'next master after',
+    ],
+    [...failovers].map(([how, all]) => [
+      how,
+      number(all.length),
+      ...(['canvases', 'unknown', 'repeated'] as const).map((of) => number(sumOf(all, of))),
+      `${(sumOf(all, 'tookMs') / all.length / 1_000).toFixed(1)} s`,
     ]),
   );
 }

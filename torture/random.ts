@@ -2,32 +2,22 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '../test/support/reference/random.js';
 import type { Role } from './actors.js';
+import { type Drawn, draw } from './draw.js';
 import { FAULTS } from './faults/all.js';
 import type { Fault } from './faults/fault.js';
 import type { Lane } from './lane.js';
 import type { Report } from './report.js';
 import { SCENARIOS } from './scenarios/all.js';
-import { referencePlan } from './scenarios/reference.js';
-import type { Plan, Scenario } from './scenarios/scenario.js';
 import { shuffled } from './shuffle.js';
 import { type Aim, Strike } from './strike.js';
 
 /** Canvases between two looks at what became of them, and how many of them are under way at a time. */
 const ROUND = 200;
 const AT_ONCE = 80;
-const LARGEST = 8;
 const UP_TO_COMMANDS = 200;
 const BETWEEN_FAULTS_MS = 400;
 /** So many have to end between two faults: a machine that is slow would do nothing but recover. */
 const ENDS_BETWEEN_FAULTS = 4;
-
-let canvases = 0;
-
-interface Drawn {
-  readonly id: string;
-  readonly name: string;
-  readonly plan: Plan;
-}
 
 /** Publishes a round of canvases under random faults, and looks at each of them when nothing waits or runs any more. */
 export async function round(
@@ -62,17 +52,6 @@ export async function round(
     const found = why === undefined ? await lane.judge(id, plan) : { wrong: [why] };
     report.add({ label: `random ${name} ${id}`, scenario: name, fault: 'random', plan, ...found });
   }
-}
-
-function draw(random: Random, all: readonly Scenario[], only: string): Drawn {
-  const id = `case-r${++canvases}-x`;
-  const scenarios = [...all, ...all.map(() => undefined)].filter((scenario) =>
-    (scenario?.name ?? 'reference').includes(only),
-  );
-  const scenario = scenarios[Math.floor(random() * scenarios.length)];
-  if (scenario !== undefined)
-    return { id, name: scenario.name, plan: scenario.plan(2 + Math.floor(random() * (LARGEST - 1))) };
-  return { id, name: 'reference', plan: referencePlan(random) };
 }
 
 /** Disturbs a random process at a random command, again and again. */

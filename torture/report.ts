@@ -25,6 +25,17 @@ interface Tally {
   readonly recoveriesMs: number[];
 }
 
+/** What one fail-over has cost. */
+export interface FailOver {
+  readonly canvases: number;
+  /** How often a canvas was forgotten, and published again. */
+  readonly unknown: number;
+  /** Attempts that had begun before, and were forgotten. */
+  readonly repeated: number;
+  /** From the loss of the master to the next one. */
+  readonly tookMs: number;
+}
+
 export class Report {
   canvases = 0;
   chords = 0;
@@ -40,6 +51,8 @@ export class Report {
   readonly places = new Map<string, Tally>();
   /** By the role of the victim and the fault, how often it struck, by command. */
   readonly faults = new Map<string, Map<string, number>>();
+  /** By how the master was lost. */
+  readonly failovers = new Map<string, FailOver[]>();
   /** By handler: tasks, and how often they ran. */
   readonly handlers = new Map<string, { tasks: number; runs: number }>();
 
@@ -53,6 +66,10 @@ export class Report {
 
   deliveredAgain(jobs: number): void {
     this.deliveries += jobs;
+  }
+
+  failedOver(how: string, failover: FailOver): void {
+    this.failovers.set(how, [...(this.failovers.get(how) ?? []), failover]);
   }
 
   madeDue(jobs: number): void {
@@ -72,7 +89,7 @@ export class Report {
     this.#countRuns(evidence);
     if (wrong.length === 0) return;
     this.wrong++;
-    const again = fault === 'random' ? '' : ` --case ${label}`;
+    const again = label.includes(' ') ? '' : ` --case ${label}`;
     process.stdout.write(
       `WRONG ${label} (at ${command ?? 'no command'}), again: npm run torture -- --seed ${this.seed}${again}\n` +
         wrong.map((line) => `  ${line}\n`).join('') +

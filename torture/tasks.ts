@@ -1,5 +1,6 @@
 /** The handlers of the suite. Each notes every run of its own, on a connection that no fault touches. */
 import { Inject, Injectable } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import {
@@ -20,6 +21,8 @@ export interface Run {
   readonly id: string;
   readonly attempt: number;
   readonly generation: number;
+  /** Which run it was: after a loss of data, an attempt may begin again under its number. */
+  readonly run?: string;
   /** Of a job that calls its task for one item after the other. */
   readonly item?: number;
   /** What a body, callback or errback was given. */
@@ -31,6 +34,7 @@ export interface Returned {
   readonly by: string;
   readonly attempt: number;
   readonly generation: number;
+  readonly run?: string;
 }
 
 /** How a member ends. `flaky` fails in its first attempt, `mended` in the first generation; `late` takes its time. */
@@ -48,25 +52,23 @@ export class TortureTasks {
   @Task({ name: 'member' })
   @Retry({ maxRetries: 1, backoff: { type: 'fixed', delay: 1 } })
   async member(end: MemberEnd, task: TaskContext): Promise<JsonValue> {
-    await this.#note(task);
+    const run = await this.#note(task);
     if (end === 'late') await pause(LATE_MS, undefined, { signal: task.signal });
     if (end === 'final' || (end === 'mended' && task.redriven === undefined))
       throw new NonRetryableError(end);
     if (end === 'flaky' && task.retries === 0) throw new Error(end);
-    return returned(task);
+    return returned(task, run);
   }
 
   /** A step of a chain: it gets a value, and returns its own. */
   @Task({ name: 'step' })
   async step(got: JsonValue, task: TaskContext): Promise<JsonValue> {
-    await this.#note(task, got);
-    return returned(task);
+    return returned(task, await this.#note(task, got));
   }
 
   @Task({ name: 'body' })
   async body(got: JsonValue, task: TaskContext): Promise<JsonValue> {
-    await this.#note(task, got);
-    return returned(task);
+    return returned(task, await this.#note(task, got));
   }
 
   @Task({ name: 'link' })
@@ -81,21 +83,25 @@ export class TortureTasks {
     await this.#note(task, { failed, succeeded });
   }
 
-  async #note({ id, name, attempt, redriven }: TaskContext, got?: JsonValue): Promise<void> {
-    const run: Run = {
+  /** @returns the name of this run */
+  async #note({ id, name, attempt, redriven }: TaskContext, got?: JsonValue): Promise<string> {
+    const run = randomUUID().slice(0, 8);
+    const note: Run = {
       task: name,
       id,
       attempt,
       generation: redriven?.generation ?? 0,
+      run,
       ...(got === undefined ? {} : { got }),
     };
-    await this.redis.rpush(notesOf(canvasOf(id)), JSON.stringify(run));
+    await this.redis.rpush(notesOf(canvasOf(id)), JSON.stringify(note));
+    return run;
   }
 }
 
 /** A canvas is named by what stands before the first dot. */
 export const canvasOf = (id: string): string => id.split('.', 1)[0] ?? id;
 
-function returned({ id, attempt, redriven }: TaskContext): JsonValue {
-  return { by: id, attempt, generation: redriven?.generation ?? 0 };
+function returned({ id, attempt, redriven }: TaskContext, run: string): JsonValue {
+  return { by: id, attempt, generation: redriven?.generation ?? 0, run };
 }

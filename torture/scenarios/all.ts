@@ -1,5 +1,6 @@
 import { deadline, errback, join, recovery, redrive, retry, wide } from './chords.js';
-import { chained, nested } from './nested.js';
+import { amended, breached, fast, late, tolerated } from './closed.js';
+import { chained, grove, nested } from './nested.js';
 import type { Scenario } from './scenario.js';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -12,4 +13,10 @@ export const SCENARIOS: readonly Scenario[] = [
   wide,
   nested,
   chained,
+  grove,
+  tolerated,
+  breached,
+  fast,
+  late,
+  amended,
 ];

@@ -60,3 +60,22 @@ export const chained: Scenario = {
     ],
   }),
 };
+
+/** Many chords side by side, in a group. */
+export const grove: Scenario = {
+  name: 'grove',
+  paths: ['worker'],
+  plan: (size) => ({
+    canvas: {
+      kind: 'group',
+      members: times(size, { kind: 'chord', header: members('value', 'value'), body: call('body') } as const),
+    },
+    made: once(...indexes(size).flatMap((chord) => [...indexes(2, chord), `${chord}.body`])),
+    judge: ({ state, gotBy }) => [
+      ...stateIs('SUCCESS', state),
+      ...indexes(size).flatMap((chord) =>
+        unlessAll(gotBy(`${chord}.body`), (got) => Array.isArray(got) && got.length === 2, 'every value'),
+      ),
+    ],
+  }),
+};

@@ -24,14 +24,20 @@ export interface Plan {
   readonly isStreamed?: boolean;
   /** Whether it is redriven once it has ended. */
   readonly isRedriven?: boolean;
+  /** Whether it may be amended, which makes its node anew. */
+  readonly isAmended?: boolean;
   /**
    * How often each task has to be made, by what follows the canvas's id. Anything else that is made is wrong; so is a task
-   * that was made and never ran. Absent where that cannot be foretold: then nothing may be made twice.
+   * that was made and never ran. Absent where that cannot be foretold: then nothing may be made twice. A function where it
+   * follows from what was in time.
    */
-  readonly made?: Readonly<Record<string, number>>;
+  readonly made?: Made | ((evidence: Evidence) => Made);
   /** What else is wrong, in words. */
   judge(evidence: Evidence, workflows: WorkflowService): string[] | Promise<string[]>;
 }
+
+/** How often each task is made. */
+type Made = Readonly<Record<string, number>>;
 
 type TaskData = Extract<CanvasData, { kind: 'task' }>;
 
