@@ -1,7 +1,8 @@
 import type { CanvasData } from '../../../libs/task-queue/src/canvas/canvas-data.js';
+import { TASKS } from './canvases.js';
 import { everyEndOf, everyWay, LOSSES, PATIENCE_MS } from './check.js';
 import { CANVAS_ID, type Scenario } from './scenario.js';
-import { PLAIN, TASKS } from './scenarios.js';
+import { PLAIN } from './scenarios.js';
 
 /**
  * The protocol of canvases, every way that it can go: see docs/protocol.md. Not a model of it: the code of production, on

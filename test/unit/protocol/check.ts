@@ -1,6 +1,7 @@
+import { TASKS } from './canvases.js';
 import { explore, type Explored } from './explore.js';
 import { CANVAS_ID, type Scenario } from './scenario.js';
-import { type Case, type Expected, TASKS } from './scenarios.js';
+import type { Case, Expected } from './scenarios.js';
 import type { World } from './world.js';
 
 /** How many are lost in each way: PROTOCOL_LOSSES=2 takes far longer. */
@@ -29,12 +30,13 @@ export async function everyWay(
 
 /** Goes every way of a case: each end is one of those that it may come to, and all of those are come to. */
 export async function everyEndOf(one: Case, losses = LOSSES - (one.fewer ?? 0)): Promise<Explored> {
-  const { ends, fewer: _fewer, isLong: _isLong, ...scenario } = one;
+  const { ends, endsOfLosses = [], fewer: _fewer, isLong: _isLong, ...scenario } = one;
   const met = new Set<Expected>();
   const explored = await everyWay({ ...scenario, tasks: TASKS, losses }, async (world) => {
-    const end = await endOf(world, ends);
+    const end = await endOf(world, losses > 0 ? [...ends, ...endsOfLosses] : ends);
     expect(world.unfinished().sort()).toEqual(end.unfinished ?? []);
     met.add(end);
+    expect(world.forgotten).toEqual([]);
     if (await world.isRevoked()) expect(world.unfinished()).toEqual([]);
     for (const [call, count] of world.calls)
       if (count > 1 + losses) throw new Error(`${call} was called ${String(count)} times`);
@@ -49,19 +51,26 @@ export async function everyEndOf(one: Case, losses = LOSSES - (one.fewer ?? 0)):
       expect(world.made()[`${CANVAS_ID} g1`]).toBe(1);
     }
   });
-  if (losses > 0) expect(ends.filter((end) => !met.has(end))).toEqual([]);
+  if (losses >= 1 - (one.fewer ?? 0)) expect(ends.filter((end) => !met.has(end))).toEqual([]);
   return explored;
 }
 
+/** The callback that hears of late members. */
+const TOLD = `${CANVAS_ID}.late.0`;
+
 async function endOf(world: World, ends: readonly Expected[]): Promise<Expected> {
   const [state, value, made] = [await world.state(), await world.value(), world.made()];
+  const told = await world.value(TOLD);
   for (const end of ends) {
     const whole = Object.fromEntries(end.made.map((id) => [`${CANVAS_ID}${id}`, 1]));
     const isSame =
-      state === end.state && equal(made, whole) && (end.state !== 'SUCCESS' || equal(value, end.value));
+      state === end.state &&
+      equal(made, whole) &&
+      (end.state !== 'SUCCESS' || equal(value, end.value)) &&
+      equal(told, end.told);
     if (isSame) return end;
   }
-  throw new Error(`it came to ${JSON.stringify({ state, value, made })}`);
+  throw new Error(`it came to ${JSON.stringify({ state, value, made, told })}`);
 }
 
 function equal(one: unknown, other: unknown): boolean {

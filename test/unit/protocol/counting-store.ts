@@ -3,8 +3,8 @@ import type { MemoryJob } from '../../../libs/task-queue/src/memory/memory-job.j
 import type { FlowPlan, PlannedJob } from '../../../libs/task-queue/src/flow/flow-plan.js';
 import { generationIn } from '../../../libs/task-queue/src/task/redriven.js';
 
-/** What keeps a node waiting, or tells it the time: nothing that a canvas releases. */
-const TOOLS = /\.(hold|deadline(-\d+)?)$/;
+/** What keeps a node waiting, or waits itself, or tells the time: nothing that a canvas releases. */
+const TOOLS = /\.(hold|late|deadline(-\d+)?)$/;
 
 /**
  * Counts how often a job of each id was made in each generation: one that was removed and made again was released twice.

@@ -1,6 +1,10 @@
+import { createHash } from 'node:crypto';
 import { type Phase } from './phase.js';
 import type { Move, Scenario } from './scenario.js';
 import { World } from './world.js';
+
+/** Moves on one way: a canvas of few members comes to its end in far fewer. */
+const LONGEST = 300;
 
 /** What an exploration has seen. */
 export interface Explored {
@@ -27,49 +31,61 @@ export async function explore(scenario: Scenario, atEnd: (world: World) => Promi
   const phases = new Set<Phase>();
   const transitions = new Set<string>();
   const commands = new Set<string>();
-  const putOff: (readonly Move[])[] = [[]];
+  const putOff: (Way | undefined)[] = [undefined];
   let moves = 0;
   let ends = 0;
-  for (let path = putOff.pop(); path !== undefined; path = putOff.pop()) {
-    const way = [...path];
+  while (putOff.length > 0) {
+    let way = putOff.pop();
     const world = await World.begin(scenario);
     try {
-      const last = way.pop();
-      for (const move of way) await world.make(move);
+      for (const move of movesOf(way?.before)) await world.make(move);
       let before = await world.phase();
-      if (last !== undefined) {
-        await world.make(last);
-        way.push(last);
-      }
+      if (way !== undefined) await world.make(way.move);
       for (;;) {
         const phase = await world.phase();
         if (phase !== undefined) phases.add(phase);
         if (before !== undefined && phase !== undefined && before !== phase)
           transitions.add(`${before} → ${phase}`);
         before = phase;
-        const { key } = world;
+        const key = createHash('sha1').update(world.key).digest('base64');
         if (seen.has(key)) break;
         seen.add(key);
         const [first, ...others] = world.moves();
-        for (const move of others) putOff.push([...way, move]);
+        for (const move of others) putOff.push({ before: way, move, length: (way?.length ?? 0) + 1 });
         // Whoever has been lost may never go on.
         if (world.isQuiet) {
           ends += 1;
           await atEnd(world);
         }
         if (first === undefined) break;
+        way = { before: way, move: first, length: (way?.length ?? 0) + 1 };
+        if (way.length > LONGEST) throw new Error('it does not come to an end');
         await world.make(first);
-        way.push(first);
         moves += 1;
       }
     } catch (error) {
-      throw new Error(`${String(error)}\n  by way of\n${way.map(shown).join('\n')}`, { cause: error });
+      throw new Error(`${String(error)}\n  by way of\n${movesOf(way).map(shown).join('\n')}`, {
+        cause: error,
+      });
     } finally {
       for (const command of world.commands) commands.add(command);
       await world.end();
     }
   }
   return { states: seen.size, moves, ends, phases, transitions, commands };
+}
+
+/** The moves to somewhere, the last one first: ways share their beginnings. */
+interface Way {
+  readonly before: Way | undefined;
+  readonly move: Move;
+  readonly length: number;
+}
+
+function movesOf(way: Way | undefined): Move[] {
+  const moves: Move[] = [];
+  for (let at = way; at !== undefined; at = at.before) moves.push(at.move);
+  return moves.reverse();
 }
 
 function shown(move: Move): string {

@@ -1,4 +1,6 @@
 import type { MemoryJob } from '../../../libs/task-queue/src/memory/memory-job.js';
+import type { CountingStore } from './counting-store.js';
+import type { Defects } from './defects.js';
 
 interface Command {
   readonly name: string;
@@ -34,6 +36,16 @@ const LOOKS = new Set([
   'headers.areStragglers',
 ]);
 
+/**
+ * Commands in the name of an activation: in that of one that is lost they do nothing, whenever they come. So they need not be
+ * put off, and it is looked whether they do nothing.
+ */
+export const FENCED =
+  /^(ledger\.(setStage|settleValue|startExpiry|recordFailure|settleFailure|decideOnce|setData)|headers\.(close|park|wait|noteOutcome)|publisher\.(publishUnder|addMember)|waitForChildren|end by .*)$/;
+
+/** Commands of one activity: whoever needs more goes round in circles. */
+const MOST = 100;
+
 /** Where every command waits for its turn that comes from an activity. */
 export class Gates {
   /** Whose commands come now: one activity goes on at a time. */
@@ -41,6 +53,13 @@ export class Gates {
   /** Nothing happens any more. */
   isShut = false;
   readonly commands = new Set<string>();
+  /** Who does not come to an end. */
+  circling: string | undefined;
+
+  constructor(
+    private readonly store: CountingStore,
+    private readonly defects: Defects = {},
+  ) {}
 
   /** A port of which each command waits. */
   port<Port extends object>(name: string, port: Port): Port {
@@ -48,7 +67,13 @@ export class Gates {
       get: (target, method) => {
         const value = Reflect.get(target, method) as unknown;
         if (typeof value !== 'function') return value;
-        const call = value.bind(target) as (...args: unknown[]) => unknown;
+        const right = value.bind(target) as (...args: readonly unknown[]) => unknown;
+        const wrong = this.defects[`${name}.${String(method)}`];
+        const call =
+          wrong === undefined
+            ? right
+            : (...args: readonly unknown[]) =>
+                wrong({ command: right, args, by: this.current?.name, store: this.store });
         // Pages are read at once: here a collection is one page.
         if (value.constructor.name === 'AsyncGeneratorFunction') return call;
         // Puts members together: no command.
@@ -66,6 +91,7 @@ export class Gates {
     if (activity === undefined) return call();
     if (this.isShut) throw new Error('the world has ended');
     this.commands.add(name);
+    if (activity.heard.length >= MOST) this.circling = activity.name;
     await new Promise<void>((happen, fail) => activity.commands.push({ name, happen, fail }));
     const answer = await call();
     activity.isDifferent = !LOOKS.has(name);

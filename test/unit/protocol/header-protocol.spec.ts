@@ -1,5 +1,8 @@
 import { everyEndOf, LOSSES, PATIENCE_MS } from './check.js';
-import { JUDGED, REDRIVEN, STREAMED } from './scenarios.js';
+import { AMENDED, CHANGED, DROPPED, TOLD } from './late-scenarios.js';
+import { type Case, JUDGED, REDRIVEN, STREAMED } from './scenarios.js';
+
+const isShort = ([, { isLong }]: readonly [string, Case]): boolean => isLong !== true || LOSSES > 1;
 
 describe('every way that a header can go', () => {
   it.each(Object.entries({ ...JUDGED, ...STREAMED }))(
@@ -12,8 +15,18 @@ describe('every way that a header can go', () => {
 });
 
 describe('every way that a redrive can go', () => {
-  it.each(Object.entries(REDRIVEN).filter(([, { isLong }]) => isLong !== true || LOSSES > 1))(
+  it.each(Object.entries(REDRIVEN).filter(isShort))(
     '%s, with workers and whoever redrives it lost at any command',
+    async (_name, one) => {
+      await everyEndOf(one);
+    },
+    PATIENCE_MS,
+  );
+});
+
+describe('every way that a header can be changed, and its late members can go', () => {
+  it.each(Object.entries({ ...CHANGED, ...DROPPED, ...TOLD, ...AMENDED }).filter(isShort))(
+    '%s, with workers lost at any command',
     async (_name, one) => {
       await everyEndOf(one);
     },

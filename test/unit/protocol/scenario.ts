@@ -2,6 +2,8 @@ import type { CanvasData } from '../../../libs/task-queue/src/canvas/canvas-data
 import type { ChordDecision } from '../../../libs/task-queue/src/chords/chord-recovery.js';
 import type { TaskQueueEngine } from '../../../libs/task-queue/src/engine/task-queue-engine.js';
 import type { JsonValue } from '../../../libs/task-queue/src/primitives/json.js';
+import type { TaskContext } from '../../../libs/task-queue/src/task/task-context.js';
+import type { Defects } from './defects.js';
 
 /** What happens in a world, and what may go wrong in it. */
 export interface Scenario {
@@ -16,8 +18,14 @@ export interface Scenario {
   readonly losses: number;
   /** Only those can be lost who do something about this. @defaultValue everybody */
   readonly loses?: RegExp;
+  /** How often a task may lose its worker before it fails for that. @defaultValue more often than it can */
+  readonly maxTimesLost?: 0;
   /** How often time may pass, up to what is delayed, while something else could happen. */
   readonly waits?: number;
+  /** Jobs that no worker takes up. */
+  readonly untaken?: RegExp;
+  /** What commands do instead of what they should. */
+  readonly defects?: Defects;
   /** Done from outside, each once, at any time. */
   readonly meanwhile?: Readonly<Record<string, Outside>>;
   /** Up to here it goes one way only, without losses: every way begins where this is so for the first time. */
@@ -25,7 +33,11 @@ export interface Scenario {
 }
 
 /** @param generation in which the task runs */
-export type Handler = (args: readonly JsonValue[], generation: number) => JsonValue;
+export type Handler = (
+  args: readonly JsonValue[],
+  generation: number,
+  task: TaskContext,
+) => JsonValue | Promise<JsonValue>;
 
 /** Something that is done by a process that works off no queue. */
 export interface Outside {
@@ -39,8 +51,12 @@ export interface Standing {
   readonly isOver: boolean;
   /** It waits for somebody to decide. */
   readonly isParked: boolean;
+  /** Its hold is at work. */
+  readonly isHolding: boolean;
   /** Its deadline has passed. */
   readonly isDue: boolean;
+  /** Its header is closed. */
+  readonly isClosed: boolean;
   /** The timer of its deadline is at work. */
   readonly isTicking: boolean;
 }

@@ -1,12 +1,28 @@
-import type { CanvasData, ChordData } from '../../../libs/task-queue/src/canvas/canvas-data.js';
-import type { Budget } from '../../../libs/task-queue/src/canvas/header-rules.js';
-import { Redrive } from '../../../libs/task-queue/src/engine/redrive.js';
-import { CANVAS_ID, type Outside, type Scenario, type Standing } from './scenario.js';
+import type { CanvasData } from '../../../libs/task-queue/src/canvas/canvas-data.js';
+import {
+  bad,
+  body,
+  chord,
+  errbacks,
+  good,
+  isHolding,
+  isOver,
+  isParked,
+  links,
+  redrive,
+  revoke,
+  setBudget,
+  sick,
+  task,
+} from './canvases.js';
+import { CANVAS_ID, type Outside, type Scenario } from './scenario.js';
 
 /** What has to be true wherever nothing is left to do. */
 export interface Expected {
   readonly state: 'SUCCESS' | 'FAILURE' | 'REVOKED' | 'STARTED' | 'UNKNOWN';
   readonly value?: unknown;
+  /** What the callback was told that hears of late members, where it is called. */
+  readonly told?: readonly string[];
   /** Every job that may ever be made, by its id below the canvas, and made exactly once. */
   readonly made: readonly string[];
   /** What waits for somebody. */
@@ -16,45 +32,13 @@ export interface Expected {
 /** How a canvas can go, and every end that it may come to. */
 export interface Case extends Omit<Scenario, 'losses' | 'tasks'> {
   readonly ends: readonly Expected[];
+  /** What it may come to besides when somebody is lost. */
+  readonly endsOfLosses?: readonly Expected[];
   /** Where there are too many ways for as many to be lost as elsewhere. */
   readonly fewer?: number;
   /** Takes minutes: gone through with PROTOCOL_LOSSES=2 alone. */
   readonly isLong?: boolean;
 }
-
-const task = (name: string, ...args: number[]): CanvasData => ({ kind: 'task', task: name, args });
-const good = (value: number): CanvasData => task('good', value);
-const bad = task('bad');
-/** Fails in the first generation. */
-const sick = task('sick');
-const body = task('body');
-const errbacks = [task('errback')];
-const links = [task('link')];
-
-const broken = (): never => {
-  throw new TypeError('broken');
-};
-
-export const TASKS: Scenario['tasks'] = {
-  good: ([value]) => value ?? null,
-  bad: broken,
-  sick: (_args, generation) => (generation === 0 ? broken() : 'well'),
-  plus: ([value, more]) => Number(value) + Number(more),
-  body: ([values]) => values ?? null,
-  /** A body that fails in the first generation. */
-  sickBody: ([values], generation) => (generation === 0 ? broken() : (values ?? null)),
-  errback: () => null,
-  link: () => null,
-};
-
-const chord = (header: readonly CanvasData[], more: Partial<ChordData> = {}): ChordData => ({
-  kind: 'chord',
-  header,
-  body,
-  errbacks,
-  recovery: 'ErrbackOnly',
-  ...more,
-});
 
 /** Canvases without anybody who does something from outside. */
 export const PLAIN: Readonly<Record<string, Case>> = {
@@ -90,18 +74,21 @@ export const PLAIN: Readonly<Record<string, Case>> = {
     canvas: chord([good(1), bad], { body: bad, recovery: 'CallbackWithSuccesses' }),
     ends: [{ state: 'FAILURE', made: ['', '.0', '.1', '.body', '.errback.0'] }],
   },
+  'a chord with a member that may not lose its worker': {
+    canvas: chord([good(1)], { body: task('body') }),
+    maxTimesLost: 0,
+    loses: /^c\.0/,
+    ends: [
+      { state: 'SUCCESS', value: [1], made: ['', '.0', '.body'] },
+      { state: 'FAILURE', made: ['', '.0', '.errback.0'] },
+    ],
+  },
   'a chord in the header of a chord': {
     canvas: chord([{ kind: 'chord', header: [good(1)], body }]),
     ends: [{ state: 'SUCCESS', value: [[1]], made: ['', '.0', '.0.0', '.0.body', '.body'] }],
   },
 };
 
-const setBudget = (budget: Budget): Outside => ({
-  act: (engine) => engine.backend.headers.setBudget(CANVAS_ID, budget),
-});
-const isOver = (canvas: Standing): boolean => canvas.isOver;
-const isParked = (canvas: Standing): boolean => canvas.isParked;
-const revoke: Outside = { act: (engine) => engine.revocation.revoke(CANVAS_ID) };
 /** Whoever sets a budget does it or not: he is not lost in the middle of it. */
 const BY_WORKERS = /^c/;
 const PARKED: Expected = {
@@ -167,6 +154,24 @@ export const JUDGED: Readonly<Record<string, Case>> = {
     // Who asks for it may be lost before anybody has heard of it.
     ends: [{ state: 'REVOKED', made: ['', '.0', '.errback.0'] }, PARKED],
   },
+  'a chord that is parked, and goes on while its hold is at work': {
+    canvas: chord([good(1), bad], { recovery: 'CallbackWithSuccesses', budget: PARKS }),
+    from: isHolding,
+    waits: 1,
+    loses: BY_WORKERS,
+    meanwhile: { raise: setBudget({ count: 1 }) },
+    fewer: 1,
+    ends: [{ state: 'SUCCESS', value: [1], made: ['', '.0', '.1', '.body'] }],
+  },
+  'a chord that is parked, and fails while its hold is at work': {
+    canvas: chord([bad], { budget: PARKS }),
+    from: isHolding,
+    waits: 1,
+    fewer: 1,
+    loses: BY_WORKERS,
+    meanwhile: { 'give up': setBudget({ count: 0 }) },
+    ends: [{ state: 'FAILURE', made: ['', '.0', '.errback.0'] }],
+  },
   'a chord whose deadline passes': {
     canvas: chord([good(1)], { deadline: DEADLINE }),
     waits: 1,
@@ -231,12 +236,8 @@ export const STREAMED: Readonly<Record<string, Case>> = {
     meanwhile: { producer: streamed(good(1)), another: streamed(good(1)) },
     fewer: 1,
     ends: streamEnds([1]).slice(0, 1),
+    endsOfLosses: streamEnds([1]).slice(1),
   },
-};
-
-const redrive: Outside = {
-  when: isOver,
-  act: (engine) => new Redrive(engine).begin(CANVAS_ID, { after: 0 }),
 };
 
 /** What workers do in a later generation is what they do in the first. */

@@ -1,9 +1,8 @@
 import type { Platform } from '../../../libs/task-queue/src/backend/backend.js';
-import type { Delivery, Verdict } from '../../../libs/task-queue/src/backend/delivery.js';
 import type { Service, Workers } from '../../../libs/task-queue/src/backend/workers.js';
 import type { ClosingRecord } from '../../../libs/task-queue/src/chords/closing-record.js';
 import { TaskQueueEngine } from '../../../libs/task-queue/src/engine/task-queue-engine.js';
-import { timesParked } from '../../../libs/task-queue/src/flow/envelope.js';
+import { CANVAS_QUEUE } from '../../../libs/task-queue/src/flow/ids.js';
 import { MemoryBackend } from '../../../libs/task-queue/src/memory/memory-backend.js';
 import { isOver, keyOf, type MemoryJob } from '../../../libs/task-queue/src/memory/memory-job.js';
 import { MemoryKeyStore } from '../../../libs/task-queue/src/memory/memory-key-store.js';
@@ -12,7 +11,9 @@ import { VirtualClock } from '../../../libs/task-queue/src/memory/virtual-clock.
 import { resolveOptions } from '../../../libs/task-queue/src/options/resolve-options.js';
 import { generationOf } from '../../../libs/task-queue/src/task/redriven.js';
 import { CountingStore } from './counting-store.js';
-import { type Activity, GATED, Gates } from './gates.js';
+import { applyVerdict, BEGIN_MS, deliveryOf } from './deliveries.js';
+import { type Activity, FENCED, GATED, Gates } from './gates.js';
+import { goesBack, HOLD, isForgotten } from './holds.js';
 import { inOrder, likenessOfActivities, likenessOfJobs } from './likeness.js';
 import { type Phase, phaseOf } from './phase.js';
 import { SILENCE } from './silence.js';
@@ -20,7 +21,13 @@ import { CANVAS_ID, type Move, type Scenario, type Standing } from './scenario.j
 
 /** Activities of workers that have not been lost, at a time. */
 const WIDTH = 2;
-const BEGIN_MS = 1_000_000;
+const OPTIONS = new Map(
+  [0, 9].map((maxTimesLost) => {
+    const worker = { currentTask: false, maxTimesLost };
+    const options = { connection: { host: 'nowhere' }, defaults: { resultExpires: '10d' }, worker };
+    return [maxTimesLost, resolveOptions(options, {})];
+  }),
+);
 
 /**
  * The library itself, every step of which somebody else decides: the engine, the processors and the pure decisions are
@@ -33,7 +40,7 @@ const BEGIN_MS = 1_000_000;
  */
 export class World {
   readonly #clock = new VirtualClock(BEGIN_MS);
-  readonly #gates = new Gates();
+  readonly #gates: Gates;
   readonly #services = new Map<string, Service>();
   readonly #activities: Activity[] = [];
   readonly #store: CountingStore;
@@ -42,10 +49,13 @@ export class World {
   readonly calls = new Map<string, number>();
   /** What those came to who did something from outside: 'done', or the code of an error. */
   readonly outcomes = new Map<string, string>();
+  /** Holds that nobody had taken away by the end of their node, although none was at work. */
+  readonly forgotten: string[] = [];
   /** Whether nobody has anything left to do, except for who was lost; as of the last look at what can happen. */
   isQuiet = false;
   #losses: number;
   #waits: number;
+  #isLeaseOver = false;
   readonly #toCome: Set<string>;
 
   private constructor(private readonly scenario: Scenario) {
@@ -53,11 +63,10 @@ export class World {
     this.#waits = scenario.waits ?? 0;
     this.#toCome = new Set(Object.keys(scenario.meanwhile ?? {}));
     this.#store = new CountingStore(this.#clock, { ready: () => undefined, failed: () => undefined });
+    this.#gates = new Gates(this.#store, scenario.defects);
     const platform: Platform = { clock: this.#clock, random: () => 0.5, backend: () => this.#backend() };
-    const options = resolveOptions(
-      { connection: { host: 'nowhere' }, defaults: { resultExpires: '10d' }, worker: { currentTask: false } },
-      {},
-    );
+    const options = OPTIONS.get(scenario.maxTimesLost ?? 9);
+    if (options === undefined) throw new TypeError('there are no such options');
     this.#engine = new TaskQueueEngine(options, SILENCE, platform);
     for (const [name, decide] of Object.entries(scenario.strategies ?? {}))
       this.#engine.strategies.set(name, { recover: () => decide(this.#called(name)) });
@@ -71,7 +80,7 @@ export class World {
         invoke: (args, task) => {
           const generation = generationOf(task);
           this.#called(`${name} ${task.id} g${generation}`);
-          return handler(args, generation);
+          return handler(args, generation, task);
         },
       });
     }
@@ -101,6 +110,9 @@ export class World {
   moves(): Move[] {
     const going = this.#activities.filter(({ isOver: over }) => !over);
     const step = ({ number }: Activity): Move => ({ do: 'step', activity: number });
+    const idle = going.find(isIdle);
+    this.isQuiet = false;
+    if (idle !== undefined) return [step(idle)];
     const present = going.filter(({ isLost }) => !isLost);
     const moves: Move[] = present.map(step);
     if (this.#losses > 0)
@@ -108,7 +120,8 @@ export class World {
         moves.push({ do: 'lose', activity: number });
     if (present.filter(({ job }) => job !== undefined).length < WIDTH) {
       for (const queue of this.#services.keys())
-        for (const job of this.#store.line(queue)) moves.push({ do: 'start', job: keyOf(job) });
+        for (const job of this.#store.line(queue))
+          if (this.scenario.untaken?.test(job.id) !== true) moves.push({ do: 'start', job: keyOf(job) });
     }
     for (const outside of this.#toCome) {
       const { when = () => true } = this.scenario.meanwhile?.[outside] ?? {};
@@ -126,8 +139,7 @@ export class World {
         this.#start(move.job);
         break;
       case 'step':
-        this.#gates.current = this.#activities[move.activity];
-        this.#gates.current?.commands.shift()?.happen();
+        await this.#step(this.#activities[move.activity]);
         break;
       case 'lose':
         this.#lose(this.#activities[move.activity]);
@@ -139,14 +151,17 @@ export class World {
         const dueMs = this.#dueMs ?? 0;
         if (this.#waits > 0) this.#waits -= 1;
         this.#clock.moveTo(dueMs);
+        if (isForgotten(this.#store, dueMs)) this.forgotten.push(HOLD);
         this.#store.promote(dueMs);
         break;
       }
       case 'let the lease run out':
+        this.#isLeaseOver = true;
         await this.#engine.publisher.letGo(CANVAS_ID);
     }
     await settled();
     this.#gates.current = undefined;
+    if (this.#gates.circling !== undefined) throw new Error(`${this.#gates.circling} goes round in circles`);
   }
 
   /** The same for worlds that go on alike. */
@@ -160,7 +175,7 @@ export class World {
       inOrder(this.calls),
       inOrder(this.outcomes),
       inOrder(this.#toCome),
-      [this.#losses, this.#waits, this.#clock.wallMs()],
+      [this.#losses, this.#waits, this.#clock.wallMs(), this.#isLeaseOver],
     ]);
   }
 
@@ -179,8 +194,8 @@ export class World {
     return (await this.#engine.reader.read(id)).state;
   }
 
-  async value(): Promise<unknown> {
-    const snapshot = await this.#engine.reader.read(CANVAS_ID);
+  async value(id = CANVAS_ID): Promise<unknown> {
+    const snapshot = await this.#engine.reader.read(id);
     return 'value' in snapshot ? snapshot.value : undefined;
   }
 
@@ -231,27 +246,28 @@ export class World {
   }
 
   get #node(): MemoryJob | undefined {
-    return this.#store.job({ queue: '_canvas', id: CANVAS_ID });
+    return this.#store.job({ queue: CANVAS_QUEUE, id: CANVAS_ID });
   }
 
   get #standing(): Standing {
     const node = this.#node;
     const fields = this.#store.record(CANVAS_ID)?.fields;
-    const timer = this.#store.job({ queue: '_canvas', id: `${CANVAS_ID}.deadline` });
+    const timer = this.#store.job({ queue: CANVAS_QUEUE, id: `${CANVAS_ID}.deadline` });
     return {
       isOver: node !== undefined && isOver(node),
       isParked: node?.place === 'waiting-children' && fields?.has(`p:${CANVAS_ID}`) === true,
+      isHolding: this.#store.job({ queue: CANVAS_QUEUE, id: HOLD })?.place === 'active',
       isDue: fields?.has(`d:${CANVAS_ID}`) === true,
+      isClosed: fields?.has(`c:${CANVAS_ID}`) === true,
       isTicking: timer?.place === 'active',
     };
   }
 
-  /** When something is due that is delayed. A hold goes back whenever it is, unless there is a revocation: it comes due once. */
+  /** When something is due that is delayed. */
   get #dueMs(): number | undefined {
     let dueMs: number | undefined;
-    const isRevoked = this.#store.record(CANVAS_ID)?.fields.has(`x:${CANVAS_ID}`) === true;
     for (const job of this.#store.all()) {
-      if (job.place !== 'delayed' || (job.name === 'hold' && job.activations > 0 && !isRevoked)) continue;
+      if (job.place !== 'delayed' || goesBack(this.#store, job)) continue;
       if (dueMs === undefined || job.dueMs < dueMs) dueMs = job.dueMs;
     }
     return dueMs;
@@ -260,7 +276,8 @@ export class World {
   /** Whether members are being published, and nobody is there who does it. */
   get #isAbandoned(): boolean {
     const dispatch = this.#node?.dispatch;
-    if (dispatch === undefined || dispatch.end !== undefined || this.#toCome.size > 0) return false;
+    if (dispatch === undefined || dispatch.end !== undefined || this.#isLeaseOver) return false;
+    if (this.#toCome.size > 0) return false;
     return this.#activities.every(({ job, isLost, isOver: over }) => job !== undefined || isLost || over);
   }
 
@@ -295,6 +312,23 @@ export class World {
     };
   }
 
+  async #step(activity: Activity | undefined): Promise<void> {
+    if (activity === undefined) throw new Error('nobody to go on');
+    const before = isIdle(activity) ? this.#stored : undefined;
+    const command = activity.commands.shift();
+    this.#gates.current = activity;
+    command?.happen();
+    await settled();
+    if (before !== undefined && before !== this.#stored)
+      throw new Error(`${activity.name} was lost, and its ${command?.name ?? ''} is heard`);
+  }
+
+  /** Everything that is stored. */
+  get #stored(): string {
+    const fields = inOrder(this.#store.record(CANVAS_ID)?.fields ?? []);
+    return JSON.stringify([likenessOfJobs(this.#store, []), fields, inOrder(this.#store.made)]);
+  }
+
   #start(key: string): void {
     const job = [...this.#services.keys()]
       .flatMap((queue) => this.#store.line(queue))
@@ -302,10 +336,10 @@ export class World {
     const service = job && this.#services.get(job.queue);
     if (job === undefined || service === undefined) throw new Error(`${key} cannot be started`);
     const token = this.#store.activate(job);
-    const delivery = this.#delivery(job, token);
+    const delivery = deliveryOf(job, token, this.#store, this.#gates);
     void this.#begin(job.id, job, async () => {
       const verdict = await service.process(delivery);
-      await this.#gates.command(`end by ${verdict.do}`, () => this.#apply(job, token, verdict));
+      await this.#gates.command(`end by ${verdict.do}`, () => applyVerdict(this.#store, job, token, verdict));
     });
   }
 
@@ -343,34 +377,11 @@ export class World {
     activity.job.timesLost += 1;
     this.#store.again(activity.job, 0);
   }
+}
 
-  /** What BullMQ does with a verdict: nothing, unless the lock is still held. */
-  #apply(job: MemoryJob, token: string, verdict: Verdict): void {
-    if (job.token !== token) return;
-    if (verdict.do === 'complete') this.#store.complete(job, JSON.stringify(verdict.value));
-    else if (verdict.do === 'fail') this.#store.fail(job, verdict.message);
-    else if (verdict.do !== 'leave') this.#store.again(job, verdict.delayMs ?? 0);
-    verdict.onStored?.();
-  }
-
-  #delivery(job: MemoryJob, token: string): Delivery {
-    const data = JSON.parse(job.data) as unknown;
-    return {
-      id: job.id,
-      name: job.name,
-      queue: job.queue,
-      data,
-      token,
-      attemptsMade: job.attemptsMade,
-      activations: job.activations - timesParked(data),
-      startedAtMs: BEGIN_MS,
-      timesLost: job.timesLost,
-      waitForChildren: async () => {
-        const wait = (): boolean => job.token !== token || this.#store.waitForChildren(job);
-        return (await this.#gates.command('waitForChildren', wait)) as boolean;
-      },
-    };
-  }
+/** What it does next does nothing, because it is lost. */
+function isIdle({ isLost, isOver: isDone, job, commands: [next] }: Activity): boolean {
+  return isLost && !isDone && job !== undefined && next !== undefined && FENCED.test(next.name);
 }
 
 /** Everything that needs no command has happened. */

@@ -39,6 +39,8 @@ export type AfterLook =
   | 'waits'
   /** The same look again: something has changed. */
   | 'again'
+  /** The same look in a moment: a worker has a hold that is to be taken away. */
+  | 'later'
   | 'superseded';
 
 /** What was found at a header. */
@@ -181,16 +183,16 @@ export class HeaderJudge {
 
   async #letGo({ id }: Delivery, record: NodeRecord): Promise<AfterLook> {
     if (!record.isHeld) return 'go-on';
-    await this.#withdraw(id, 'hold');
-    return 'again';
+    return (await this.#withdraw(id, 'hold')) ? 'again' : 'later';
   }
 
   async #stopTimer({ id }: Delivery, node: GroupNode | ChordNode): Promise<void> {
     if (node.node === 'chord' && node.deadline !== undefined) await this.#withdraw(id, deadlineName(node));
   }
 
-  async #withdraw(node: string, what: ChildName): Promise<void> {
-    await this.deps.jobs.withdraw({ queue: CANVAS_QUEUE, id: childId(node, what) });
+  /** @returns false for one that a worker has, or that is gone */
+  async #withdraw(node: string, what: ChildName): Promise<boolean> {
+    return this.deps.jobs.withdraw({ queue: CANVAS_QUEUE, id: childId(node, what) });
   }
 
   async #view(id: string, size: number, budget: Budget | undefined, record: NodeRecord): Promise<HeaderView> {

@@ -62,7 +62,7 @@ export interface NodeProcessorDeps {
   readonly discretion: Discretion;
 }
 
-/** When Redis went away in the middle of a node, it is taken up again after this long. */
+/** When Redis went away in the middle of a node, or its hold is at work, it is taken up again after this long. */
 const TRY_AGAIN_MS = 500;
 
 /**
@@ -133,6 +133,7 @@ export class NodeProcessor {
     if (record.failure !== undefined)
       return this.#fail(delivery, node, record.stage?.stage ?? 0, record.failure);
     const look = await this.deps.judge.look(delivery, node, record);
+    if (look === 'later') return { do: 'give-back', delayMs: TRY_AGAIN_MS };
     if (look !== 'go-on') return look === 'again' ? look : { do: 'leave' };
     if (record.pending > 0) {
       // Members that a producer added in the moment of the revocation.
