@@ -30,6 +30,19 @@ export function wrongAfterLoss(plan: Plan, evidence: Evidence): string[] {
   ];
 }
 
+/**
+ * The same without what runs were given that were forgotten, which is sure of those whose attempt began again under its
+ * number: such a run may have read from both masters.
+ */
+export function remembered(evidence: Evidence): Evidence {
+  const turnOf = ({ id, generation, attempt, item }: Evidence['runs'][number]): string =>
+    [id, generation, attempt, item].join();
+  const lasts = new Map(evidence.runs.map((run) => [turnOf(run), run]));
+  const gotBy = (path: string): JsonValue[] =>
+    [...lasts.values()].filter(({ id }) => id === `${evidence.id}${path}`).map(({ got }) => got ?? null);
+  return { ...evidence, gotBy };
+}
+
 /** Every job is made once for each generation, none that should not be, and each that was made has run. */
 function wrongReleases(plan: Plan, evidence: Evidence): string[] {
   const { id, made, runs } = evidence;

@@ -1,7 +1,6 @@
 /** A fail-over to a replica while canvases are under way. What replication had not carried over may be forgotten. */
 import type { Random } from '../test/support/reference/random.js';
 import { ResultUnknownError } from 'nestjs-task-queue';
-import { wrongAfterLoss } from './checks.js';
 import { type Drawn, draw } from './draw.js';
 import type { Lane } from './lane.js';
 import type { Report } from './report.js';
@@ -52,7 +51,7 @@ export async function failOver(
   let repeated = 0;
   for (const { id, name, plan } of drawn) {
     const why = trouble.get(id) ?? trouble.get('round');
-    const found = why === undefined ? await lane.judge(id, plan, wrongAfterLoss) : { wrong: [why] };
+    const found = why === undefined ? await lane.judge(id, plan, true) : { wrong: [why] };
     if ('evidence' in found) repeated += repeatedIn(found.evidence.runs);
     report.add({ label: `fail-over ${name} ${id}`, scenario: name, fault: 'fail-over', plan, ...found });
   }

@@ -10,7 +10,7 @@ import {
   WorkflowService,
 } from 'nestjs-task-queue';
 import { type Actor, type Patience, type Reserve, type Role } from './actors.js';
-import { wrongWith } from './checks.js';
+import { remembered, wrongAfterLoss, wrongWith } from './checks.js';
 import { type Evidence, gather, MadeJobs, QUEUES } from './evidence.js';
 import type { Deed } from './orders.js';
 import type { Plan } from './scenarios/scenario.js';
@@ -112,13 +112,11 @@ export class Lane {
   }
 
   /** What became of a canvas, and what is wrong with that; its notes are gone then. */
-  async judge(
-    id: string,
-    plan: Plan,
-    check: typeof wrongWith = wrongWith,
-  ): Promise<{ evidence: Evidence; wrong: string[] }> {
+  async judge(id: string, plan: Plan, isAfterLoss = false): Promise<{ evidence: Evidence; wrong: string[] }> {
     const evidence = await gather(id, this.notes.redis, this.workflows, this.jobs);
-    const wrong = [...check(plan, evidence), ...(await plan.judge(evidence, this.workflows))];
+    const seen = isAfterLoss ? remembered(evidence) : evidence;
+    const found = isAfterLoss ? wrongAfterLoss(plan, seen) : wrongWith(plan, seen);
+    const wrong = [...found, ...(await plan.judge(seen, this.workflows))];
     this.jobs.forget(id);
     await this.notes.redis.unlink(notesOf(id));
     return { evidence, wrong };

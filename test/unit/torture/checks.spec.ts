@@ -1,4 +1,4 @@
-import { wrongAfterLoss, wrongWith } from '../../../torture/checks.js';
+import { remembered, wrongAfterLoss, wrongWith } from '../../../torture/checks.js';
 import type { Evidence } from '../../../torture/evidence.js';
 import type { Plan } from '../../../torture/scenarios/scenario.js';
 import { join, redrive } from '../../../torture/scenarios/chords.js';
@@ -132,6 +132,13 @@ describe('what the torture suite checks', () => {
       expect(afterLoss([...before, again[0] as Run, body, again[2] as Run], told('.body', 'e'))).toEqual([
         `attempt 1 of ${ID}.1 was heard, which was not the last`,
       ]);
+    });
+
+    it('does not ask what a run was given whose attempt began again', () => {
+      const runs = [...before, ...again];
+      const evidence = { id: ID, state: 'SUCCESS', came: null, runs, made: MADE, nodes: {} };
+      const seen = remembered({ ...evidence, callbacks: [], left: [], gotBy: () => [] });
+      expect(seen.gotBy('.body')).toEqual([[told('.0', 'a'), told('.1', 'd')]]);
     });
 
     it('finds what is released twice in what is left', () => {
