@@ -5,6 +5,7 @@ import { InterruptibleWorker } from '../../libs/task-queue/src/broker/interrupti
 import { RedisConnections } from '../../libs/task-queue/src/broker/redis-connections.js';
 import { RedisKeys } from '../../libs/task-queue/src/broker/redis-keys.js';
 import { WorkerPool } from '../../libs/task-queue/src/broker/worker-pool.js';
+import { pause } from '../../libs/task-queue/src/primitives/bounded.js';
 import { redisUrl, uniquePrefix, until } from '../support/app-fixture.js';
 
 /** Between BullMQ and the processors: what it makes of defects, and of BullMQ's own waiting. */
@@ -59,5 +60,59 @@ it('asks BullMQ again whether it is ready where that has failed, and no more onc
     asked.mockRestore();
     await worker.close();
     connection.disconnect();
+  }
+});
+
+it('keeps the lock of an attempt while one of the same job runs that was given up before it', async () => {
+  const connections = new RedisConnections(
+    { kind: 'url', url: redisUrl(), options: {} },
+    'tq',
+    () => undefined,
+  );
+  const keys = new RedisKeys(uniquePrefix(), 1);
+  const durations = { lockDurationMs: 600, stalledIntervalMs: 200 };
+  const pool = new WorkerPool(connections, keys, { worker: 'w', ...durations }, () => undefined);
+  const prefix = keys.shardPrefix(0);
+  const redis = connections.get('publish') as Redis;
+  const queue = new Queue('q', { connection: redis, prefix });
+  const ends: (() => void)[] = [];
+  const lost: string[] = [];
+  pool.serve({
+    queue: 'q',
+    concurrency: 3,
+    process: (): Promise<Verdict> =>
+      new Promise((resolve) => ends.push(() => resolve({ do: 'complete', value: null }))),
+    onLost: (ids) => lost.push(...ids),
+    onDefect: () => undefined,
+  });
+  try {
+    await connections.ready('publish', 30_000);
+    const job = await queue.add('task', {});
+    await until(() => ends.length === 1, 'the first attempt runs');
+    const key = `${prefix}:q`;
+    // As if its lock had run out: to be run again, while it runs.
+    await redis
+      .multi()
+      .del(`${key}:${job.id}:lock`)
+      .lrem(`${key}:active`, 1, job.id ?? '')
+      .lpush(`${key}:wait`, job.id ?? '')
+      .zadd(`${key}:marker`, 0, '0')
+      .exec();
+    await until(() => ends.length === 2, 'the second attempt runs');
+    ends[0]?.();
+    // Several times as long as a lock holds that nobody renews.
+    await pause(2_500);
+    expect(ends).toHaveLength(2);
+    ends[1]?.();
+    await until(async () => (await job.getState()) === 'completed', 'the second attempt has ended it');
+    expect(ends).toHaveLength(2);
+    // The first attempt, and it alone.
+    expect(lost).toEqual([job.id]);
+  } finally {
+    ends.forEach((end) => end());
+    pool.stopFetching();
+    await pool.idle(5_000);
+    await queue.close();
+    connections.close();
   }
 });

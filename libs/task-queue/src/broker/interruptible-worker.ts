@@ -18,8 +18,7 @@ import { PunctualLocks } from './punctual-locks.js';
  */
 export class InterruptibleWorker extends Worker {
   readonly #closing = new AbortController();
-  /** To be told of handlers by whoever runs them: one more step around each would cost every task. */
-  readonly pulse = new FetchPulse();
+  readonly #pulse = new FetchPulse();
 
   #ready: Promise<void> | undefined;
 
@@ -38,10 +37,25 @@ export class InterruptibleWorker extends Worker {
     return callback() as Promise<T>;
   }
 
+  /** Whoever runs an attempt says so, and when it has run: one more step around each would cost every task. */
+  begins({ id = '' }: Job, token: string): void {
+    this.#pulse.begins();
+    this.#locks.begins(id, token);
+  }
+
+  ends({ id = '' }: Job, token: string): void {
+    this.#pulse.ends();
+    this.#locks.ends(id, token);
+  }
+
+  get #locks(): PunctualLocks {
+    return this.lockManager as PunctualLocks;
+  }
+
   get loop(): FetchLoop {
-    const { running, movedAgoMs } = this.pulse;
+    const { running, movedAgoMs } = this.#pulse;
     const state = this.isPaused() ? 'paused' : this.isRunning() ? 'running' : 'ended';
-    const overdueMs = this.pulse.overdueMs(this.concurrency);
+    const overdueMs = this.#pulse.overdueMs(this.concurrency);
     return { queue: this.name, concurrency: this.concurrency, running, state, movedAgoMs, overdueMs };
   }
 
@@ -50,26 +64,26 @@ export class InterruptibleWorker extends Worker {
    * nothing but `resume` wakes it. No time passes between the two, so nothing sees that it was paused.
    */
   setConcurrency(slots: number): void {
-    const [full, raised] = [this.pulse.running >= this.concurrency, slots > this.concurrency];
+    const [full, raised] = [this.#pulse.running >= this.concurrency, slots > this.concurrency];
     this.concurrency = slots;
     if (!full || !raised || this.isPaused() || !this.isRunning()) return;
     // It had no reason to move so far.
-    this.pulse.moves();
+    this.#pulse.moves();
     void this.pause(true);
     void this.resume();
   }
 
   protected override async moveToActive(...args: Parameters<Worker['moveToActive']>): Promise<Job> {
-    this.pulse.moves();
+    this.#pulse.moves();
     const job = await super.moveToActive(...args);
-    this.pulse.moves();
+    this.#pulse.moves();
     return job;
   }
 
   /** BullMQ asks for it right before it blocks, and notices a second later that a connection is silent. */
   protected override getBlockTimeout(blockUntil: number): number {
     const seconds = super.getBlockTimeout(blockUntil);
-    this.pulse.waits(Math.max(0, seconds + 1) * 1_000);
+    this.#pulse.waits(Math.max(0, seconds + 1) * 1_000);
     return seconds;
   }
 
@@ -94,7 +108,7 @@ export class InterruptibleWorker extends Worker {
       other?.signal instanceof AbortSignal
         ? AbortSignal.any([this.#closing.signal, other.signal])
         : this.#closing.signal;
-    this.pulse.waits(milliseconds);
+    this.#pulse.waits(milliseconds);
     await pause(milliseconds, signal);
   }
 

@@ -11,12 +11,19 @@ const WAITING = 2;
  * answers come only between two of them, and the time after such an answer goes by in the next one. Here a renewal that is
  * late takes place between the two, for all locks. And what was fetched while the loop was blocked has a lock that is as old
  * as the blocking: it is renewed before anybody else gets to block.
+ *
+ * And BullMQ knows by its id alone whose lock is to be renewed. Where a job has been delivered a second time to the worker
+ * that still runs its first attempt, the end of the first stops the renewal for the second, whose lock runs out; the third
+ * meets with the end of the second, and so on until the job counts as poison. Here the attempts say for themselves that they
+ * run, and what is not renewed for one that does is renewed again.
  */
 export class PunctualLocks extends LockManager {
   #tickedAt = 0;
   /** When a round was late last. */
   #lateAt = -Infinity;
   #waiting = 0;
+  /** The tokens of the attempts that run here, by job. */
+  readonly #running = new Map<string, string>();
 
   /** @param now a monotonic clock, in ms */
   constructor(
@@ -41,12 +48,25 @@ export class PunctualLocks extends LockManager {
     return controller;
   }
 
+  /** An attempt begins to run. One of the same job that still runs has lost its lock by that. */
+  begins(id: string, token: string): void {
+    if (this.#running.has(id)) this.worker.emit('lockRenewalFailed', [id]);
+    this.#running.set(id, token);
+  }
+
+  /** An attempt has run. */
+  ends(id: string, token: string): void {
+    if (this.#running.get(id) === token) this.#running.delete(id);
+  }
+
   /** Renews what has not been renewed in this round; if it is late, everything. */
   tick(): void {
     const now = this.now();
     const isLate = this.#isLate(now);
     this.#tickedAt = now;
     if (isLate) this.#lateAt = now;
+    for (const [id, token] of this.#running)
+      if (this.trackedJobs.get(id)?.token !== token) super.trackJob(id, token, -Infinity);
     if (this.#waiting >= WAITING) return;
     const due: string[] = [];
     for (const [id, tracked] of this.trackedJobs) {

@@ -3,7 +3,6 @@ import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { FetchLoop, Service, Workers } from '../backend/workers.js';
 import { timesParked } from '../flow/envelope.js';
 import { bounded } from '../primitives/bounded.js';
-import type { FetchPulse } from './fetch-pulse.js';
 import { InterruptibleWorker } from './interruptible-worker.js';
 import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
@@ -61,7 +60,7 @@ export class WorkerPool implements Workers {
       const worker: InterruptibleWorker = new InterruptibleWorker(
         service.queue,
         // Two parameters: with a third BullMQ would make an AbortController for every job.
-        (job: Job, token?: string) => this.#run(service, worker.pulse, job, token ?? ''),
+        (job: Job, token?: string) => this.#run(service, worker, job, token ?? ''),
         {
           name: this.options.worker,
           connection: this.connections.get('consume'),
@@ -126,33 +125,34 @@ export class WorkerPool implements Workers {
   }
 
   /** As few promises as can be: there is no task that does not come this way. */
-  #run(service: Service, pulse: FetchPulse, job: Job, token: string): Promise<unknown> {
+  #run(service: Service, worker: InterruptibleWorker, job: Job, token: string): Promise<unknown> {
     if (this.#closing !== undefined) return apply(job, token, { do: 'give-back' });
     this.#active++;
-    pulse.begins();
+    worker.begins(job, token);
     const delivery = new BullmqDelivery(job, token);
     return service.process(delivery).then(
-      (verdict) => this.#conclude(pulse, job, token, verdict),
+      (verdict) => this.#conclude(worker, job, token, verdict),
       // Nothing may leave a processor but a verdict: BullMQ would leave the job active for ever (hole H8).
       async (error: unknown) => {
         try {
           service.onDefect(delivery, error);
         } finally {
-          await this.#conclude(pulse, job, token, { do: 'give-back', delayMs: DEFECT_MS });
+          await this.#conclude(worker, job, token, { do: 'give-back', delayMs: DEFECT_MS });
         }
       },
     );
   }
 
-  #conclude(pulse: FetchPulse, job: Job, token: string, verdict: Verdict): unknown {
+  #conclude(worker: InterruptibleWorker, job: Job, token: string, verdict: Verdict): unknown {
     if (verdict.onStored !== undefined) this.#onStored.set(job, verdict.onStored);
-    if (verdict.do !== 'complete') return apply(job, token, verdict).finally(() => this.#leave(pulse));
-    this.#leave(pulse);
+    if (verdict.do !== 'complete')
+      return apply(job, token, verdict).finally(() => this.#leave(worker, job, token));
+    this.#leave(worker, job, token);
     return verdict.value;
   }
 
-  #leave(pulse: FetchPulse): void {
-    pulse.ends();
+  #leave(worker: InterruptibleWorker, job: Job, token: string): void {
+    worker.ends(job, token);
     if (--this.#active === 0) this.#whenIdle.splice(0).forEach((resolve) => resolve());
   }
 
