@@ -27,10 +27,12 @@ export async function round(
   isOver: () => boolean,
   report: Report,
 ): Promise<void> {
-  // The lease of whoever reads a source goes by the clocks of workers, as all that is delayed does.
+  // The lease of whoever publishes a wide header goes by the clocks of workers, as all that is delayed does.
   const hasWrongClocks = random() < 0.5;
   const scenarios = SCENARIOS.filter(({ isLeased }) => !(hasWrongClocks && isLeased === true));
-  const drawn = Array.from({ length: ROUND }, () => draw(random, scenarios, only));
+  const drawn = Array.from({ length: ROUND }, () =>
+    draw(random, scenarios, only, hasWrongClocks ? 0 : undefined),
+  );
   const trouble = new Map<string, string>();
   const faults = FAULTS.filter(({ isOfClocks }) => hasWrongClocks || isOfClocks !== true);
   const unrest = new Unrest(lane, random, faults, report);
