@@ -1,5 +1,4 @@
 import type { ChildRecord, DispatchRecord, Ledger, NodeRecord, Stage } from '../backend/ledger.js';
-import type { JobRef } from '../backend/job-ref.js';
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { Publisher } from '../backend/publisher.js';
 import type { Refills } from '../backend/refills.js';
@@ -14,7 +13,7 @@ import { type InputRef, type NodeEnvelope, withSize } from '../flow/envelope.js'
 import { MAX_TREE } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
-import { looksLikeRef, type StoredValue, ValueRef } from '../flow/stored-value.js';
+import { type StoredValue, ValueRef } from '../flow/stored-value.js';
 import { resolveValue } from '../results/resolve-value.js';
 import type { JsonValue } from '../primitives/json.js';
 import type { Redriven } from '../task/redriven.js';
@@ -27,6 +26,7 @@ import {
 } from '../results/task-snapshot.js';
 import type { CanvasAnnouncer } from './canvas-announcer.js';
 import { type Discretion, fieldsOf } from './discretion.js';
+import { keptValue, listOfMembers } from './node-value.js';
 import { endOf, type Position, positionBefore, positionOf } from './node-position.js';
 import type { Revocation } from './revocation.js';
 import type { EngineLog } from './engine-log.js';
@@ -221,7 +221,9 @@ export class NodeProcessor {
           ? this.#succeed(
               delivery,
               node,
-              at.child === undefined ? at.end.value : this.#kept(at.end.value, at.child),
+              at.child === undefined
+                ? at.end.value
+                : keptValue(at.end.value, at.child, this.deps.inlineCharacters),
             )
           : this.#fail(
               delivery,
@@ -230,7 +232,12 @@ export class NodeProcessor {
               await this.#childFailure(delivery, childId(delivery.id, step.child), at.end),
             );
       case 'settle-list': {
-        return this.#succeed(delivery, node, await this.#listOf(delivery.id, sizeOf(node)));
+        const { ledger, inlineCharacters } = this.deps;
+        return this.#succeed(
+          delivery,
+          node,
+          await listOfMembers(ledger, delivery.id, sizeOf(node), inlineCharacters),
+        );
       }
       case 'settle-members-failed': {
         const members = reader.settledPages(delivery.id, sizeOf(node));
@@ -294,31 +301,6 @@ export class NodeProcessor {
 
   async #wait(delivery: Delivery): Promise<Verdict | 'again'> {
     return (await delivery.waitForChildren()) ? { do: 'leave' } : 'again';
-  }
-
-  /** What a node comes to whose value is that of a child: a large one stays with the child. */
-  #kept(value: StoredValue, { queue, id }: JobRef): StoredValue {
-    if (value instanceof ValueRef) return value;
-    const json = JSON.stringify(value);
-    const mayTravel = json.length <= this.deps.inlineCharacters && !looksLikeRef(json);
-    return mayTravel ? value : new ValueRef({ child: { queue, id } });
-  }
-
-  /** The list of the values of all members; where it would be large, it stays what its members returned. */
-  async #listOf(id: string, size: number): Promise<StoredValue> {
-    const { ledger, inlineCharacters } = this.deps;
-    const values: JsonValue[] = [];
-    let length = 2;
-    for await (const { members } of ledger.membersInOrder(id, size)) {
-      for (const member of members) {
-        const value = 'value' in member ? member.value : null;
-        length += JSON.stringify(value).length + 1;
-        if (value instanceof ValueRef || length > inlineCharacters)
-          return new ValueRef({ members: id, size });
-        values.push(value);
-      }
-    }
-    return values;
   }
 
   async #succeed(delivery: Delivery, node: NodeEnvelope, value: StoredValue): Promise<Verdict> {
