@@ -48,9 +48,11 @@ export class PunctualLocks extends LockManager {
     return controller;
   }
 
-  /** An attempt begins to run. One of the same job that still runs has lost its lock by that. */
+  /**
+   * An attempt begins to run. Of one of the same job that is still here nothing is said: it may be about to end, as one that
+   * gave the job back, or whose children have ended already.
+   */
   begins(id: string, token: string): void {
-    if (this.#running.has(id)) this.worker.emit('lockRenewalFailed', [id]);
     this.#running.set(id, token);
   }
 
