@@ -439,6 +439,26 @@ describe('closing without Redis', () => {
     expect(Date.now() - begin).toBeLessThan(200 + 8_000);
   });
 
+  it('takes what is under way on a connection that is open again with it: nothing is left that rejects unheard', async () => {
+    const proxy = await CuttingProxy.start(redisUrl());
+    proxies.push(proxy);
+    const app = await boot(proxy.url);
+    await (await app.workflows.tasks(Tasks).single.delay('x')).get({ timeout: '1m' });
+    const unheard: unknown[] = [];
+    const hear = (reason: unknown): number => unheard.push(reason);
+    process.on('unhandledRejection', hear);
+
+    // The worker's connection for revocations is opened anew, and closed before its first command is answered.
+    proxy.judge = (command) => (command === 'SUBSCRIBE' ? 'hold' : 'pass');
+    proxy.cutAll();
+    await until(() => proxy.holding, 'it listens again', 60_000);
+    await app.close();
+    await until(() => !proxy.connected, 'all is closed', 60_000);
+    await delay(1);
+    process.off('unhandledRejection', hear);
+    expect(unheard).toEqual([]);
+  });
+
   it('a process ends by itself after its application was closed', async () => {
     const redis = await privateRedis();
     const prefix = uniquePrefix('gone');

@@ -46,6 +46,11 @@ export class CuttingProxy {
     return this.#held !== undefined;
   }
 
+  /** Whether a connection is open on either side. */
+  get connected(): boolean {
+    return this.#open.size > 0;
+  }
+
   /** Passes on what was held back, in the order in which it came. */
   release(): void {
     const held = this.#held ?? [];

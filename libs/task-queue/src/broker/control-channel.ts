@@ -1,6 +1,7 @@
 import type { Control, ControlMessage } from '../backend/control.js';
 import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
+import { keepSubscribed } from './subscription.js';
 
 /** Tells workers of revocations on a channel of Redis; one that is reconnecting misses what is said meanwhile. */
 export class ControlChannel implements Control {
@@ -22,8 +23,8 @@ export class ControlChannel implements Control {
       const message = parse(text);
       if (message) onMessage(message);
     });
-    // What was said about limits before it listened is stored: to be read once more.
-    client.subscribe(this.keys.control).then(() => onMessage({ limits: 'changed' }), onError);
+    // What was said about limits while nobody listened is stored: to be read once more.
+    keepSubscribed(client, this.keys.control, () => onMessage({ limits: 'changed' }), onError);
   }
 }
 

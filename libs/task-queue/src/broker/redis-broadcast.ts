@@ -3,6 +3,7 @@ import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { bounded } from '../primitives/bounded.js';
 import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
+import { keepSubscribed } from './subscription.js';
 
 /** Texts on a channel of Redis. The connection that listens is there as long as somebody does. */
 export class RedisBroadcast implements Broadcast {
@@ -31,7 +32,7 @@ export class RedisBroadcast implements Broadcast {
     };
     try {
       await bounded(
-        client.subscribe(this.keys.events),
+        new Promise<void>((resolve, reject) => keepSubscribed(client, this.keys.events, resolve, reject)),
         this.timeoutMs,
         () => new BrokerUnavailableError(`Redis did not answer within ${this.timeoutMs} ms.`),
       );

@@ -35,7 +35,7 @@ const FAIL_FAST: Partial<RedisOptions> = {
 const PATIENT: Partial<RedisOptions> = {
   enableOfflineQueue: true,
   autoResendUnfulfilledCommands: true,
-  autoResubscribe: true,
+  autoResubscribe: false, // see keepSubscribed
   maxRetriesPerRequest: null,
   enableReadyCheck: true,
   // Both would take a worker that waits for a task for one that got no answer.
