@@ -16,18 +16,10 @@ export interface Drawn {
 
 let canvases = 0;
 
-/**
- * @param only what the name of its scenario contains
- * @param references how many of any shape come on one of each scenario; some are so wide that they are held by a lease
- */
-export function draw(
-  random: Random,
-  all: readonly Scenario[],
-  only = '',
-  references: number = REFERENCES,
-): Drawn {
+/** @param only what the name of its scenario contains */
+export function draw(random: Random, all: readonly Scenario[], only = ''): Drawn {
   const id = `case-r${++canvases}-x`;
-  const scenarios = [...all, ...Array.from({ length: references }, () => undefined)].filter((scenario) =>
+  const scenarios = [...all, ...Array.from({ length: REFERENCES }, () => undefined)].filter((scenario) =>
     (scenario?.name ?? 'reference').includes(only),
   );
   const scenario = scenarios[Math.floor(random() * scenarios.length)];

@@ -14,8 +14,7 @@ const WITHIN_MS = 120_000;
 /** Lets each scenario end under some fault, on a lane that keeps results for a moment only, and waits for its keys to go. */
 export async function expire(lane: Lane, random: Random, report: Report): Promise<void> {
   const plans = SCENARIOS.map((scenario) => scenario.plan(2)).filter(({ isRedriven }) => isRedriven !== true);
-  // When a time is over is a question of clocks.
-  const faults = faultsOf('worker').filter(({ isOfClocks }) => isOfClocks !== true);
+  const faults = faultsOf('worker');
   const ids = plans.map((_, at) => `expiring-${at}-x`);
   for (const [at, plan] of plans.entries()) {
     const fault = faults[at % faults.length];

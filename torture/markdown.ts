@@ -21,8 +21,7 @@ function markdownOf(report: Report, server: string): string {
   return [
     `Seed ${report.seed}, ${begun}, ${minutes} minutes, ${machine}: **${number(report.chords)} chords** in ` +
       `${number(report.canvases)} canvases, ${number(report.struckTimes)} faults, **${report.wrong} wrong**; of ${report.gone} more that were let expire no key was left.`,
-    `${number(report.deliveries)} jobs were delivered a second time while somebody had them; ${number(report.hastened)} were due ` +
-      `an hour too late by a clock that was wrong, and were made due.`,
+    `${number(report.deliveries)} jobs were delivered a second time while somebody had them.`,
     placesOf(report),
     ...(report.failovers.size === 0
       ? []

@@ -27,15 +27,9 @@ export async function round(
   isOver: () => boolean,
   report: Report,
 ): Promise<void> {
-  // The lease of whoever publishes a wide header goes by the clocks of workers, as all that is delayed does.
-  const hasWrongClocks = random() < 0.5;
-  const scenarios = SCENARIOS.filter(({ isLeased }) => !(hasWrongClocks && isLeased === true));
-  const drawn = Array.from({ length: ROUND }, () =>
-    draw(random, scenarios, only, hasWrongClocks ? 0 : undefined),
-  );
+  const drawn = Array.from({ length: ROUND }, () => draw(random, SCENARIOS, only));
   const trouble = new Map<string, string>();
-  const faults = FAULTS.filter(({ isOfClocks }) => hasWrongClocks || isOfClocks !== true);
-  const unrest = new Unrest(lane, random, faults, report);
+  const unrest = new Unrest(lane, random, report);
   const left = [...drawn];
   const run: Drawn[] = [];
   await Promise.all(
@@ -67,7 +61,6 @@ class Unrest {
   constructor(
     private readonly lane: Lane,
     private readonly random: Random,
-    private readonly faults: readonly Fault[],
     private readonly report: Report,
   ) {
     this.#running = this.#disturb();
@@ -103,7 +96,7 @@ class Unrest {
 
   /** Every fault comes once before one comes again. */
   #draw(): Fault {
-    if (this.#deck.length === 0) this.#deck.push(...shuffled(this.faults, this.random));
+    if (this.#deck.length === 0) this.#deck.push(...shuffled(FAULTS, this.random));
     return this.#deck.pop() as Fault;
   }
 

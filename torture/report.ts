@@ -45,7 +45,6 @@ export class Report {
   /** Jobs that were delivered a second time while somebody had them. */
   deliveries = 0;
   /** Jobs that were due much too late, by a clock that was wrong. */
-  hastened = 0;
   readonly begun = Date.now();
   /** By scenario and fault. */
   readonly places = new Map<string, Tally>();
@@ -70,10 +69,6 @@ export class Report {
 
   failedOver(how: string, failover: FailOver): void {
     this.failovers.set(how, [...(this.failovers.get(how) ?? []), failover]);
-  }
-
-  madeDue(jobs: number): void {
-    this.hastened += jobs;
   }
 
   add({ label, scenario, fault, plan, command, recoveryMs, wrong, evidence }: Finding): void {

@@ -40,8 +40,7 @@ export class Strike {
         const relieve = (): Promise<void> => lane.relieve(role, victim);
         const { lostMs, site, prefix } = lane;
         const delivered = (jobs: number): void => report.deliveredAgain(jobs);
-        const hastened = (jobs: number): void => report.madeDue(jobs);
-        const scene: Scene = { victim, line, relieve, lostMs, site, prefix, delivered, hastened };
+        const scene: Scene = { victim, line, relieve, lostMs, site, prefix, delivered };
         const struck = fault.strike(scene);
         this.#over = struck.then(() => fault.aftermath?.(scene));
         // Whoever waits for its end hears of what went wrong.

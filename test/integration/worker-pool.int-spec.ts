@@ -1,5 +1,5 @@
 import { Queue, Worker } from 'bullmq';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Verdict } from '../../libs/task-queue/src/backend/delivery.js';
 import { InterruptibleWorker } from '../../libs/task-queue/src/broker/interruptible-worker.js';
 import { RedisConnections } from '../../libs/task-queue/src/broker/redis-connections.js';
@@ -48,8 +48,13 @@ it('gives a job back although nobody can be told of its defect, and is idle afte
 });
 
 it('asks BullMQ again whether it is ready where that has failed, and no more once it is', async () => {
-  const connection = new Redis(redisUrl(), { maxRetriesPerRequest: null });
-  const worker = new InterruptibleWorker('q', null, { connection, prefix: uniquePrefix(), autorun: false });
+  const connections = new RedisConnections(
+    { kind: 'url', url: redisUrl(), options: {} },
+    'tq',
+    () => undefined,
+  );
+  const options = { connection: connections.get('consume'), prefix: uniquePrefix(), autorun: false };
+  const worker = new InterruptibleWorker('q', null, options, connections);
   const asked = jest.spyOn(Worker.prototype, 'waitUntilReady').mockRejectedValueOnce(new Error('not yet'));
   try {
     await expect(worker.waitUntilReady()).rejects.toThrow('not yet');
@@ -59,7 +64,7 @@ it('asks BullMQ again whether it is ready where that has failed, and no more onc
   } finally {
     asked.mockRestore();
     await worker.close();
-    connection.disconnect();
+    connections.close();
   }
 });
 

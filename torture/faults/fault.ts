@@ -21,8 +21,6 @@ export interface Scene {
   readonly prefix: string;
   /** Notes that so many jobs were delivered a second time. */
   readonly delivered: (jobs: number) => void;
-  /** Notes that so many jobs were due too late by somebody's clock, and were made due. */
-  readonly hastened: (jobs: number) => void;
 }
 
 export interface Fault {
@@ -30,8 +28,6 @@ export interface Fault {
   readonly sides: readonly Side[];
   /** Whom it strikes; anybody, where that is not said. */
   readonly roles?: readonly Role[];
-  /** Whether it makes times wrong that go by the clocks of workers. */
-  readonly isOfClocks?: boolean;
   /** What was held back passes when it resolves, as far as its connection was not cut. */
   strike(scene: Scene): Promise<void>;
   /** What follows while everything passes again. The fault is over when it resolves. */

@@ -64,7 +64,7 @@ export class World {
     this.#toCome = new Set(Object.keys(scenario.meanwhile ?? {}));
     this.#store = new CountingStore(this.#clock, { ready: () => undefined, failed: () => undefined });
     this.#gates = new Gates(this.#store, scenario.defects);
-    const platform: Platform = { clock: this.#clock, random: () => 0.5, backend: () => this.#backend() };
+    const platform: Platform = { random: () => 0.5, backend: () => this.#backend() };
     const options = OPTIONS.get(scenario.maxTimesLost ?? 9);
     if (options === undefined) throw new TypeError('there are no such options');
     this.#engine = new TaskQueueEngine(options, SILENCE, platform);

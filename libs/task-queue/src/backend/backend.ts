@@ -28,6 +28,8 @@ import type { Workers } from './workers.js';
  * connections are the affair of who implements them.
  */
 export interface Backend {
+  /** The time that everything here goes by. */
+  readonly clock: TimerClock;
   readonly ledger: Ledger;
   readonly publisher: Publisher;
   /** Redrives that are too wide for one step. */
@@ -94,9 +96,8 @@ export interface Heartbeat {
 /** What somebody is told about trouble with the store, and where it was. */
 export type OnTrouble = (error: Error, where: string) => void;
 
-/** What engines stand on: the time, chance, and where things are kept. */
+/** What engines stand on: chance, and where things are kept. */
 export interface Platform {
-  readonly clock: TimerClock;
   readonly random: RandomSource;
   readonly backend: BackendFactory;
   readonly probe?: Probe;

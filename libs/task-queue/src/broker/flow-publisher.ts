@@ -61,6 +61,7 @@ export class FlowPublisher implements Publisher {
       keys,
       producers,
       transactions,
+      clock: connections.clock,
       announce: (plans) => this.#forerunners.send(plans),
     };
     this.refills = new RedisRefills(this.#tools, scripts, (id, work) => this.#guard(id, work));
@@ -241,7 +242,7 @@ export class FlowPublisher implements Publisher {
           `publishing again with this id never doubles the work.`,
         id,
       );
-    const pulse: Pulse = { at: Date.now() };
+    const pulse: Pulse = { at: performance.now() };
     try {
       return await boundedByPulse(work(pulse), pulse, publishTimeoutMs, timedOut);
     } catch (error) {
@@ -275,7 +276,7 @@ async function boundedByPulse<T>(
 ): Promise<T> {
   for (;;) {
     const seen = pulse.at;
-    const left = seen + limitMs - Date.now();
+    const left = seen + limitMs - performance.now();
     try {
       return await bounded(work, Math.max(left, 1), onTimeout);
     } catch (error) {

@@ -56,8 +56,9 @@ export class RedisHeartbeat implements Heartbeat {
     const worker = this.describe();
     const args = [worker.id, JSON.stringify(worker), TIME_TO_LIVE_MS];
     return this.#tell(async (client) => {
-      const askedAt = Date.now();
+      const [askedAt, since] = [Date.now(), performance.now()];
       const serverMs = Number(await runScript(client, BEAT, this.keys.workers, args));
+      this.connections.clock.learn(since, serverMs);
       this.#compare(askedAt, serverMs, Date.now());
     });
   }

@@ -1,8 +1,10 @@
-import { type Job, type LockManagerWorkerContext, Worker } from 'bullmq';
+import { type Job, type LockManagerWorkerContext, type Processor, Worker, type WorkerOptions } from 'bullmq';
 import type { FetchLoop } from '../backend/workers.js';
 import { pause } from '../primitives/bounded.js';
 import { FetchPulse } from './fetch-pulse.js';
 import { PunctualLocks } from './punctual-locks.js';
+import type { RedisConnections } from './redis-connections.js';
+import { timedBullmq } from './timed-bullmq.js';
 
 /**
  * A BullMQ worker with a few differences, by members that are public or protected. A test fails when BullMQ changes what
@@ -21,6 +23,16 @@ export class InterruptibleWorker extends Worker {
   readonly #pulse = new FetchPulse();
 
   #ready: Promise<void> | undefined;
+
+  /** @param connections what Redis is looked for on, whose clock it goes by */
+  constructor(
+    name: string,
+    processor: Processor | null,
+    options: WorkerOptions,
+    private readonly connections: RedisConnections,
+  ) {
+    super(name, processor, options, timedBullmq(connections.clock));
+  }
 
   /** What it waits for are the first connections, not those after a reconnect: once there, they are there. */
   override waitUntilReady(): Promise<void> {
@@ -75,6 +87,9 @@ export class InterruptibleWorker extends Worker {
 
   protected override async moveToActive(...args: Parameters<Worker['moveToActive']>): Promise<Job> {
     this.#pulse.moves();
+    const { clock } = this.connections;
+    // It would make due what is not, by a clock that is ahead.
+    if (!clock.isSettled) await clock.ask(this.connections.get('consume'));
     const job = await super.moveToActive(...args);
     this.#pulse.moves();
     return job;
@@ -82,7 +97,9 @@ export class InterruptibleWorker extends Worker {
 
   /** BullMQ asks for it right before it blocks, and notices a second later that a connection is silent. */
   protected override getBlockTimeout(blockUntil: number): number {
-    const seconds = super.getBlockTimeout(blockUntil);
+    // BullMQ compares with the time of the machine. Nothing is 0.
+    const until = blockUntil === 0 ? 0 : this.connections.clock.machineMs(blockUntil);
+    const seconds = super.getBlockTimeout(until);
     this.#pulse.waits(Math.max(0, seconds + 1) * 1_000);
     return seconds;
   }

@@ -81,8 +81,10 @@ export class RedisJanitor implements Janitor {
   /** Tasks that stand alone. BullMQ drops old ones when another one ends; on a quiet queue nobody would. */
   async #tasks(queue: string, shard: number, ageMs: number): Promise<void> {
     const bull = this.tools.producers.queue(queue, `${shard.toString(36)}~`);
+    // BullMQ counts an age back from the time of the machine.
+    const graceMs = ageMs + Date.now() - this.duty.clock.wallMs();
     for (const set of ['completed', 'failed'] as const) {
-      while ((await bull.clean(ageMs, PAGE, set)).length === PAGE && !this.#stop.signal.aborted);
+      while ((await bull.clean(graceMs, PAGE, set)).length === PAGE && !this.#stop.signal.aborted);
     }
   }
 

@@ -3,6 +3,7 @@ import { bounded } from '../primitives/bounded.js';
 import { JointClient } from './joint-client.js';
 import type { RedisClient, RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
+import { timedBullmq } from './timed-bullmq.js';
 
 /** A queue as BullMQ knows it: of one name, in one shard. */
 export type BullQueue = Queue;
@@ -16,13 +17,16 @@ const CLOSE_MS = 2_000;
 export class Producers {
   readonly #queues = new Map<string, Queue>();
   readonly #flows = new Map<string, FlowProducer>();
+  readonly #bullmq: ReturnType<typeof timedBullmq>;
   #joint: JointClient | undefined;
 
   constructor(
     private readonly connections: RedisConnections,
     private readonly keys: RedisKeys,
     private readonly onError: (error: Error) => void,
-  ) {}
+  ) {
+    this.#bullmq = timedBullmq(connections.clock);
+  }
 
   /** The connection of fenced transactions, whose parts the producers of `ledger` add. */
   get joint(): JointClient {
@@ -38,13 +42,17 @@ export class Producers {
       this.#keep(
         this.#queues,
         key,
-        new Queue(name, {
-          connection: this.#connection(purpose),
-          prefix,
-          skipVersionCheck: true,
-          skipWaitingForReady: true,
-          skipMetasUpdate: true,
-        }),
+        new Queue(
+          name,
+          {
+            connection: this.#connection(purpose),
+            prefix,
+            skipVersionCheck: true,
+            skipWaitingForReady: true,
+            skipMetasUpdate: true,
+          },
+          this.#bullmq,
+        ),
       )
     );
   }
@@ -58,7 +66,10 @@ export class Producers {
       this.#keep(
         this.#flows,
         key,
-        new FlowProducer({ connection: this.#connection(purpose), prefix, skipWaitingForReady: true }),
+        new FlowProducer(
+          { connection: this.#connection(purpose), prefix, skipWaitingForReady: true },
+          this.#bullmq,
+        ),
       )
     );
   }

@@ -11,7 +11,7 @@ import type { WorkerDescription } from '../backend/inspection.js';
 import type { Workers } from '../backend/workers.js';
 import { locateRedis } from '../options/resolve-connection.js';
 import type { ResolvedTaskQueueOptions, ResolvedWorkerOptions } from '../options/resolve-options.js';
-import { systemClock } from '../primitives/clock.js';
+import type { TimerClock } from '../primitives/clock.js';
 import { PROCESS_NAME } from '../primitives/process-name.js';
 import { CanvasLedger } from './canvas-ledger.js';
 import { CompletionEvents } from './completion-events.js';
@@ -42,6 +42,7 @@ import { WorkerPool } from './worker-pool.js';
 
 /** Queues of BullMQ and records beside them, in Redis. */
 export class RedisBackend implements Backend {
+  readonly clock: TimerClock;
   readonly keys: RedisKeys;
   readonly connections: RedisConnections;
   readonly producers: Producers;
@@ -77,6 +78,7 @@ export class RedisBackend implements Backend {
       options.prefix,
       (error, purpose: ConnectionPurpose) => onTrouble(error, `connection for ${purpose}`),
     );
+    this.clock = this.connections.clock;
     this.producers = new Producers(this.connections, this.keys, (error) => onTrouble(error, 'publishing'));
     const transactions = new Transactions(this.connections, this.producers, publishTimeoutMs);
     const ready = (purpose: ConnectionPurpose) => () => this.connections.ready(purpose, publishTimeoutMs);
@@ -87,11 +89,18 @@ export class RedisBackend implements Backend {
     });
     this.refills = this.publisher.refills;
     this.ledger = new CanvasLedger(this.keys, ledger);
-    this.headers = new RedisHeaders(this.keys, ledger);
+    this.headers = new RedisHeaders(this.keys, ledger, this.clock);
     const scripts = new ScriptRunner(ready('publish'), publishTimeoutMs);
     this.locks = new RedisLocks(this.keys, scripts);
     this.idempotencyKeys = new RedisKeyStore(this.keys, scripts);
-    this.jobs = new RedisJobs(ready('publish'), this.keys, this.producers, transactions, publishTimeoutMs);
+    this.jobs = new RedisJobs(
+      ready('publish'),
+      this.keys,
+      this.producers,
+      transactions,
+      this.clock,
+      publishTimeoutMs,
+    );
     this.failures = new RedisFailureStore(this.keys, ready('ledger'), publishTimeoutMs);
     this.events = new CompletionEvents(this.connections, this.keys, (error) => onTrouble(error, 'events'));
     this.control = new ControlChannel(this.connections, this.keys, publishTimeoutMs);
@@ -143,7 +152,6 @@ export class RedisBackend implements Backend {
 
 /** What engines stand on outside of tests. */
 export const redisPlatform: Platform = {
-  clock: systemClock,
   random: Math.random,
   backend: (options, onTrouble) => new RedisBackend(options, onTrouble),
 };

@@ -2,6 +2,7 @@ import { type Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ior
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import type { RedisLocation } from '../options/resolve-connection.js';
 import { bounded } from '../primitives/bounded.js';
+import { ServerClock } from './server-clock.js';
 
 /** A connection of ours: to one Redis, through Sentinel, or to a Cluster. */
 export type RedisClient = Redis | Cluster;
@@ -90,6 +91,8 @@ export class RedisConnections {
   /** When a replica was left last, by the monotonic clock. */
   #leftAt = -LEAVE_MS;
   readonly #waits = new Map<RedisClient, Promise<void>>();
+  /** The time of the Redis that they lead to. */
+  readonly clock = new ServerClock(() => this.#askTheTime());
 
   constructor(
     connection: RedisLocation,
@@ -115,7 +118,11 @@ export class RedisConnections {
         this.#condition(purpose).trouble = error;
         this.onError(error, purpose);
       });
-      client.on('ready', () => this.#conditions.set(purpose, { readyAt: performance.now() }));
+      client.on('ready', () => {
+        this.#conditions.set(purpose, { readyAt: performance.now() });
+        // It may be another Redis by now.
+        if (purpose === 'publish') this.#askTheTime();
+      });
       if (purpose === 'consume') this.#watchCopies(client);
       this.#clients.set(purpose, client);
     }
@@ -129,7 +136,7 @@ export class RedisConnections {
    */
   async ready(purpose: ConnectionPurpose, timeoutMs: number): Promise<RedisClient> {
     const client = this.get(purpose);
-    if (isReady(client)) return client;
+    if (isReady(client) && this.clock.isSettled) return client;
     await bounded(
       this.#nextReady(client),
       timeoutMs,
@@ -157,11 +164,24 @@ export class RedisConnections {
     this.#clients.delete(purpose);
   }
 
-  /** One listener for all who wait: a burst of calls on a cold connection is no leak of listeners. */
+  /** One that cannot be asked now is asked another time. */
+  #askTheTime(): void {
+    if (this.isReady('publish')) this.clock.ask(this.get('publish')).catch(() => undefined);
+  }
+
+  /**
+   * When it can be used, and what time it is has been asked once. One listener for all who wait: a burst of calls on a cold
+   * connection is no leak of listeners.
+   */
   #nextReady(client: RedisClient): Promise<void> {
     let next = this.#waits.get(client);
     if (next === undefined) {
-      next = new Promise((resolve) => client.once('ready', () => resolve()));
+      const ready = isReady(client)
+        ? Promise.resolve()
+        : new Promise<void>((resolve) => client.once('ready', () => resolve()));
+      const settled = () =>
+        this.clock.isSettled ? undefined : this.clock.ask(client).catch(() => undefined);
+      next = ready.then(settled);
       this.#waits.set(client, next);
       void next.then(() => this.#waits.delete(client));
     }

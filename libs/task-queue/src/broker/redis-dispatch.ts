@@ -2,6 +2,7 @@ import type { Dispatch, Standing } from '../backend/publisher.js';
 import type { SerializedError } from '../failure/task-failure.js';
 import { chunkSize, type FlowPlan, MAX_TREE, type PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, lineOf } from '../flow/ids.js';
+import type { Clock } from '../primitives/clock.js';
 import { DISPATCH_LEASE_MS, flowJob, openJob } from './flow-jobs.js';
 import type { Joint, OwnWrites } from './joint-client.js';
 import { memberAdditions } from './member-additions.js';
@@ -17,11 +18,12 @@ export interface DispatchTools {
   readonly keys: RedisKeys;
   readonly producers: Producers;
   readonly transactions: Transactions;
+  readonly clock: Clock;
   /** Puts queues into the set that handles are looked up with. */
   announce(plans: readonly FlowPlan[]): Promise<void>;
 }
 
-/** Notes when a publication last got somewhere. */
+/** Notes when a publication last got somewhere, by the monotonic clock. */
 export interface Pulse {
   at: number;
 }
@@ -160,7 +162,7 @@ export class RedisDispatch implements Dispatch {
     const standing = await this.#step({ additions, prepared, write });
     if (standing.is !== 'open') return standing;
     this.#queues = queues;
-    pulse.at = Date.now();
+    pulse.at = performance.now();
     await this.#fillAll(open, pulse);
     return {
       is: 'open',
@@ -211,7 +213,10 @@ export class RedisDispatch implements Dispatch {
   async #end(end: string, is: 'sealed' | 'over'): Promise<Standing> {
     const standing = await this.#step({
       write: (own) =>
-        own.set(this.#node, { 'tq:end': end, ...(is === 'sealed' ? { 'tq:sealed': Date.now() } : {}) }),
+        own.set(this.#node, {
+          'tq:end': end,
+          ...(is === 'sealed' ? { 'tq:sealed': this.tools.clock.wallMs() } : {}),
+        }),
     });
     if (standing.is !== 'open') return standing;
     return { ...standing, is };
@@ -259,7 +264,7 @@ export async function fill(
     chunk = chunkAt(plan.children, standing.cursor + chunk.length);
     dispatch.prepare(chunk);
     standing = await adding;
-    pulse.at = Date.now();
+    pulse.at = performance.now();
     await dispatch.renewLease();
   }
   if (standing.is === 'open') standing = await dispatch.seal();

@@ -5,6 +5,7 @@ import type { Budget } from '../canvas/header-rules.js';
 import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
 import type { HeaderTimes } from '../chords/deadline.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
+import type { Clock } from '../primitives/clock.js';
 import { jobInKey, type RedisKeys } from './redis-keys.js';
 import type { ScriptRunner } from './script-runner.js';
 import {
@@ -27,6 +28,7 @@ export class RedisHeaders implements HeaderStore {
   constructor(
     private readonly keys: RedisKeys,
     private readonly scripts: ScriptRunner,
+    private readonly clock: Clock,
   ) {}
 
   close(holder: Holder, closing: ClosingRecord, seen: Seen): Promise<Verdicted> {
@@ -43,7 +45,7 @@ export class RedisHeaders implements HeaderStore {
   wait(holder: Holder, seen: Seen): Promise<Verdicted> {
     const lists = this.#lists(holder.id, ['active', 'waiting-children', 'stalled', 'events']);
     const sentinel = this.keys.node(childId(holder.id, 'sentinel'));
-    const args = [seen.failures, sentinel, Date.now(), Number(seen.isDue)];
+    const args = [seen.failures, sentinel, this.clock.wallMs(), Number(seen.isDue)];
     return this.#judge(WAIT_FOR_MEMBERS, [...this.#fenced(holder), ...lists], holder, seen, args);
   }
 

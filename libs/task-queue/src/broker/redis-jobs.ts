@@ -5,6 +5,7 @@ import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, childId, parentOf, rootOf } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
+import type { Clock } from '../primitives/clock.js';
 import type { Producers } from './producers.js';
 import type { RedisClient } from './redis-connections.js';
 import { idInKey, type RedisKeys } from './redis-keys.js';
@@ -38,6 +39,7 @@ export class RedisJobs implements JobStore {
     private readonly keys: RedisKeys,
     private readonly producers: Producers,
     private readonly transactions: Transactions,
+    private readonly clock: Clock,
     private readonly timeoutMs: number,
   ) {
     this.#search = new TaskSearch(keys, new ScriptRunner(client, timeoutMs));
@@ -120,7 +122,7 @@ export class RedisJobs implements JobStore {
     const [closed, replaced, again] = await client.hmget(record, 'closed', 'replaced', 'again');
     if (closed !== null && (await hasStragglers(client, this.keys, id))) {
       for await (const node of closedNodes(client, this.keys, id)) await this.#removeWaiter(node);
-      await client.zadd(this.keys.expiry(this.keys.prefixOf(id)), Date.now() + STRAGGLERS_MS, id);
+      await client.zadd(this.keys.expiry(this.keys.prefixOf(id)), this.clock.wallMs() + STRAGGLERS_MS, id);
       return;
     }
     // A body that was superseded is a part of a canvas that lives on.

@@ -74,6 +74,7 @@ export class WorkerPool implements Workers {
           // No skipVersionCheck here: without the version BullMQ waits in whole seconds for what is delayed.
           autorun: false,
         },
+        this.connections,
       );
       worker.on('error', (error) => this.onError(error, service.queue));
       worker.on('lockRenewalFailed', (ids) => service.onLost(ids));

@@ -77,8 +77,8 @@ export class Attendants {
 function skewed(aheadMs: number): string {
   const seconds = Math.round(Math.abs(aheadMs) / 1_000);
   return (
-    `The clock of this machine is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} that of Redis. What is delayed, by a ` +
-    `countdown or for a retry, is due by the clock of whoever delays it or takes it up: it starts by so much too early or ` +
-    `too late. Locks and rate limits go by the clock of Redis.`
+    `The clock of this machine is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} that of Redis. Countdowns, retries, ` +
+    `expiries and deadlines go by the clock of Redis; a point in time that is computed here, as for \`eta\` or a Date in ` +
+    `\`expires\`, is by so much too ${aheadMs > 0 ? 'late' : 'early'}.`
   );
 }

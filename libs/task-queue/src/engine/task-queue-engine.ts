@@ -92,7 +92,7 @@ export class TaskQueueEngine implements ResultSource {
   constructor(
     options: ResolvedTaskQueueOptions,
     readonly log: EngineLog,
-    { backend, clock, random, probe, hosts }: Platform,
+    { backend, random, probe, hosts }: Platform,
   ) {
     this.#options = options;
     this.registry = new TaskRegistry(probe);
@@ -103,9 +103,10 @@ export class TaskQueueEngine implements ResultSource {
     const onTrouble = throttled(log);
     this.#probe = probe;
     this.hosts = hosts;
-    this.clock = clock;
     this.random = random;
     this.backend = backend(options, onTrouble);
+    const { clock } = this.backend;
+    this.clock = clock;
     this.publisher = this.backend.publisher;
     this.ledger = this.backend.ledger;
     this.locks = new Locks(this.backend.locks, clock, random, (line) => log.warn(line));

@@ -4,6 +4,7 @@ import type { Control, ControlMessage } from '../backend/control.js';
 import type { WorkerDescription } from '../backend/inspection.js';
 import type { TaskEvents, Wake } from '../backend/task-events.js';
 import type { Workers } from '../backend/workers.js';
+import type { TimerClock } from '../primitives/clock.js';
 import { MemoryExamination } from './memory-examination.js';
 import { MemoryBreakers } from './memory-breakers.js';
 import { MemoryFailureStore } from './memory-failure-store.js';
@@ -43,6 +44,7 @@ export interface Namespace {
  * only what BullMQ and Redis do is done here, by the same rules.
  */
 export class MemoryBackend implements Backend {
+  readonly clock: TimerClock;
   readonly ledger: MemoryLedger;
   readonly publisher: MemoryPublisher;
   readonly refills = memoryRefills;
@@ -64,6 +66,7 @@ export class MemoryBackend implements Backend {
 
   constructor(private readonly namespace: Namespace) {
     const { store, locks, listeners, watchers, published, eager, living } = namespace;
+    this.clock = store.clock;
     this.locks = locks;
     this.idempotencyKeys = namespace.idempotencyKeys;
     this.inspection = new MemoryInspection(store, living);

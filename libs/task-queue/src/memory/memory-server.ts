@@ -2,7 +2,7 @@
 import { clearTimeout, setTimeout } from 'node:timers';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ResolvedTaskQueueOptions } from '../options/resolve-options.js';
-import type { Clock } from '../primitives/clock.js';
+import type { TimerClock } from '../primitives/clock.js';
 import { MemoryBackend, type Namespace } from './memory-backend.js';
 import { type MemoryJob, originOf } from './memory-job.js';
 import { MemoryKeyStore } from './memory-key-store.js';
@@ -38,7 +38,7 @@ export class MemoryServer {
   readonly #watchers = new Map<string | undefined, Set<() => void>>();
 
   constructor(
-    private readonly clock: Clock,
+    private readonly clock: TimerClock,
     private readonly driver: Driver,
   ) {}
 

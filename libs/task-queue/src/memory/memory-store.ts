@@ -5,7 +5,7 @@ import type { Wake } from '../backend/task-events.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
 import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, childId, rootOf, wholeOf } from '../flow/ids.js';
-import type { Clock } from '../primitives/clock.js';
+import type { TimerClock } from '../primitives/clock.js';
 import type { WindowCounts } from '../primitives/window-counts.js';
 import type { SlotLine } from '../rate-limit/take-slot.js';
 import { Families } from './families.js';
@@ -51,7 +51,7 @@ export class MemoryStore {
   #tokens = 0;
 
   constructor(
-    readonly clock: Clock,
+    readonly clock: TimerClock,
     private readonly observer: StoreObserver,
   ) {}
 

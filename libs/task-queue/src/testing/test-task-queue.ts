@@ -105,7 +105,6 @@ export class TestTaskQueue {
       task: (definition) => this.#withFaults(definition),
     };
     this.platform = {
-      clock: this.#clock,
       random: Math.random,
       probe,
       backend: (resolved) => {
