@@ -22,6 +22,7 @@ const ASIDE = new Set([
   'quit',
   'script',
   'hello',
+  'time',
 ]);
 const ASIDE_KEYS = /:_(workers|queues|expiry|dead)\b|:stalled(-check)?$|:meta$/;
 
