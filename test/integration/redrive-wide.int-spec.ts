@@ -303,6 +303,27 @@ describe('a wide redrive', () => {
   );
 
   it(
+    'is not ended by somebody who still looks at the generation before',
+    async () => {
+      const stage = await boot();
+      const { app, ward } = stage;
+      const { backend } = app.get(TaskQueueEngine);
+      const handle = await failed(stage, WIDE, () => true);
+      const { id } = handle;
+      ward.isSick = () => false;
+      await killed(app, id, 0, { command: 800, isSent: true });
+      await backend.refills.giveUp(id, 0);
+      expect(await backend.refills.unfinished(id)).toEqual([id]);
+      const { generation } = await app.workflows.redrive(id, { after: 0 });
+      expect(generation).toBe(1);
+      expect(await handle.get({ timeout: WITHIN_MS })).toBe(sumTo(WIDE));
+      expect(ward.tally()).toEqual({ 2: WIDE });
+      expect(ward.ends).toEqual(['errback g0', `body g1 ${WIDE}`]);
+    },
+    WITHIN_MS,
+  );
+
+  it(
     'with which nobody goes on ends with what was put back; the others stay failed, and it can be redriven',
     async () => {
       const stage = await boot();

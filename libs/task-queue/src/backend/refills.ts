@@ -33,6 +33,11 @@ export interface Refills {
   finish(node: string, generation: number): Promise<'open' | 'over'>;
   /** Makes the leases of these headers begin anew, where that is due. */
   renew(nodes: readonly string[]): Promise<void>;
-  /** Nobody goes on: what is still set aside counts as failed. The header is not let go by that. */
-  giveUp(node: string): Promise<void>;
+  /**
+   * Nobody goes on: what is still set aside counts as failed. The header is not let go by that.
+   *
+   * @param generation for which it was set aside: of a later one somebody else may be putting it back
+   * @defaultValue any
+   */
+  giveUp(node: string, generation?: number): Promise<void>;
 }

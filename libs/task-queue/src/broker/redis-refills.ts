@@ -103,8 +103,8 @@ export class RedisRefills implements Refills {
     }
   }
 
-  async giveUp(node: string): Promise<void> {
-    await this.#leave(node, '');
+  async giveUp(node: string, generation?: number): Promise<void> {
+    await this.#leave(node, generation ?? '');
   }
 
   /** @param generation of which they are; any where that is not known */

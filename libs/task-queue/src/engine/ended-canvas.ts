@@ -6,6 +6,7 @@ import { decodeNode, decodeTask } from '../flow/decode-envelope.js';
 import type { NodeEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE } from '../flow/ids.js';
 import type { EndedNode, EndedTask } from '../flow/redrive.js';
+import { generationOf } from '../task/redriven.js';
 
 /** A composite as its job says. */
 export interface NodeLook {
@@ -29,8 +30,8 @@ export class EndedCanvas {
   async read(id: string, { node, reply }: NodeLook): Promise<EndedNode> {
     const { ledger, refills } = this.backend;
     const record = await ledger.readNode(id);
-    // Only there a redrive before can have left something to be put back.
-    if (record.closing !== undefined) await refills.giveUp(id);
+    // Only there a redrive before can have left something to be put back. What is set aside by now may be of the next one.
+    if (record.closing !== undefined) await refills.giveUp(id, generationOf(node));
     const failed: EndedNode['failed'][number][] = [];
     for await (const page of ledger.failedChildren(id)) {
       for (const child of await this.children(page)) failed.push(child);
