@@ -313,6 +313,8 @@ describe('a wide redrive', () => {
       ward.isSick = () => false;
       await killed(app, id, 0, { command: 800, isSent: true });
       await backend.refills.giveUp(id, 0);
+      await backend.publisher.letGo(id, 0);
+      expect(await traces(app)).toHaveLength(2);
       expect(await backend.refills.unfinished(id)).toEqual([id]);
       const { generation } = await app.workflows.redrive(id, { after: 0 });
       expect(generation).toBe(1);

@@ -60,5 +60,31 @@ export const revoke: Outside = { act: (engine) => engine.revocation.revoke(CANVA
 
 export const redrive: Outside = {
   when: isOver,
-  act: (engine) => new Redrive(engine).begin(CANVAS_ID, { after: 0 }),
+  act: (engine, rest) => new Redrive(engine, rest).begin(CANVAS_ID, { after: 0 }),
+};
+/** The same whenever it comes, also of a canvas that has not ended. */
+export const redriveEarly: Outside = { act: redrive.act };
+/** By somebody who is lost when he has put back so many pages. */
+export const redriveHalf = (pages: number): Outside => ({
+  when: isOver,
+  act: (engine, rest) => {
+    let left = pages;
+    const renew = async (): Promise<void> => {
+      if (left-- === 0) throw new Error('lost');
+    };
+    const refills = Object.assign(Object.create(engine.backend.refills) as object, { renew });
+    const backend = Object.assign(Object.create(engine.backend) as object, { refills });
+    return new Redrive(Object.assign(Object.create(engine) as object, { backend }) as never, rest).begin(
+      CANVAS_ID,
+      { after: 0 },
+    );
+  },
+});
+/** The generation after the next one. */
+export const redriveLater: Outside = {
+  act: (engine, rest) => new Redrive(engine, rest).begin(CANVAS_ID, { after: 1 }),
+};
+/** Of whichever generation is the last one. */
+export const redriveLast: Outside = {
+  act: (engine, rest) => new Redrive(engine, rest).begin(CANVAS_ID),
 };

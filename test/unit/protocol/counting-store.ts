@@ -4,7 +4,7 @@ import type { FlowPlan, PlannedJob } from '../../../libs/task-queue/src/flow/flo
 import { generationIn } from '../../../libs/task-queue/src/task/redriven.js';
 
 /** What keeps a node waiting, or waits itself, or tells the time: nothing that a canvas releases. */
-const TOOLS = /\.(hold|late|deadline(-\d+)?)$/;
+const TOOLS = /\.(sentinel|hold|late|deadline(-\d+)?)$/;
 
 /**
  * Counts how often a job of each id was made in each generation: one that was removed and made again was released twice.

@@ -5,6 +5,8 @@ import { World } from './world.js';
 
 /** Moves on one way: a canvas of few members comes to its end in far fewer. */
 const LONGEST = 300;
+/** How many states are looked at: PROTOCOL_STATES bounds what would take hours, and proves as much less. */
+const MOST = Number(process.env['PROTOCOL_STATES'] ?? Infinity);
 
 /** What an exploration has seen. */
 export interface Explored {
@@ -12,6 +14,8 @@ export interface Explored {
   readonly moves: number;
   /** Those in which nothing was left to do, except for who was lost. */
   readonly ends: number;
+  /** Whether every way was gone, and not only as many as there were to be. */
+  readonly isWhole: boolean;
   readonly phases: ReadonlySet<Phase>;
   /** From which state to which one it came in one step: `header → after the header`. */
   readonly transitions: ReadonlySet<string>;
@@ -34,7 +38,7 @@ export async function explore(scenario: Scenario, atEnd: (world: World) => Promi
   const putOff: (Way | undefined)[] = [undefined];
   let moves = 0;
   let ends = 0;
-  while (putOff.length > 0) {
+  while (putOff.length > 0 && seen.size < MOST) {
     let way = putOff.pop();
     const world = await World.begin(scenario);
     try {
@@ -72,7 +76,7 @@ export async function explore(scenario: Scenario, atEnd: (world: World) => Promi
       await world.end();
     }
   }
-  return { states: seen.size, moves, ends, phases, transitions, commands };
+  return { states: seen.size, moves, ends, isWhole: putOff.length === 0, phases, transitions, commands };
 }
 
 /** The moves to somewhere, the last one first: ways share their beginnings. */

@@ -16,6 +16,8 @@ export interface Activity {
   /** What it has heard from the store: with its code, all that it knows. */
   readonly heard: string[];
   readonly commands: Command[];
+  /** What was stored when it began to rest. */
+  restsAt: string | undefined;
   /** Whether it has done anything since it could be lost last: one that only looked might as well look when it is lost. */
   isDifferent: boolean;
   isLost: boolean;
@@ -23,7 +25,10 @@ export interface Activity {
 }
 
 /** The ports whose commands change or read what others change. */
-export const GATED = new Set(['ledger', 'publisher', 'headers', 'jobs', 'failures']);
+export const GATED = new Set(['ledger', 'publisher', 'headers', 'jobs', 'failures', 'refills']);
+
+/** What somebody does who looks again later. */
+export const REST = 'rest';
 
 /** Commands that change nothing, and whose answer is the same when it is known that somebody is lost. */
 const LOOKS = new Set([
@@ -34,6 +39,8 @@ const LOOKS = new Set([
   'ledger.isRevoked',
   'headers.failuresByName',
   'headers.areStragglers',
+  'refills.unfinished',
+  REST,
 ]);
 
 /**
@@ -90,7 +97,7 @@ export class Gates {
     const activity = this.current;
     if (activity === undefined) return call();
     if (this.isShut) throw new Error('the world has ended');
-    this.commands.add(name);
+    if (name !== REST) this.commands.add(name);
     if (activity.heard.length >= MOST) this.circling = activity.name;
     await new Promise<void>((happen, fail) => activity.commands.push({ name, happen, fail }));
     const answer = await call();

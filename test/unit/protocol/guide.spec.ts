@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { everyEndOf, PATIENCE_MS } from './check.js';
 import { PHASES } from './phase.js';
 import { PLANTED } from './planted.js';
+import { PLANTED_REDRIVES } from './planted-redrives.js';
+import { EARLY, WIDELY } from './wide-scenarios.js';
 import { AMENDED, CHANGED, TOLD } from './late-scenarios.js';
 import { JUDGED, PLAIN, REDRIVEN, STREAMED } from './scenarios.js';
 
@@ -37,6 +39,13 @@ const OTHERS = Object.fromEntries(
   ),
 );
 
+/** Redrives of several steps, and such as come early. */
+const REDRIVES = Object.fromEntries(
+  Object.entries({ ...WIDELY, ...EARLY }).filter(([name]) =>
+    /lease runs out while it|revoked while it is put back|redriven while it succeeds/.test(name),
+  ),
+);
+
 describe('docs/protocol.md', () => {
   it(
     'names the states that canvases come through, which follows which, and the commands in between',
@@ -49,6 +58,7 @@ describe('docs/protocol.md', () => {
         ...STREAMED,
         ...REDRIVEN,
         ...OTHERS,
+        ...REDRIVES,
       })) {
         if (LARGE.test(name) || one.isLong === true) continue;
         const explored = await everyEndOf(one, 0);
@@ -68,6 +78,8 @@ describe('docs/protocol.md', () => {
   );
 
   it('names the defects that are planted', () => {
-    expect(table('planted defect').map(([defect]) => defect)).toEqual(Object.keys(PLANTED));
+    expect(table('planted defect').map(([defect]) => defect)).toEqual(
+      Object.keys({ ...PLANTED, ...PLANTED_REDRIVES }),
+    );
   });
 });

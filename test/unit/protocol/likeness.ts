@@ -20,6 +20,8 @@ export function likenessOfJobs(store: CountingStore, activities: readonly Activi
     inOrder(job.left ?? []),
     job.stage,
     job.size,
+    job.refill && [job.refill.generation, inOrder(job.refill.aside)],
+    job.refills,
     job.dispatch,
     job.timestamp,
     job.returnvalue,

@@ -1,5 +1,6 @@
 import { everyEndOf, LOSSES, PATIENCE_MS } from './check.js';
 import { PLANTED, type WrongDecisions } from './planted.js';
+import { PLANTED_REDRIVES } from './planted-redrives.js';
 
 /** The decisions that are wrong in this moment. */
 const mockWrong: WrongDecisions = {};
@@ -31,7 +32,11 @@ jest.mock('../../../libs/task-queue/src/flow/ids.js', () => {
 
 /** A search that cannot find anything finds nothing: each of these is a defect that it finds. */
 describe('a defect is found', () => {
-  it.each(Object.entries(PLANTED).filter(([, { isLong }]) => isLong !== true || LOSSES > 1))(
+  it.each(
+    Object.entries({ ...PLANTED, ...PLANTED_REDRIVES }).filter(
+      ([, { isLong }]) => isLong !== true || LOSSES > 1,
+    ),
+  )(
     '%s',
     async (_what, { at, losses = 1, defects, decisions = {} }) => {
       if (at === undefined) throw new Error('there is no such scenario');

@@ -1,6 +1,7 @@
 import type { CanvasData } from '../../../libs/task-queue/src/canvas/canvas-data.js';
 import type { ChordDecision } from '../../../libs/task-queue/src/chords/chord-recovery.js';
 import type { TaskQueueEngine } from '../../../libs/task-queue/src/engine/task-queue-engine.js';
+import type { RefillSteps } from '../../../libs/task-queue/src/flow/refill.js';
 import type { JsonValue } from '../../../libs/task-queue/src/primitives/json.js';
 import type { TaskContext } from '../../../libs/task-queue/src/task/task-context.js';
 import type { Defects } from './defects.js';
@@ -22,8 +23,10 @@ export interface Scenario {
   readonly maxTimesLost?: 0;
   /** How often time may pass, up to what is delayed, while something else could happen. */
   readonly waits?: number;
-  /** Jobs that no worker takes up. */
+  /** Jobs that no worker takes up, from where the ways begin. */
   readonly untaken?: RegExp;
+  /** How much a redrive puts back at a time. @defaultValue all of it */
+  readonly steps?: RefillSteps;
   /** What commands do instead of what they should. */
   readonly defects?: Defects;
   /** Done from outside, each once, at any time. */
@@ -39,11 +42,14 @@ export type Handler = (
   task: TaskContext,
 ) => JsonValue | Promise<JsonValue>;
 
+/** Lets time pass, until something has changed. */
+export type Rest = () => Promise<void>;
+
 /** Something that is done by a process that works off no queue. */
 export interface Outside {
   /** From when on it can begin. @defaultValue always */
   readonly when?: (canvas: Standing) => boolean;
-  readonly act: (engine: TaskQueueEngine) => Promise<unknown>;
+  readonly act: (engine: TaskQueueEngine, rest: Rest) => Promise<unknown>;
 }
 
 /** What can be seen of a canvas from outside. */
@@ -53,12 +59,16 @@ export interface Standing {
   readonly isParked: boolean;
   /** Its hold is at work. */
   readonly isHolding: boolean;
+  /** It has been released, and is not over. */
+  readonly isEnding: boolean;
   /** Its deadline has passed. */
   readonly isDue: boolean;
   /** Its header is closed. */
   readonly isClosed: boolean;
   /** The timer of its deadline is at work. */
   readonly isTicking: boolean;
+  /** A redrive holds it back: something in it may still have to be put back. */
+  readonly isHeldBack: boolean;
 }
 
 /** What can happen next. */

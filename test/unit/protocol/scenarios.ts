@@ -19,7 +19,7 @@ import { CANVAS_ID, type Outside, type Scenario } from './scenario.js';
 
 /** What has to be true wherever nothing is left to do. */
 export interface Expected {
-  readonly state: 'SUCCESS' | 'FAILURE' | 'REVOKED' | 'STARTED' | 'UNKNOWN';
+  readonly state: 'SUCCESS' | 'FAILURE' | 'REVOKED' | 'STARTED' | 'PENDING' | 'UNKNOWN';
   readonly value?: unknown;
   /** What the callback was told that hears of late members, where it is called. */
   readonly told?: readonly string[];
@@ -36,6 +36,8 @@ export interface Case extends Omit<Scenario, 'losses' | 'tasks'> {
   readonly endsOfLosses?: readonly Expected[];
   /** Where there are too many ways for as many to be lost as elsewhere. */
   readonly fewer?: number;
+  /** Why whoever redrives it may be refused. */
+  readonly refusals?: readonly string[];
   /** Takes minutes: gone through with PROTOCOL_LOSSES=2 alone. */
   readonly isLong?: boolean;
 }

@@ -12,12 +12,13 @@ import { resolveOptions } from '../../../libs/task-queue/src/options/resolve-opt
 import { generationOf } from '../../../libs/task-queue/src/task/redriven.js';
 import { CountingStore } from './counting-store.js';
 import { applyVerdict, BEGIN_MS, deliveryOf } from './deliveries.js';
-import { type Activity, FENCED, GATED, Gates } from './gates.js';
-import { goesBack, HOLD, isForgotten } from './holds.js';
+import { type Activity, FENCED, GATED, Gates, REST } from './gates.js';
+import { dueMsOf, HOLD, isForgotten, isHeldInVain, SENTINEL } from './holds.js';
 import { inOrder, likenessOfActivities, likenessOfJobs } from './likeness.js';
 import { type Phase, phaseOf } from './phase.js';
 import { SILENCE } from './silence.js';
 import { CANVAS_ID, type Move, type Scenario, type Standing } from './scenario.js';
+import { standingOf } from './standing.js';
 
 /** Activities of workers that have not been lost, at a time. */
 const WIDTH = 2;
@@ -47,7 +48,7 @@ export class World {
   readonly #engine: TaskQueueEngine;
   /** How often each handler was called, by task and generation. */
   readonly calls = new Map<string, number>();
-  /** What those came to who did something from outside: 'done', or the code of an error. */
+  /** What those came to who did something from outside: 'done', why it was refused, or the code of an error. */
   readonly outcomes = new Map<string, string>();
   /** Holds that nobody had taken away by the end of their node, although none was at work. */
   readonly forgotten: string[] = [];
@@ -56,6 +57,7 @@ export class World {
   #losses: number;
   #waits: number;
   #isLeaseOver = false;
+  #hasBegun = false;
   readonly #toCome: Set<string>;
 
   private constructor(private readonly scenario: Scenario) {
@@ -103,12 +105,13 @@ export class World {
       if (move === undefined) throw new Error('it does not end');
       await world.make(move);
     }
+    world.#hasBegun = true;
     return world;
   }
 
   /** What can happen now. */
   moves(): Move[] {
-    const going = this.#activities.filter(({ isOver: over }) => !over);
+    const going = this.#activities.filter((one) => !one.isOver && !this.#rests(one));
     const step = ({ number }: Activity): Move => ({ do: 'step', activity: number });
     const idle = going.find(isIdle);
     this.isQuiet = false;
@@ -121,14 +124,16 @@ export class World {
     if (present.filter(({ job }) => job !== undefined).length < WIDTH) {
       for (const queue of this.#services.keys())
         for (const job of this.#store.line(queue))
-          if (this.scenario.untaken?.test(job.id) !== true) moves.push({ do: 'start', job: keyOf(job) });
+          if (!this.#hasBegun || this.scenario.untaken?.test(job.id) !== true)
+            moves.push({ do: 'start', job: keyOf(job) });
     }
     for (const outside of this.#toCome) {
       const { when = () => true } = this.scenario.meanwhile?.[outside] ?? {};
       if (when(this.#standing)) moves.push({ do: 'begin', outside });
     }
     if (this.#isAbandoned) moves.push({ do: 'let the lease run out' });
-    if (this.#dueMs !== undefined && (moves.length === 0 || this.#waits > 0)) moves.push({ do: 'wait' });
+    if (dueMsOf(this.#store) !== undefined && (moves.length === 0 || this.#waits > 0))
+      moves.push({ do: 'wait' });
     this.isQuiet = moves.length === 0;
     return [...moves, ...going.filter(({ isLost }) => isLost).map(step)];
   }
@@ -148,10 +153,12 @@ export class World {
         this.#beginOutside(move.outside);
         break;
       case 'wait': {
-        const dueMs = this.#dueMs ?? 0;
+        const dueMs = dueMsOf(this.#store) ?? 0;
         if (this.#waits > 0) this.#waits -= 1;
         this.#clock.moveTo(dueMs);
         if (isForgotten(this.#store, dueMs)) this.forgotten.push(HOLD);
+        // Nobody is at it any more who could let it go.
+        if (this.#hasNobody && isHeldInVain(this.#store, dueMs)) this.forgotten.push(SENTINEL);
         this.#store.promote(dueMs);
         break;
       }
@@ -160,6 +167,8 @@ export class World {
         await this.#engine.publisher.letGo(CANVAS_ID);
     }
     await settled();
+    const { current } = this.#gates;
+    if (current?.commands[0]?.name === REST) current.restsAt = this.#stored;
     this.#gates.current = undefined;
     if (this.#gates.circling !== undefined) throw new Error(`${this.#gates.circling} goes round in circles`);
   }
@@ -171,6 +180,7 @@ export class World {
       inOrder(this.#store.record(CANVAS_ID)?.fields ?? []),
       ['default', '_canvas'].map((queue) => this.#store.line(queue).map(keyOf)),
       likenessOfActivities(this.#activities),
+      this.#activities.filter((one) => this.#rests(one)).map(({ name }) => name),
       inOrder(this.#store.made),
       inOrder(this.calls),
       inOrder(this.outcomes),
@@ -211,9 +221,13 @@ export class World {
     return this.#engine.ledger.isRevoked(CANVAS_ID);
   }
 
-  /** What is there that has not ended. */
+  /** What is there that has not ended, and members of what has that a redrive set aside: they count for nothing. */
   unfinished(): string[] {
-    return [...this.#store.unfinished()].map(({ id, place }) => `${id} ${place}`);
+    const left = [...this.#store.unfinished()].map(({ id, place }) => `${id} ${place}`);
+    for (const job of this.#store.all())
+      if (isOver(job) && job.refill !== undefined)
+        for (const key of job.refill.aside.keys()) left.push(`${key} set aside`);
+    return left;
   }
 
   /** Where the canvas is, in the words of docs/protocol.md; undefined before anybody has published it. */
@@ -241,6 +255,11 @@ export class World {
     return times;
   }
 
+  /** Nothing has changed since it looked: it would see the same again. */
+  #rests({ commands: [next], restsAt }: Activity): boolean {
+    return next?.name === REST && restsAt === this.#stored;
+  }
+
   #canBeLost({ name }: Activity): boolean {
     return this.scenario.loses?.test(name) ?? true;
   }
@@ -250,27 +269,7 @@ export class World {
   }
 
   get #standing(): Standing {
-    const node = this.#node;
-    const fields = this.#store.record(CANVAS_ID)?.fields;
-    const timer = this.#store.job({ queue: CANVAS_QUEUE, id: `${CANVAS_ID}.deadline` });
-    return {
-      isOver: node !== undefined && isOver(node),
-      isParked: node?.place === 'waiting-children' && fields?.has(`p:${CANVAS_ID}`) === true,
-      isHolding: this.#store.job({ queue: CANVAS_QUEUE, id: HOLD })?.place === 'active',
-      isDue: fields?.has(`d:${CANVAS_ID}`) === true,
-      isClosed: fields?.has(`c:${CANVAS_ID}`) === true,
-      isTicking: timer?.place === 'active',
-    };
-  }
-
-  /** When something is due that is delayed. */
-  get #dueMs(): number | undefined {
-    let dueMs: number | undefined;
-    for (const job of this.#store.all()) {
-      if (job.place !== 'delayed' || goesBack(this.#store, job)) continue;
-      if (dueMs === undefined || job.dueMs < dueMs) dueMs = job.dueMs;
-    }
-    return dueMs;
+    return standingOf(this.#store);
   }
 
   /** Whether members are being published, and nobody is there who does it. */
@@ -279,6 +278,11 @@ export class World {
     if (dispatch === undefined || dispatch.end !== undefined || this.#isLeaseOver) return false;
     if (this.#toCome.size > 0) return false;
     return this.#activities.every(({ job, isLost, isOver: over }) => job !== undefined || isLost || over);
+  }
+
+  /** Whether nobody was lost, and nobody is at work who works off no queue. */
+  get #hasNobody(): boolean {
+    return this.#activities.every(({ job, isLost, isOver: over }) => !isLost && (job !== undefined || over));
   }
 
   #backend(): MemoryBackend {
@@ -292,6 +296,7 @@ export class World {
       published: async () => undefined,
       eager: () => false,
       hire: () => this.#workers(),
+      ...(this.scenario.steps && { steps: this.scenario.steps }),
     });
     return new Proxy(backend, {
       get: (target, port) => {
@@ -346,9 +351,11 @@ export class World {
   #beginOutside(name: string): void {
     this.#toCome.delete(name);
     const act = this.scenario.meanwhile?.[name]?.act ?? (() => Promise.resolve());
-    this.#begin(name, undefined, () => act(this.#engine)).then(
+    const rest = async (): Promise<void> => void (await this.#gates.command(REST, () => undefined));
+    this.#begin(name, undefined, () => act(this.#engine, rest)).then(
       () => this.outcomes.set(name, 'done'),
-      (error: unknown) => this.outcomes.set(name, (error as { code?: string }).code ?? String(error)),
+      (error: { reason?: string; code?: string; message: string }) =>
+        this.outcomes.set(name, error.reason ?? error.code ?? error.message),
     );
   }
 
@@ -359,6 +366,7 @@ export class World {
       job,
       heard: [],
       commands: [],
+      restsAt: undefined,
       isDifferent: true,
       isLost: false,
       isOver: false,

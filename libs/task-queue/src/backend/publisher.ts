@@ -49,8 +49,12 @@ export interface Publisher {
    * @param total how many members will follow, where that is known
    */
   open(node: PlannedJob, total: number | undefined): Promise<Dispatch>;
-  /** Lets a node go on whose dispatch has been given up: nobody adds members any more. */
-  letGo(node: string): Promise<void>;
+  /**
+   * Lets a node go on whose dispatch has been given up: nobody adds members any more.
+   *
+   * @param generation for whose sake: one that has begun since is left alone @defaultValue any
+   */
+  letGo(node: string, generation?: number): Promise<void>;
   /**
    * Adds a member to the nearest group or header that a running task is a member of, behind all others, as long as the
    * task's activation holds its lock. While the task runs, none of the nodes above it can be released.

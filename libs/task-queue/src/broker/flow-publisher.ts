@@ -17,6 +17,7 @@ import {
   type Pulse,
   RedisDispatch,
   removeSentinel,
+  removeSentinelOf,
 } from './redis-dispatch.js';
 import { reopen } from './redis-redrive.js';
 import { RedisRefills } from './redis-refills.js';
@@ -174,10 +175,11 @@ export class FlowPublisher implements Publisher {
     return this.#guard(reopening.rerun.job.id, () => reopen(reopening, this.#tools));
   }
 
-  letGo(node: string): Promise<void> {
+  letGo(node: string, generation?: number): Promise<void> {
     return this.#guard(node, async () => {
-      await this.refills.giveUp(node);
-      await removeSentinel(node, this.producers);
+      await this.refills.giveUp(node, generation);
+      if (generation === undefined) await removeSentinel(node, this.producers);
+      else await removeSentinelOf(node, generation, this.#tools);
     });
   }
 

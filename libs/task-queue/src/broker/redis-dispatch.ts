@@ -3,6 +3,7 @@ import type { SerializedError } from '../failure/task-failure.js';
 import { chunkSize, type FlowPlan, MAX_TREE, type PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, lineOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
+import { generationIn } from '../task/redriven.js';
 import { DISPATCH_LEASE_MS, flowJob, openJob } from './flow-jobs.js';
 import type { Joint, OwnWrites } from './joint-client.js';
 import { memberAdditions } from './member-additions.js';
@@ -291,6 +292,25 @@ export async function extendLease(node: string, producers: Producers): Promise<v
 
 export async function removeSentinel(node: string, producers: Producers): Promise<void> {
   await producers.queue(CANVAS_QUEUE, node).remove(childId(node, 'sentinel'));
+}
+
+/** The same, unless another generation of the node has begun, whose sentinel has the same id. */
+export async function removeSentinelOf(
+  node: string,
+  generation: number,
+  tools: DispatchTools,
+): Promise<void> {
+  const key = tools.keys.node(node);
+  await tools.transactions.run<'other'>({
+    id: node,
+    keys: [key],
+    look: async (client) => {
+      const data = await client.hget(key, 'data');
+      const isSame = data !== null && (generationIn(JSON.parse(data)) ?? 0) === generation;
+      return isSame ? undefined : 'other';
+    },
+    additions: [() => tools.producers.queue(CANVAS_QUEUE, node, 'ledger').remove(childId(node, 'sentinel'))],
+  });
 }
 
 async function viewOf(client: RedisClient, id: string, keys: RedisKeys): Promise<View> {

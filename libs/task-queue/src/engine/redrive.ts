@@ -51,7 +51,11 @@ export class Redrive {
   readonly #ended: EndedCanvas;
   readonly #refiller: Refiller;
 
-  constructor(private readonly engine: TaskQueueEngine) {
+  /** @param wait lets the time pass between two looks */
+  constructor(
+    private readonly engine: TaskQueueEngine,
+    private readonly wait: (ms: number) => Promise<void> = pause,
+  ) {
     this.#ended = new EndedCanvas(engine.backend);
     this.#refiller = new Refiller(engine.backend, this.#ended);
   }
@@ -160,7 +164,7 @@ export class Redrive {
         const which = generation === 0 ? 'it' : `its generation ${generation}`;
         throw refused(id, 'running', `${which} has not ended`);
       }
-      await pause(LOOK_AGAIN_MS);
+      await this.wait(LOOK_AGAIN_MS);
     }
   }
 }

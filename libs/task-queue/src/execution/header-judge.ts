@@ -16,6 +16,7 @@ import type { FlowPlan } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, type ChildName, parentOf } from '../flow/ids.js';
 import { lateWaiter } from '../flow/late.js';
 import type { Clock } from '../primitives/clock.js';
+import { generationOf } from '../task/redriven.js';
 import { fieldsOf } from './discretion.js';
 import type { EngineLog } from './engine-log.js';
 import type { Revocation } from './revocation.js';
@@ -174,7 +175,9 @@ export class HeaderJudge {
   ): Promise<AfterLook> {
     const { id } = delivery;
     const { publisher, revocation } = this.deps;
-    if (record.dispatch?.state === 'open' || record.setAside !== undefined) await publisher.letGo(id);
+    const isHeldBack = record.dispatch?.state === 'open' || record.setAside !== undefined;
+    // Whoever comes late with it finds a node that may have been redriven.
+    if (isHeldBack) await publisher.letGo(id, generationOf(node));
     await this.#withdraw(id, 'hold');
     await this.#stopTimer(delivery, node);
     if (rest !== 'leave') await revocation.revokeStragglers(id, { terminate: rest === 'terminate' });

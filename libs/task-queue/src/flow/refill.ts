@@ -13,18 +13,27 @@ import { type EndedNode, membersAgain, type RedrivePlan, type Rerun, sizeOfRerun
 /** How many jobs follow at a time: more would gain nothing, and keep the store from others for longer. */
 export const REFILL_CHUNK = 500;
 
+/** How many jobs are put back at a time: by the first step, and by each of those that follow. */
+export interface RefillSteps {
+  readonly first: number;
+  readonly chunk: number;
+}
+
+export const REFILL_STEPS: RefillSteps = { first: MAX_TREE, chunk: REFILL_CHUNK };
+
 /** What the first step puts back: all of it, or the nodes below which there is more than a chunk. */
-export function firstStepOf(rerun: Rerun): Rerun {
-  return sizeOfRerun(rerun) <= MAX_TREE ? rerun : above(rerun);
+export function firstStepOf(rerun: Rerun, { first, chunk }: RefillSteps = REFILL_STEPS): Rerun {
+  return sizeOfRerun(rerun) <= first ? rerun : above(rerun, chunk);
 }
 
 /** A node with one child needs no hold: the child comes along. */
-function above(rerun: Rerun): Rerun {
+function above(rerun: Rerun, chunk: number): Rerun {
   const { children } = rerun;
   if (children.length === 0) return rerun;
-  if (!isHeader(rerun)) return { ...rerun, children: children.map(above) };
-  const wide = children.filter((child) => sizeOfRerun(child) > REFILL_CHUNK);
-  return { ...rerun, children: wide.map(above), isHeld: true };
+  const aboveThem = (some: readonly Rerun[]): Rerun[] => some.map((child) => above(child, chunk));
+  if (!isHeader(rerun)) return { ...rerun, children: aboveThem(children) };
+  const wide = children.filter((child) => sizeOfRerun(child) > chunk);
+  return { ...rerun, children: aboveThem(wide), isHeld: true };
 }
 
 function isHeader({ job, children }: Rerun): boolean {

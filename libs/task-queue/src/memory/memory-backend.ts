@@ -5,6 +5,7 @@ import type { WorkerDescription } from '../backend/inspection.js';
 import type { TaskEvents, Wake } from '../backend/task-events.js';
 import type { Workers } from '../backend/workers.js';
 import type { TimerClock } from '../primitives/clock.js';
+import { REFILL_STEPS, type RefillSteps } from '../flow/refill.js';
 import { MemoryExamination } from './memory-examination.js';
 import { MemoryBreakers } from './memory-breakers.js';
 import { MemoryFailureStore } from './memory-failure-store.js';
@@ -16,7 +17,7 @@ import type { MemoryKeyStore } from './memory-key-store.js';
 import { MemoryLimits } from './memory-limits.js';
 import type { MemoryLocks } from './memory-locks.js';
 import { MemoryPublisher } from './memory-publisher.js';
-import { memoryRefills } from './memory-refills.js';
+import { MemoryRefills } from './memory-refills.js';
 import { MemoryRetryBudgets } from './memory-retry-budgets.js';
 import { MemoryRepairs } from './memory-repairs.js';
 import { MemoryRateLimiter } from './memory-rate-limiter.js';
@@ -37,6 +38,8 @@ export interface Namespace {
   readonly hire: () => Workers;
   /** What the workers that are alive say of themselves. */
   readonly living: Set<() => WorkerDescription>;
+  /** How much a redrive puts back at a time. @defaultValue as much as with Redis */
+  readonly steps?: RefillSteps;
 }
 
 /**
@@ -47,7 +50,7 @@ export class MemoryBackend implements Backend {
   readonly clock: TimerClock;
   readonly ledger: MemoryLedger;
   readonly publisher: MemoryPublisher;
-  readonly refills = memoryRefills;
+  readonly refills: MemoryRefills;
   readonly headers: MemoryHeaders;
   readonly locks: MemoryLocks;
   readonly idempotencyKeys: MemoryKeyStore;
@@ -65,7 +68,7 @@ export class MemoryBackend implements Backend {
   readonly limits: MemoryLimits;
 
   constructor(private readonly namespace: Namespace) {
-    const { store, locks, listeners, watchers, published, eager, living } = namespace;
+    const { store, locks, listeners, watchers, published, eager, living, steps = REFILL_STEPS } = namespace;
     this.clock = store.clock;
     this.locks = locks;
     this.idempotencyKeys = namespace.idempotencyKeys;
@@ -73,7 +76,8 @@ export class MemoryBackend implements Backend {
     this.examination = new MemoryExamination(store);
     this.repairs = new MemoryRepairs(store);
     this.ledger = new MemoryLedger(store);
-    this.publisher = new MemoryPublisher(store, published, eager);
+    this.publisher = new MemoryPublisher(store, published, eager, steps);
+    this.refills = new MemoryRefills(store, steps);
     this.headers = new MemoryHeaders(store);
     this.jobs = new MemoryJobs(store);
     this.failures = new MemoryFailureStore(store);

@@ -5,8 +5,7 @@ import type { Budget } from '../canvas/header-rules.js';
 import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
 import type { HeaderTimes } from '../chords/deadline.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
-import { generationIn } from '../task/redriven.js';
-import { isOver, type MemoryJob, refOf } from './memory-job.js';
+import { generationOfJob, isOver, type MemoryJob, refOf } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
 
 /** Headers that are judged before all of their members have ended, in memory. */
@@ -138,8 +137,4 @@ export class MemoryHeaders implements HeaderStore {
   #node(id: string): MemoryJob | undefined {
     return this.store.job({ queue: CANVAS_QUEUE, id });
   }
-}
-
-function generationOfJob({ data }: MemoryJob): number {
-  return generationIn(JSON.parse(data)) ?? 0;
 }

@@ -2,6 +2,7 @@ import type { DispatchRecord } from '../backend/ledger.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { SerializedError } from '../failure/task-failure.js';
 import type { PlannedJob, Retention } from '../flow/flow-plan.js';
+import { generationIn } from '../task/redriven.js';
 
 /** Where a job is, in the words in which BullMQ names its lists. */
 export type Place = 'waiting' | 'delayed' | 'active' | 'waiting-children' | 'completed' | 'failed';
@@ -24,6 +25,10 @@ export interface MemoryJob extends JobRef {
   readonly failures: Map<string, string>;
   /** Children that had not ended when its header was closed. */
   left?: ReadonlySet<string> | undefined;
+  /** Of a header that a redrive holds back: for which generation, and the failures of members still to be put back. */
+  refill?: { readonly generation: number; readonly aside: Map<string, string> } | undefined;
+  /** Of a root: the headers that its redrive holds back. */
+  refills?: readonly string[];
   place: Place;
   /** The order in which jobs became ready, over all queues. */
   ready: number;
@@ -69,6 +74,11 @@ export function originOf(id: string): string {
 
 export function isOver(job: MemoryJob): boolean {
   return job.place === 'completed' || job.place === 'failed';
+}
+
+/** Of a canvas that was redriven; 0 is the first. */
+export function generationOfJob({ data }: MemoryJob): number {
+  return generationIn(JSON.parse(data)) ?? 0;
 }
 
 /** How the dispatch of a node's members stands. */

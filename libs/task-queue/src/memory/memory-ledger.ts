@@ -27,6 +27,7 @@ export class MemoryLedger implements Ledger {
 
   async readNode(id: string): Promise<NodeRecord> {
     const node = this.#node(id);
+    const setAside = node?.refill?.aside.size ?? 0;
     return {
       stage: parse<Stage>(node?.stage),
       size: node?.size,
@@ -42,6 +43,7 @@ export class MemoryLedger implements Ledger {
       budget: this.#read<Budget>(id, `b:${id}`),
       isDue: this.store.record(id)?.fields.has(`d:${id}`) === true,
       isHeld: node?.pending.has(keyOf({ queue: CANVAS_QUEUE, id: childId(id, 'hold') })) === true,
+      ...(setAside === 0 ? {} : { setAside }),
     };
   }
 

@@ -1,16 +1,16 @@
-import type { Holder, Stage } from '../backend/ledger.js';
+import type { Holder } from '../backend/ledger.js';
 import type { Addition, Dispatch, Publication, Publisher, Reopening } from '../backend/publisher.js';
 import { memberOfNode } from '../flow/compile-canvas.js';
 import type { ChordNode, GroupNode } from '../flow/envelope.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, lineOf, membershipsOf } from '../flow/ids.js';
-import type { Rerun } from '../flow/redrive.js';
+import { firstStepOf, type RefillSteps } from '../flow/refill.js';
 import { MemoryDispatch } from './memory-dispatch.js';
-import { markLetterRetried } from './memory-failure-store.js';
-import { isOver, type MemoryJob } from './memory-job.js';
+import { generationOfJob, isOver } from './memory-job.js';
+import { heldIn, leaveAside, putBack, tasksOf } from './memory-redrive.js';
 import type { MemoryStore } from './memory-store.js';
 
-/** Puts flow plans into the queues in memory. A tree is one step, however wide it is. */
+/** Puts flow plans into the queues in memory. A tree is one step, however wide it is; only redrives take several. */
 export class MemoryPublisher implements Publisher {
   #dispatches = 0;
 
@@ -20,6 +20,8 @@ export class MemoryPublisher implements Publisher {
     private readonly published: (id: string) => Promise<void>,
     /** Whether it does so now. */
     private readonly isEager: () => boolean,
+    /** How much a redrive puts back at a time. */
+    private readonly steps: RefillSteps,
   ) {}
 
   async publish(plan: FlowPlan): Promise<Publication> {
@@ -45,48 +47,24 @@ export class MemoryPublisher implements Publisher {
     return MemoryDispatch.open(job, total, ++this.#dispatches, { store, published, eager: this.isEager() });
   }
 
-  async reopen({ rerun, planned }: Reopening): Promise<'reopened' | 'changed'> {
+  async reopen({ rerun: whole, planned }: Reopening): Promise<'reopened' | 'changed'> {
+    // Where it runs at once nobody could go on: all of it is one step.
+    const rerun = this.isEager() ? whole : firstStepOf(whole, this.steps);
     const { id } = rerun.job;
     const root = this.store.job(rerun.job);
     if (root?.data !== planned || !isOver(root)) return 'changed';
     if (tasksOf(rerun).some((task) => this.store.job(task)?.place !== 'failed')) return 'changed';
     this.store.stay(id);
-    this.#putBack(rerun, undefined);
+    putBack(this.store, rerun, undefined).refills = heldIn(rerun);
     await this.published(id);
     return 'reopened';
   }
 
-  /** Children before the node that waits for them: it may be that it waits for none. */
-  #putBack(
-    { job, children, stage, size, drops, keepsDecision, takesLate }: Rerun,
-    parent: MemoryJob | undefined,
-  ): void {
-    const { store } = this;
-    const record = store.openRecord(job.id);
-    record.fields.delete(`f:${job.id}`);
-    if (keepsDecision !== true) for (const field of JUDGED) record.fields.delete(`${field}:${job.id}`);
-    if (job.queue !== CANVAS_QUEUE) markLetterRetried(store, job.id);
-    const back = store.putBack(job, parent);
-    if (stage !== undefined) back.stage = JSON.stringify({ ...stage, state: 'added' } satisfies Stage);
-    if (size !== undefined) back.size = size;
-    if (drops !== undefined) store.drop(drops, back);
-    if (takesLate === true) this.#takeLate(back);
-    for (const child of children) this.#putBack(child, back);
-    store.start(back);
-  }
-
-  /** What the late members of a chord came to becomes what its header came to. */
-  #takeLate(chord: MemoryJob): void {
-    const waiter = this.store.job({ queue: CANVAS_QUEUE, id: childId(chord.id, 'late') });
-    for (const [key, value] of waiter?.values ?? []) chord.values.set(key, value);
-    for (const [key, reason] of waiter?.failures ?? []) chord.failures.set(key, reason);
-    chord.left = undefined;
-  }
-
-  async letGo(id: string): Promise<void> {
+  async letGo(id: string, generation?: number): Promise<void> {
     const node = this.store.job({ queue: CANVAS_QUEUE, id });
-    if (node?.dispatch === undefined) return;
-    node.dispatch.end ??= 'let-go';
+    if (node === undefined || (generation ?? generationOfJob(node)) !== generationOfJob(node)) return;
+    leaveAside(node);
+    if (node.dispatch !== undefined) node.dispatch.end ??= 'let-go';
     this.store.letGo(node);
   }
 
@@ -112,11 +90,4 @@ export class MemoryPublisher implements Publisher {
     fields.set(note, String(index));
     return { is: 'added', id };
   }
-}
-
-/** What was decided for a header, by its recovery and by its budget, and what its deadline counts from. */
-const JUDGED = ['r', 'c', 'p', 'd', 'first', 'last'] as const;
-
-function tasksOf({ job, children }: Rerun): PlannedJob[] {
-  return [...(job.queue === CANVAS_QUEUE ? [] : [job]), ...children.flatMap(tasksOf)];
 }

@@ -168,7 +168,10 @@ export class MemoryStore {
 
   /** Lets a node go that was held: it is released now, or by the end of its last child. */
   letGo(node: MemoryJob): void {
-    if (node.pending.delete(holdOf(node))) this.#release(node);
+    const sentinel = this.#jobs.get(holdOf(node));
+    // One that a worker has ends by itself.
+    if (sentinel) this.withdraw(sentinel);
+    else if (node.pending.delete(holdOf(node))) this.#release(node);
   }
 
   isHeld(node: MemoryJob): boolean {
@@ -206,8 +209,12 @@ export class MemoryStore {
     job.failedReason = reason;
     this.#end(job, 'failed');
     const parent = this.#leaveParent(job);
-    parent?.failures.set(keyOf(job), reason);
-    this.observer.failed(job);
+    // A lease that has run out is no failure of a member, and leaves nothing behind.
+    if (job.name === 'sentinel') this.#delete(job);
+    else {
+      parent?.failures.set(keyOf(job), reason);
+      this.observer.failed(job);
+    }
     if (parent && job.reports) this.wake(parent);
     else if (parent) this.#release(parent);
   }
@@ -379,7 +386,7 @@ export class MemoryStore {
   }
 }
 
-/** What stands among a node's children while it is held: no job, but named as the one that Redis has. */
+/** What stands among a node's children while it is held, with a job where that is a lease. */
 function holdOf({ queue, id }: MemoryJob): string {
   return keyOf({ queue, id: childId(id, 'sentinel') });
 }

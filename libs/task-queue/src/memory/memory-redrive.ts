@@ -1,0 +1,94 @@
+import type { JobRef } from '../backend/job-ref.js';
+import type { Stage } from '../backend/ledger.js';
+import type { PlannedJob } from '../flow/flow-plan.js';
+import { CANVAS_QUEUE, childId } from '../flow/ids.js';
+import type { Rerun } from '../flow/redrive.js';
+import { generationIn } from '../task/redriven.js';
+import { markLetterRetried } from './memory-failure-store.js';
+import { keyOf, type MemoryJob } from './memory-job.js';
+import type { MemoryStore } from './memory-store.js';
+
+/** How long a header waits for somebody to go on with a wide redrive. */
+const LEASE_MS = 60_000;
+
+/** What was decided for a header, by its recovery and by its budget, and what its deadline counts from. */
+const JUDGED = ['r', 'c', 'p', 'd', 'first', 'last'] as const;
+
+/**
+ * Puts a part of a canvas that has ended back into its queues. Children before the node that waits for them: it may be that
+ * it waits for none.
+ */
+export function putBack(store: MemoryStore, rerun: Rerun, parent: MemoryJob | undefined): MemoryJob {
+  const { job, children, stage, size, drops, keepsDecision, takesLate, isHeld } = rerun;
+  const record = store.openRecord(job.id);
+  record.fields.delete(`f:${job.id}`);
+  if (keepsDecision !== true) for (const field of JUDGED) record.fields.delete(`${field}:${job.id}`);
+  if (job.queue !== CANVAS_QUEUE) markLetterRetried(store, job.id);
+  const back = store.putBack(job, parent);
+  parent?.refill?.aside.delete(keyOf(job));
+  if (stage !== undefined) back.stage = JSON.stringify({ ...stage, state: 'added' } satisfies Stage);
+  if (size !== undefined) back.size = size;
+  if (drops !== undefined) store.drop(drops, back);
+  if (takesLate === true) takeLate(store, back);
+  if (isHeld === true) setAside(store, back, generationIn(job.data) ?? 0);
+  for (const child of children) putBack(store, child, back);
+  store.start(back);
+  return back;
+}
+
+/** What the late members of a chord came to becomes what its header came to. */
+function takeLate(store: MemoryStore, chord: MemoryJob): void {
+  const waiter = store.job({ queue: CANVAS_QUEUE, id: childId(chord.id, 'late') });
+  for (const [key, value] of waiter?.values ?? []) chord.values.set(key, value);
+  for (const [key, reason] of waiter?.failures ?? []) chord.failures.set(key, reason);
+  chord.left = undefined;
+}
+
+/** What failed in a header follows; the header waits for it. */
+function setAside(store: MemoryStore, header: MemoryJob, generation: number): void {
+  header.refill = { generation, aside: new Map(header.failures) };
+  header.failures.clear();
+  hold(store, header);
+}
+
+/** Holds a header, until it is let go or nobody has renewed that for a time. */
+function hold(store: MemoryStore, header: MemoryJob): void {
+  const job = { ...sentinelOf(header), name: 'sentinel', data: { v: 1, node: 'sentinel' } } as const;
+  const before = store.job(job);
+  if (before === undefined || store.withdraw(job)) {
+    store.add({ job: { ...job, retention: 'parent', delayMs: LEASE_MS }, children: [], size: 1 }, header);
+    return;
+  }
+  // A worker has the one of the generation before, which has the same id: its end is the end of both.
+  before.parent = header;
+  header.pending.add(keyOf(job));
+}
+
+/** Has the lease of a header begin anew. */
+export function renew(store: MemoryStore, header: MemoryJob): void {
+  const sentinel = store.job(sentinelOf(header));
+  if (sentinel?.place === 'delayed') sentinel.dueMs = store.clock.wallMs() + LEASE_MS;
+}
+
+function sentinelOf({ id }: MemoryJob): JobRef {
+  return { queue: CANVAS_QUEUE, id: childId(id, 'sentinel') };
+}
+
+/** Nobody goes on: what is still set aside counts as failed, as it did before. */
+export function leaveAside(header: MemoryJob): void {
+  for (const [key, reason] of header.refill?.aside ?? []) header.failures.set(key, reason);
+  header.refill = undefined;
+}
+
+/** The headers that are held back. */
+export function heldIn({ job, children, isHeld }: Rerun): string[] {
+  return [...(isHeld === true ? [job.id] : []), ...children.flatMap(heldIn)];
+}
+
+export function tasksOf({ job, children }: Rerun): PlannedJob[] {
+  return [...(job.queue === CANVAS_QUEUE ? [] : [job]), ...children.flatMap(tasksOf)];
+}
+
+export function jobsOf({ job, children }: Rerun): PlannedJob[] {
+  return [job, ...children.flatMap(jobsOf)];
+}

@@ -1,0 +1,106 @@
+import type { Refill } from '../../../libs/task-queue/src/backend/refills.js';
+import type { MemoryJob } from '../../../libs/task-queue/src/memory/memory-job.js';
+import { putBack } from '../../../libs/task-queue/src/memory/memory-redrive.js';
+import type { Planted } from './defects.js';
+import type { PlantedDefect } from './planted.js';
+import { CANVAS_ID } from './scenario.js';
+import type { Case } from './scenarios.js';
+import { EARLY, WIDELY } from './wide-scenarios.js';
+
+const right = ({ command, args }: Planted): unknown => command(...args);
+const headerOf = ({ store }: Planted): MemoryJob | undefined =>
+  store.job({ queue: '_canvas', id: CANVAS_ID });
+
+/** Members come back, whatever has become of them and of their header. */
+function putBackAnyway(planted: Planted): void {
+  const header = headerOf(planted);
+  if (header === undefined) return;
+  for (const member of (planted.args[0] as Refill).rerun) putBack(planted.store, member, header);
+}
+
+const EARLIER = EARLY['a chord that is redriven while it fails'];
+const ENDING: Case | undefined = EARLIER && { ...EARLIER, from: ({ isEnding }) => isEnding };
+
+/** What can be wrong with redrives that take several steps, or come early. */
+export const PLANTED_REDRIVES: Readonly<Record<string, PlantedDefect>> = {
+  'a second caller puts back what somebody has put back': {
+    at: WIDELY['a wide chord that two put back at the same time'],
+    losses: 0,
+    defects: {
+      'refills.putBack': (planted) => {
+        putBackAnyway(planted);
+        return 'open';
+      },
+    },
+  },
+  'a step of a redrive does not look whether its lease is over': {
+    at: WIDELY['a wide chord whose lease runs out while it is put back'],
+    losses: 0,
+    defects: {
+      'refills.putBack': (planted) => {
+        if (headerOf(planted)?.refill === undefined) putBackAnyway(planted);
+        return right(planted);
+      },
+    },
+  },
+  'a step of a redrive does not look for a revocation': {
+    at: WIDELY['a wide chord that is revoked while it is put back'],
+    losses: 0,
+    defects: {
+      'refills.putBack': async (planted) => {
+        const { fields } = planted.store.openRecord(CANVAS_ID);
+        const mark = fields.get(`x:${CANVAS_ID}`);
+        fields.delete(`x:${CANVAS_ID}`);
+        const answer = await right(planted);
+        if (mark !== undefined) fields.set(`x:${CANVAS_ID}`, mark);
+        return answer;
+      },
+    },
+  },
+  'a header is let go before all of it is put back': {
+    at: WIDELY['a wide chord that two put back at the same time'],
+    losses: 0,
+    defects: {
+      'refills.renew': (planted) => {
+        const header = headerOf(planted);
+        if (header !== undefined) planted.store.letGo(header);
+      },
+    },
+  },
+  'a header that is whole is not let go': {
+    at: WIDELY['a wide chord that two put back at the same time'],
+    losses: 0,
+    defects: { 'refills.finish': () => 'over' },
+  },
+  'a lease that runs out leaves set aside what was not put back': {
+    at: WIDELY['a wide chord whose caller is lost while it is put back'],
+    defects: { 'refills.giveUp': () => undefined },
+  },
+  'a redrive gives up what the next one has set aside': {
+    isLong: true,
+    at: WIDELY['a wide chord whose header was closed, and that two begin at the same time'],
+    losses: 0,
+    defects: { 'refills.giveUp': ({ command, args: [node] }) => command(node) },
+  },
+  'a worker that was lost lets a later generation go': {
+    isLong: true,
+    at: WIDELY['a wide chord whose closing worker is lost, and that is redriven'],
+    defects: { 'publisher.letGo': ({ command, args: [node] }) => command(node) },
+  },
+  'a redrive begins before the generation before has ended': {
+    isLong: true,
+    at: ENDING,
+    losses: 0,
+    defects: {
+      'jobs.look': async (planted) => {
+        const reply = (await right(planted)) as { readonly source: string };
+        return planted.by === 'redrive' && reply.source === 'job' ? { ...reply, place: 'failed' } : reply;
+      },
+      'publisher.reopen': (planted) => {
+        const root = headerOf(planted);
+        if (root !== undefined) root.place = 'failed';
+        return right(planted);
+      },
+    },
+  },
+};
