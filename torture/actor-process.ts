@@ -15,6 +15,7 @@ import {
 } from 'nestjs-task-queue';
 import { CanvasRunner } from '../test/support/reference-runner.js';
 import { RunLog } from '../test/support/reference-tasks.js';
+import { watchFetches } from './fetches.js';
 import type { Order, Told } from './orders.js';
 import { SendingLog } from './reference-log.js';
 import { NOTES, TortureTasks } from './tasks.js';
@@ -25,6 +26,7 @@ const rightClock = Date.now;
 
 /** Plays until the parent is gone. */
 export function play(): void {
+  watchFetches();
   process.once('disconnect', () => process.exit(0));
   process.on('message', (order: Order) => {
     const answer = (told: Omit<Told, 'nr'>): void => void process.send?.({ nr: order.nr, ...told });
@@ -56,6 +58,8 @@ async function carryOut(order: Order): Promise<void> {
       return;
     case 'jump':
       Date.now = () => rightClock() + order.ms;
+      return;
+    case 'answer':
       return;
     case 'rest':
       await app?.close();

@@ -1,20 +1,27 @@
 /** The processes of the suite: warm ones in reserve, and those that play a worker or a producer. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { TaskQueueModuleOptions } from 'nestjs-task-queue';
+import type { Bounds } from './endurance.js';
 import type { Deed, Told } from './orders.js';
 import { TortureProxy } from './proxy.js';
 import type { Site } from './site.js';
 
 export type Role = 'worker' | 'producer';
 
-/** How patient the workers of a lane are. */
+/** Who has this time to answer is not starved. */
+const ANSWER_MS = 500;
+
+/** How patient a lane is. */
 export interface Patience {
   /** A lock is lost this long after the last sign of life of its holder, and looked for this often. */
   readonly lockMs: number;
   readonly stalledMs: number;
   /** Results of canvases go after this time. */
   readonly expiresMs: number;
+  /** How long it waits for canvases, where that is not what holds for all. */
+  readonly bounds?: Bounds;
 }
 
 /** A process, and its way to Redis. */
@@ -22,6 +29,7 @@ export class Actor {
   readonly gone: Promise<void>;
   #orders = 0;
   readonly #answers = new Map<number, (told: Told) => void>();
+  #asked: Promise<boolean> | undefined;
 
   private constructor(
     private readonly child: ChildProcess,
@@ -74,6 +82,19 @@ export class Actor {
     } as const satisfies TaskQueueModuleOptions;
     if (role === 'producer') return this.tell({ do: 'produce', options: common });
     await this.tell({ do: 'work', options: { ...common, ...workerOf(patience) }, notesUrl });
+  }
+
+  /** Whether it does what it is told: that it has got the processor, and answers at once. */
+  async answers(): Promise<boolean> {
+    this.#asked ??= this.tell({ do: 'answer' })
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => (this.#asked = undefined));
+    const over = new AbortController();
+    const isLate = pause(ANSWER_MS, false, { signal: over.signal }).catch(() => false);
+    return Promise.race([this.#asked, isLate]).finally(() => over.abort());
   }
 
   /** kill -9. */

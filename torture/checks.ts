@@ -14,37 +14,8 @@ export function wrongWith(plan: Plan, evidence: Evidence): string[] {
   ];
 }
 
-/**
- * The same of a canvas of which a part may have been forgotten: in what is left, everything holds. What ran before and was
- * forgotten has run for nothing, and nobody may have heard of it.
- */
-export function wrongAfterLoss(plan: Plan, evidence: Evidence): string[] {
-  const lasts = new Map(evidence.runs.map((run) => [keyOf(run.id, run.generation), run]));
-  const heard = [evidence.came, ...[...lasts.values()].map(({ got }) => got ?? null)].flatMap(voicesIn);
-  const forgotten = heard.filter(({ by, generation, run }) => lasts.get(keyOf(by, generation))?.run !== run);
-  return [
-    ...wrongReleases(plan, evidence),
-    ...wrongNodes(plan, evidence),
-    ...forgotten.map(({ by, attempt }) => `attempt ${attempt} of ${by} was heard, which was not the last`),
-    ...evidence.left.map((text) => `left waiting: ${text}`),
-  ];
-}
-
-/**
- * The same without what runs were given that were forgotten, which is sure of those whose attempt began again under its
- * number: such a run may have read from both masters.
- */
-export function remembered(evidence: Evidence): Evidence {
-  const turnOf = ({ id, generation, attempt, item }: Evidence['runs'][number]): string =>
-    [id, generation, attempt, item].join();
-  const lasts = new Map(evidence.runs.map((run) => [turnOf(run), run]));
-  const gotBy = (path: string): JsonValue[] =>
-    [...lasts.values()].filter(({ id }) => id === `${evidence.id}${path}`).map(({ got }) => got ?? null);
-  return { ...evidence, gotBy };
-}
-
 /** Every job is made once for each generation, none that should not be, and each that was made has run. */
-function wrongReleases(plan: Plan, evidence: Evidence): string[] {
+export function wrongReleases(plan: Plan, evidence: Evidence): string[] {
   const { id, made, runs } = evidence;
   const wanted = typeof plan.made === 'function' ? plan.made(evidence) : plan.made;
   const wrong: string[] = [];
@@ -59,7 +30,7 @@ function wrongReleases(plan: Plan, evidence: Evidence): string[] {
 }
 
 /** A node is made once; a redrive makes those anew that have failed, an amendment the chord. */
-function wrongNodes({ isRedriven = false, isAmended = false }: Plan, { nodes }: Evidence): string[] {
+export function wrongNodes({ isRedriven = false, isAmended = false }: Plan, { nodes }: Evidence): string[] {
   const most = isRedriven || isAmended ? 2 : 1;
   return (
     Object.entries(nodes)
@@ -111,7 +82,8 @@ function wrongVoices({ came, runs }: Evidence): string[] {
 
 const keyOf = (id: string, generation: number): string => `${id} of generation ${generation}`;
 
-function voicesIn(value: JsonValue): Returned[] {
+/** What of a value tells who was heard. */
+export function voicesIn(value: JsonValue): Returned[] {
   if (value === null || typeof value !== 'object') return [];
   if (!Array.isArray(value) && 'by' in value && 'attempt' in value) return [value as unknown as Returned];
   return Object.values(value).flatMap((one) => voicesIn(one as JsonValue));

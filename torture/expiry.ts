@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '../test/support/reference/random.js';
+import { BOUNDS, endure } from './endurance.js';
 import { faultsOf } from './faults/all.js';
 import type { Lane } from './lane.js';
 import type { Report } from './report.js';
@@ -31,12 +32,19 @@ export async function expire(lane: Lane, random: Random, report: Report): Promis
   }
   const { redis } = lane.site;
   let left = await keysOf(redis, ids);
-  for (
-    const until = Date.now() + WITHIN_MS;
-    left.length > 0 && Date.now() < until;
-    left = await keysOf(redis, ids)
-  )
-    await pause(250);
+  const waited = endure(
+    {
+      work: async (signal) => {
+        for (; left.length > 0 && !signal.aborted; left = await keysOf(redis, ids)) await pause(250);
+      },
+      moves: () => left.length,
+      areAble: () => lane.areAble('worker'),
+      explain: async () => `${left.length} keys are left`,
+    },
+    { ...BOUNDS, withinMs: WITHIN_MS },
+  );
+  // What is left says it as well.
+  report.slowed('expiry', await waited.catch(() => undefined));
   report.expired(ids.length, left);
 }
 

@@ -1,6 +1,7 @@
 /** A fail-over to a replica while canvases are under way. What replication had not carried over may be forgotten. */
 import type { Random } from '../test/support/reference/random.js';
 import { ResultUnknownError } from 'nestjs-task-queue';
+import { recollect } from './after-loss.js';
 import { type Drawn, draw } from './draw.js';
 import type { Lane } from './lane.js';
 import type { Report } from './report.js';
@@ -38,7 +39,7 @@ export async function failOver(
     await lane.publish(id, plan);
     await settled(lane, { id, plan }, told).catch((error: unknown) => trouble.set(id, String(error)));
     ended++;
-    if (ended >= lostAfter) lost ??= lose(site, how, behindMs);
+    if (ended >= lostAfter) lost ??= lose(lane, site, how, behindMs);
   });
   const tookMs = await lost;
   // Also of one that had ended before, nothing may be known any more.
@@ -47,21 +48,30 @@ export async function failOver(
     await settled(lane, one, told).catch((error: unknown) => trouble.set(one.id, String(error)));
   });
   await lane.quiet().catch((error: unknown) => trouble.set('round', String(error)));
-  lane.readAnew();
-  let repeated = 0;
+  report.slowed(`fail-over, the master was ${how}`, lane.slowMs());
+  const forgotten = { runs: 0, late: 0 };
   for (const { id, name, plan } of drawn) {
     const why = trouble.get(id) ?? trouble.get('round');
-    const found = why === undefined ? await lane.judge(id, plan, true) : { wrong: [why] };
-    if ('evidence' in found) repeated += repeatedIn(found.evidence.runs);
+    const found =
+      why === undefined ? await lane.judge(id, plan, (ms) => site.masterAt(ms)) : { wrong: [why] };
+    if ('evidence' in found) {
+      const { forgotten: runs, late } = recollect(found.evidence);
+      forgotten.runs += runs.length;
+      forgotten.late += late.length;
+    }
     report.add({ label: `fail-over ${name} ${id}`, scenario: name, fault: 'fail-over', plan, ...found });
   }
-  report.failedOver(how, { canvases: drawn.length, unknown: told.unknown, repeated, tookMs: tookMs ?? 0 });
+  const { unknown } = told;
+  const { runs, late } = forgotten;
+  report.failedOver(how, { canvases: drawn.length, unknown, forgotten: runs, late, tookMs: tookMs ?? 0 });
 }
 
-async function lose(site: WatchedRedis, how: Loss, behindMs: number): Promise<number> {
+async function lose(lane: Lane, site: WatchedRedis, how: Loss, behindMs: number): Promise<number> {
   const since = Date.now();
   await site.lose(how, behindMs);
-  return Date.now() - since;
+  const tookMs = Date.now() - since;
+  await lane.readAnew();
+  return tookMs;
 }
 
 /** Waits for its end. Whoever hears that nothing is known of it publishes it again, under its id. */
@@ -79,14 +89,6 @@ async function settled(
       await lane.publish(id, plan);
     }
   }
-}
-
-/** Attempts that were begun before and forgotten. */
-function repeatedIn(
-  runs: readonly { id: string; generation: number; attempt: number; item?: number }[],
-): number {
-  const turns = runs.map(({ id, generation, attempt, item }) => [id, generation, attempt, item].join());
-  return turns.length - new Set(turns).size;
 }
 
 async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

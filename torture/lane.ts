@@ -3,22 +3,20 @@ import { type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Redis } from 'ioredis';
 import { setTimeout as pause } from 'node:timers/promises';
-import {
-  BrokerUnavailableError,
-  ResultUnknownError,
-  TaskQueueModule,
-  WorkflowService,
-} from 'nestjs-task-queue';
+import { BrokerUnavailableError, TaskQueueModule, WorkflowService } from 'nestjs-task-queue';
 import { type Actor, type Patience, type Reserve, type Role } from './actors.js';
-import { remembered, wrongAfterLoss, wrongWith } from './checks.js';
-import { type Evidence, gather, MadeJobs, QUEUES } from './evidence.js';
+import { remembered, wrongAfterLoss } from './after-loss.js';
+import { wrongWith } from './checks.js';
+import { endure, type Endured } from './endurance.js';
+import { type Evidence, gather } from './evidence.js';
+import { JobEvents, QUEUES } from './job-events.js';
 import type { Deed } from './orders.js';
 import type { Plan } from './scenarios/scenario.js';
 import type { Site } from './site.js';
 import { notesOf } from './tasks.js';
 
-/** Longer than anything takes by itself, on a machine that is busy with something else. */
-const WITHIN_MS = 300_000;
+/** What is slow when it is no canvas of its own. */
+const ROUND = 'round';
 
 /** Where actors note what they do, out of reach of every fault. */
 export interface Notes {
@@ -29,6 +27,8 @@ export interface Notes {
 export class Lane {
   readonly #parts = new Map<Role, Actor[]>();
   readonly #retired: Actor[] = [];
+  /** What took too long and has ended after all: how long. */
+  readonly #slow = new Map<string, number>();
   /** Who waits for an answer of a producer that may have been relieved. */
   readonly #askers = new Set<() => void>();
 
@@ -39,7 +39,7 @@ export class Lane {
     private readonly reserve: Reserve,
     private readonly patience: Patience,
     private readonly observer: INestApplicationContext,
-    private readonly jobs: MadeJobs,
+    private readonly events: JobEvents,
   ) {}
 
   static async start(
@@ -54,7 +54,7 @@ export class Lane {
     const options = { connection: site.connection, prefix, role: 'producer' } as const;
     Module({ imports: [TaskQueueModule.forRoot(options)] })(ObserverModule);
     const observer = await NestFactory.createApplicationContext(ObserverModule, { logger: ['fatal'] });
-    const lane = new Lane(prefix, site, notes, reserve, patience, observer, new MadeJobs(site, prefix));
+    const lane = new Lane(prefix, site, notes, reserve, patience, observer, new JobEvents(site, prefix));
     await Promise.all([lane.#fill('worker', workers), lane.#fill('producer', producers)]);
     return lane;
   }
@@ -87,44 +87,60 @@ export class Lane {
 
   /** Waits for the end of a canvas. @throws ResultUnknownError, or that it does not end and what is known of it */
   async ended(id: string): Promise<void> {
-    const until = Date.now() + WITHIN_MS;
-    for (;;) {
-      try {
-        await this.workflows.result(id).get({ propagate: false, timeout: until - Date.now() });
-        return;
-      } catch (error) {
-        // It says so when Redis is away, and may be asked again.
-        if (error instanceof BrokerUnavailableError && Date.now() < until) continue;
-        if (error instanceof ResultUnknownError) throw error;
-        const { text } = await this.workflows.explain(id);
-        throw new Error(`no end: ${String(error)}\n${text}`);
-      }
-    }
+    await this.#endure(id, 'worker', {
+      work: (signal) => this.#end(id, signal),
+      moves: () => this.events.moves(id),
+      explain: async () => (await this.workflows.explain(id)).text,
+    });
   }
 
-  /** Waits until nothing waits or runs any more. */
-  async quiet(): Promise<void> {
-    const until = Date.now() + WITHIN_MS;
-    for (let pending = await this.#pending(); pending > 0; pending = await this.#pending()) {
-      if (Date.now() > until) throw new Error(`${pending} jobs are not over`);
-      await pause(20);
-    }
+  /** Waits until nothing waits or runs any more. @param of what is slow, if that is */
+  async quiet(of: string = ROUND): Promise<void> {
+    await this.#endure(of, 'worker', {
+      work: async (signal) => {
+        while (!signal.aborted && (await this.#pending()) > 0) await pause(20);
+      },
+      moves: () => this.events.moves(),
+      explain: async () => `${await this.#pending()} jobs are not over`,
+    });
   }
 
-  /** What became of a canvas, and what is wrong with that; its notes are gone then. */
-  async judge(id: string, plan: Plan, isAfterLoss = false): Promise<{ evidence: Evidence; wrong: string[] }> {
-    const evidence = await gather(id, this.notes.redis, this.workflows, this.jobs);
-    const seen = isAfterLoss ? remembered(evidence) : evidence;
-    const found = isAfterLoss ? wrongAfterLoss(plan, seen) : wrongWith(plan, seen);
-    const wrong = [...found, ...(await plan.judge(seen, this.workflows))];
-    this.jobs.forget(id);
+  /** Whether those who play a part would do what is to be done: that each answers. */
+  async areAble(role: Role): Promise<boolean> {
+    const answers = await Promise.all(this.playing(role).map((actor) => actor.answers()));
+    return answers.every(Boolean);
+  }
+
+  /** How long it took until something had ended, if that was too long; asked for once. @param of a canvas, or everything */
+  slowMs(of: string = ROUND): number | undefined {
+    const slowMs = this.#slow.get(of);
+    this.#slow.delete(of);
+    return slowMs;
+  }
+
+  /**
+   * What became of a canvas, and what is wrong with that; its notes are gone then.
+   *
+   * @param masterAt which Redis was the master at a time; where one was lost, and may have been ahead of the next one
+   */
+  async judge(
+    id: string,
+    plan: Plan,
+    masterAt?: (ms: number) => number,
+  ): Promise<{ evidence: Evidence; wrong: string[]; slowMs?: number }> {
+    const evidence = await gather(id, this.notes.redis, this.workflows, this.events, masterAt);
+    const seen = masterAt === undefined ? evidence : remembered(evidence);
+    const always = masterAt === undefined ? wrongWith(plan, seen) : wrongAfterLoss(plan, seen);
+    const wrong = [...always, ...(await plan.judge(seen, this.workflows))];
+    this.events.forget(id);
     await this.notes.redis.unlink(notesOf(id));
-    return { evidence, wrong };
+    const slowMs = this.slowMs(id);
+    return { evidence, wrong, ...(slowMs === undefined ? {} : { slowMs }) };
   }
 
-  /** Counts anew which jobs were made, by what the Redis that is there now remembers. */
-  readAnew(): void {
-    this.jobs.readAnew();
+  /** Goes on with another Redis, and with what that one remembers of jobs. */
+  readAnew(): Promise<void> {
+    return this.events.readAnew();
   }
 
   /** Puts another actor in the place of one, who is sent home when the case is over. */
@@ -145,7 +161,7 @@ export class Lane {
 
   async end(): Promise<void> {
     await this.tidy();
-    await this.jobs.end();
+    await this.events.end();
     await this.observer.close();
     await Promise.all([...this.#parts.values()].flat().map((actor) => actor.end()));
     await this.site.end();
@@ -162,15 +178,39 @@ export class Lane {
   }
 
   /** Until one of them says that it is done: a producer may die, be cut off or be relieved in the middle of it. */
-  async #tellProducer(deed: Deed): Promise<void> {
-    const until = Date.now() + WITHIN_MS;
-    for (let turn = 0; ; turn++) {
-      const producers = this.playing('producer');
-      const one = producers[turn % producers.length];
-      const error = one === undefined ? 'nobody is there' : await this.#ask(one, deed);
-      if (error === undefined) return;
-      if (Date.now() > until) throw new Error(`${deed.do} did not get through: ${error}`);
-      await pause(20);
+  async #tellProducer(deed: Deed & { readonly id: string }): Promise<void> {
+    let error: string | undefined;
+    await this.#endure(deed.id, 'producer', {
+      work: async (signal) => {
+        for (let turn = 0; !signal.aborted; turn++) {
+          const producers = this.playing('producer');
+          const one = producers[turn % producers.length];
+          error = one === undefined ? 'nobody is there' : await this.#ask(one, deed);
+          if (error === undefined) return;
+          await pause(20);
+        }
+      },
+      moves: () => this.events.moves(deed.id),
+      explain: async () => `${deed.do} did not get through: ${error}`,
+    });
+  }
+
+  /** Waits for something that those of this role have to do, and notes if it took too long. */
+  async #endure(of: string, role: Role, what: Omit<Endured, 'areAble'>): Promise<void> {
+    const areAble = (): Promise<boolean> => this.areAble(role);
+    const slowMs = await endure({ ...what, areAble }, this.patience.bounds);
+    if (slowMs !== undefined) this.#slow.set(of, Math.max(slowMs, this.#slow.get(of) ?? 0));
+  }
+
+  async #end(id: string, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.workflows.result(id).get({ propagate: false, timeout: Infinity, signal });
+        return;
+      } catch (error) {
+        // It says so when Redis is away, and may be asked again.
+        if (!(error instanceof BrokerUnavailableError)) throw error;
+      }
     }
   }
 

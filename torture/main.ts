@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { mulberry32 } from '../test/support/reference/random.js';
 import { play } from './actor-process.js';
 import { type Patience, Reserve } from './actors.js';
+import { drill, SHORT } from './drill.js';
 import { expire } from './expiry.js';
 import { failOver } from './failover.js';
 import { Lane, type Notes } from './lane.js';
@@ -67,8 +68,11 @@ async function main(): Promise<void> {
   await systematic(notes, reserve, minutes * Number(options.systematic));
   if (options.case === undefined) {
     await failovers(notes, reserve, minutes * (Number(options.systematic) + Number(options.failover)));
-    await random(notes, reserve);
-    await expiry(notes, reserve);
+    const rest = async (): Promise<void> => {
+      await random(notes, reserve);
+      await expiry(notes, reserve);
+    };
+    await Promise.all([rest(), selfTest(notes, reserve)]);
   }
   await reserve.end();
   notes.redis.disconnect();
@@ -127,6 +131,7 @@ async function random(notes: Notes, reserve: Reserve): Promise<void> {
   const chance = mulberry32(seed);
   while (!isOver(minutes)) {
     await round(lane, chance, options.only, () => isOver(minutes), report);
+    report.slowed('a round of random canvases', lane.slowMs());
     process.stdout.write(`${report.summary()}\n`);
   }
   await lane.end();
@@ -136,6 +141,14 @@ async function expiry(notes: Notes, reserve: Reserve): Promise<void> {
   const patience = { ...IMPATIENT, expiresMs: 2_000 };
   const lane = await Lane.start('expiry', await OwnRedis.start(), notes, reserve, patience);
   await expire(lane, mulberry32(seed), report);
+  await lane.end();
+}
+
+/** Whether it notices what it is there for, beside the rest: most of it is waiting. */
+async function selfTest(notes: Notes, reserve: Reserve): Promise<void> {
+  const patience = { ...IMPATIENT, bounds: SHORT };
+  const lane = await Lane.start('drill', await OwnRedis.start(), notes, reserve, patience);
+  await drill(lane, report);
   await lane.end();
 }
 

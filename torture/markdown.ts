@@ -22,6 +22,7 @@ function markdownOf(report: Report, server: string): string {
     `Seed ${report.seed}, ${begun}, ${minutes} minutes, ${machine}: **${number(report.chords)} chords** in ` +
       `${number(report.canvases)} canvases, ${number(report.struckTimes)} faults, **${report.wrong} wrong**; of ${report.gone} more that were let expire no key was left.`,
     `${number(report.deliveries)} jobs were delivered a second time while somebody had them.`,
+    slowOf(report),
     placesOf(report),
     ...(report.failovers.size === 0
       ? []
@@ -35,6 +36,17 @@ function markdownOf(report: Report, server: string): string {
     handlersOf(report),
     'What the faults struck at, the most frequent commands first:',
     faultsOf(report),
+  ].join('\n\n');
+}
+
+function slowOf({ slow }: Report): string {
+  if (slow.length === 0) return 'Nothing took longer than the 300 s that is waited for a canvas.';
+  return [
+    'Slow, because workers had no processor for a while; they ended after all:',
+    table(
+      ['what', 'took'],
+      slow.map(({ label, tookMs }) => [label, `${(tookMs / 1_000).toFixed(0)} s`]),
+    ),
   ].join('\n\n');
 }
 
@@ -81,13 +93,14 @@ function failoversOf({ failovers }: Report): string {
       'times',
       'canvases',
       'forgotten and published again',
-      'attempts begun again',
+      'runs forgotten',
+      'of these, begun after the run that counts',
       'next master after',
     ],
     [...failovers].map(([how, all]) => [
       how,
       number(all.length),
-      ...(['canvases', 'unknown', 'repeated'] as const).map((of) => number(sumOf(all, of))),
+      ...(['canvases', 'unknown', 'forgotten', 'late'] as const).map((of) => number(sumOf(all, of))),
       `${(sumOf(all, 'tookMs') / all.length / 1_000).toFixed(1)} s`,
     ]),
   );

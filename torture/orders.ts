@@ -14,6 +14,8 @@ export type Deed =
   | { readonly do: 'redrive'; readonly id: string; readonly after: number }
   /** Its clock is wrong by so much from now on. */
   | { readonly do: 'jump'; readonly ms: number }
+  /** Says that it is there. */
+  | { readonly do: 'answer' }
   /** Becomes warm again, with the right clock. */
   | { readonly do: 'rest' };
 

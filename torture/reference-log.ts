@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { TaskContext } from 'nestjs-task-queue';
 import { type RecordedCallback, RunLog } from '../test/support/reference-tasks.js';
+import { fetchedHere } from './fetches.js';
 import { canvasOf, notesOf, type Run } from './tasks.js';
 
 /** What a callback of a random canvas was given. */
@@ -17,7 +18,15 @@ export class SendingLog extends RunLog {
 
   override ran({ id, name, attempt, item, redriven }: TaskContext): void {
     const generation = redriven?.generation ?? 0;
-    this.#note(id, { task: name, id, attempt, generation, ...(item === undefined ? {} : { item }) });
+    const fetch = fetchedHere();
+    this.#note(id, {
+      task: name,
+      id,
+      attempt,
+      generation,
+      ...(fetch === undefined ? {} : { fetch }),
+      ...(item === undefined ? {} : { item }),
+    });
   }
 
   override recorded(callback: RecordedCallback): void {

@@ -1,5 +1,6 @@
 /** What a run has found, in numbers and words. */
 import type { CanvasData } from 'nestjs-task-queue';
+import { loadavg } from 'node:os';
 import type { Role } from './actors.js';
 import type { Evidence } from './evidence.js';
 import type { Plan } from './scenarios/scenario.js';
@@ -16,6 +17,8 @@ export interface Finding {
   /** From the fault to the end of everything. */
   readonly recoveryMs?: number;
   readonly wrong: readonly string[];
+  /** How long it took, if that was too long and it has ended after all. */
+  readonly slowMs?: number;
   readonly evidence?: Evidence;
 }
 
@@ -30,8 +33,10 @@ export interface FailOver {
   readonly canvases: number;
   /** How often a canvas was forgotten, and published again. */
   readonly unknown: number;
-  /** Attempts that had begun before, and were forgotten. */
-  readonly repeated: number;
+  /** Runs whose fetch was forgotten. */
+  readonly forgotten: number;
+  /** Those of them whose handler began only after that of the run that is remembered. */
+  readonly late: number;
   /** From the loss of the master to the next one. */
   readonly tookMs: number;
 }
@@ -44,7 +49,8 @@ export class Report {
   gone = 0;
   /** Jobs that were delivered a second time while somebody had them. */
   deliveries = 0;
-  /** Jobs that were due much too late, by a clock that was wrong. */
+  /** What took too long for want of a processor, and has ended after all. */
+  readonly slow: { readonly label: string; readonly tookMs: number }[] = [];
   readonly begun = Date.now();
   /** By scenario and fault. */
   readonly places = new Map<string, Tally>();
@@ -69,9 +75,29 @@ export class Report {
 
   failedOver(how: string, failover: FailOver): void {
     this.failovers.set(how, [...(this.failovers.get(how) ?? []), failover]);
+    const { unknown, forgotten, late, tookMs } = failover;
+    process.stdout.write(
+      `the master was ${how}: the next one after ${tookMs} ms, ${unknown} canvases forgotten, ${forgotten} runs, ${late} of them late\n`,
+    );
   }
 
-  add({ label, scenario, fault, plan, command, recoveryMs, wrong, evidence }: Finding): void {
+  /** The suite has tried itself. @param trouble what did not become of it as it should */
+  drilled(what: string, trouble: string | undefined): void {
+    if (trouble === undefined) return;
+    this.wrong++;
+    process.stdout.write(`WRONG drill: ${what}: ${trouble}\n`);
+  }
+
+  /** Something took too long, and has ended after all. */
+  slowed(label: string, tookMs: number | undefined): void {
+    if (tookMs === undefined) return;
+    this.slow.push({ label, tookMs });
+    process.stdout.write(
+      `SLOW ${label}: ${(tookMs / 1_000).toFixed(0)} s, at a load of ${loadavg()[0]?.toFixed(1)}\n`,
+    );
+  }
+
+  add({ label, scenario, fault, plan, command, recoveryMs, wrong, slowMs, evidence }: Finding): void {
     const chords = chordsIn(plan.canvas);
     this.canvases++;
     this.chords += chords;
@@ -82,6 +108,7 @@ export class Report {
     tally.chords += chords;
     if (recoveryMs !== undefined) tally.recoveriesMs.push(recoveryMs);
     this.#countRuns(evidence);
+    this.slowed(label, slowMs);
     if (wrong.length === 0) return;
     this.wrong++;
     const again = label.includes(' ') ? '' : ` --case ${label}`;
@@ -108,7 +135,7 @@ export class Report {
     const seconds = (Date.now() - this.begun) / 1_000;
     return (
       `torture: seed ${this.seed}, ${seconds.toFixed(0)} s, ${this.canvases} canvases with ${this.chords} chords, ` +
-      `${this.struckTimes} faults, ${this.wrong} wrong`
+      `${this.struckTimes} faults, ${this.wrong} wrong${this.slow.length === 0 ? '' : `, ${this.slow.length} slow`}`
     );
   }
 

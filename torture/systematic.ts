@@ -44,14 +44,14 @@ export async function run(one: Case, lane: Lane, report: Report): Promise<void> 
   const plan = one.scenario.plan(SIZE);
   const { scenario, path, fault, side, k } = one;
   const strike = new Strike(lane, { role: path, fault, side, k, mark: id }, report);
-  let found: Pick<Finding, 'wrong' | 'evidence' | 'recoveryMs'>;
+  let found: Pick<Finding, 'wrong' | 'evidence' | 'recoveryMs' | 'slowMs'>;
   try {
     await lane.run(id, plan);
-    await lane.quiet();
+    await lane.quiet(id);
     const recoveryMs = strike.at === undefined ? undefined : Date.now() - strike.at;
     await strike.end();
     // What was held back may have been passed on only now.
-    await lane.quiet();
+    await lane.quiet(id);
     found = { ...(recoveryMs === undefined ? {} : { recoveryMs }), ...(await lane.judge(id, plan)) };
   } catch (error) {
     found = { wrong: [String(error)] };
@@ -77,7 +77,7 @@ async function count(scenario: Scenario, path: Role, lane: Lane): Promise<number
   counted.proxy.arm({ k: 0, side: 'before', counts: pathOf(id), strike: async () => undefined });
   const plan = scenario.plan(SIZE);
   await lane.run(id, plan);
-  await lane.quiet();
+  await lane.quiet(id);
   const { counted: commands } = counted.proxy;
   counted.proxy.disarm();
   const { wrong } = await lane.judge(id, plan);

@@ -11,6 +11,7 @@ import {
   TaskContext,
   type TaskFailure,
 } from 'nestjs-task-queue';
+import { type Fetch, fetchedHere } from './fetches.js';
 
 /** Token of the connection for notes. */
 export const NOTES = 'NOTES';
@@ -23,6 +24,8 @@ export interface Run {
   readonly generation: number;
   /** Which run it was: after a loss of data, an attempt may begin again under its number. */
   readonly run?: string;
+  /** Which fetch it runs for. */
+  readonly fetch?: Fetch;
   /** Of a job that calls its task for one item after the other. */
   readonly item?: number;
   /** What a body, callback or errback was given. */
@@ -37,10 +40,14 @@ export interface Returned {
   readonly run?: string;
 }
 
-/** How a member ends. `flaky` fails in its first attempt, `mended` in the first generation; `late` takes its time. */
-export type MemberEnd = 'value' | 'final' | 'flaky' | 'mended' | 'late';
+/**
+ * How a member ends. `flaky` fails in its first attempt, `mended` in the first generation; `late` takes its time, and `never` all
+ * there is.
+ */
+export type MemberEnd = 'value' | 'final' | 'flaky' | 'mended' | 'late' | 'never';
 
 const LATE_MS = 1_500;
+const NEVER_MS = 2 ** 31 - 1;
 
 /** Where the notes about a canvas lie. */
 export const notesOf = (canvas: string): string => `notes:${canvas}`;
@@ -53,6 +60,7 @@ export class TortureTasks {
   @Retry({ maxRetries: 1, backoff: { type: 'fixed', delay: 1 } })
   async member(end: MemberEnd, task: TaskContext): Promise<JsonValue> {
     const run = await this.#note(task);
+    if (end === 'never') await pause(NEVER_MS, undefined, { signal: task.signal });
     if (end === 'late') await pause(LATE_MS, undefined, { signal: task.signal });
     if (end === 'final' || (end === 'mended' && task.redriven === undefined))
       throw new NonRetryableError(end);
@@ -86,12 +94,14 @@ export class TortureTasks {
   /** @returns the name of this run */
   async #note({ id, name, attempt, redriven }: TaskContext, got?: JsonValue): Promise<string> {
     const run = randomUUID().slice(0, 8);
+    const fetch = fetchedHere();
     const note: Run = {
       task: name,
       id,
       attempt,
       generation: redriven?.generation ?? 0,
       run,
+      ...(fetch === undefined ? {} : { fetch }),
       ...(got === undefined ? {} : { got }),
     };
     await this.redis.rpush(notesOf(canvasOf(id)), JSON.stringify(note));

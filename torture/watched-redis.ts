@@ -16,6 +16,8 @@ const ANSWER_WITHIN_MS = 5_000;
 
 export class WatchedRedis implements Site {
   #redis: Redis;
+  /** When the master was lost, in epoch milliseconds. */
+  #lostAt = Infinity;
 
   private constructor(private readonly servers: SentinelRedis) {
     // What a master that is lost never answers has to end, or nobody would go on to ask the next one.
@@ -48,6 +50,12 @@ export class WatchedRedis implements Site {
     throw new Error('a master that is watched is replaced, and not restarted');
   }
 
+  /** The port of the Redis that was the master at a time, in epoch milliseconds; nobody was when it had just been lost. */
+  masterAt(ms: number): number {
+    const { master, replica } = this.servers;
+    return Number(new URL((ms <= this.#lostAt ? master : replica).url).port);
+  }
+
   /** Resolves when the replica is the master. @param behindMs for how long it has heard of nothing, if it is behind */
   async lose(how: Loss, behindMs: number): Promise<void> {
     if (how === 'killed when its replica was behind') {
@@ -56,6 +64,7 @@ export class WatchedRedis implements Site {
     }
     if (how === 'frozen') this.servers.master.freeze();
     else await this.servers.master.kill();
+    this.#lostAt = Date.now();
     await this.servers.failedOver();
     this.#redis.disconnect();
     this.#redis = this.servers.client(this.servers.replica);

@@ -1,4 +1,4 @@
-import { QUEUES } from '../evidence.js';
+import { QUEUES } from '../job-events.js';
 import type { Fault } from './fault.js';
 
 /**

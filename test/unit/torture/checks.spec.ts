@@ -1,4 +1,4 @@
-import { remembered, wrongAfterLoss, wrongWith } from '../../../torture/checks.js';
+import { wrongWith } from '../../../torture/checks.js';
 import type { Evidence } from '../../../torture/evidence.js';
 import type { Plan } from '../../../torture/scenarios/scenario.js';
 import { join, redrive } from '../../../torture/scenarios/chords.js';
@@ -100,51 +100,5 @@ describe('what the torture suite checks', () => {
     expect(wrong({ made: { '.0': 2, '.1': 1, '.errback.0': 1 } }, plan)).toContain(
       '.body was made 0× instead of 1×',
     );
-  });
-
-  describe('of a canvas of which a part was forgotten', () => {
-    const told = (path: string, runOf: string) => ({ ...value(path, 1), run: runOf });
-    const before = [
-      run('.0', 'member', 1, { run: 'a' }),
-      run('.1', 'member', 1, { run: 'b' }),
-      run('.body', 'body', 1, { run: 'c', got: [told('.0', 'a'), told('.1', 'b')] }),
-    ];
-    const again = [
-      run('.1', 'member', 1, { run: 'd' }),
-      run('.body', 'body', 1, { run: 'e', got: [told('.0', 'a'), told('.1', 'd')] }),
-      run('.link.0', 'link', 1, { run: 'f', got: told('.body', 'e') }),
-    ];
-    const afterLoss = (runs: Run[], came: Evidence['came'], made = MADE): string[] => {
-      const gotBy = (): [] => [];
-      const evidence = { id: ID, state: 'SUCCESS', came, runs, made, nodes: { '': 1 }, gotBy };
-      return wrongAfterLoss(join.plan(2), { ...evidence, callbacks: [], left: [] });
-    };
-
-    it('finds nothing wrong with attempts that began again', () => {
-      expect(afterLoss([...before, ...again], told('.body', 'e'))).toEqual([]);
-    });
-
-    it('finds a run that was heard although it had been forgotten', () => {
-      expect(afterLoss([...before, ...again], told('.body', 'c'))).toEqual([
-        `attempt 1 of ${ID}.body was heard, which was not the last`,
-      ]);
-      const body = run('.body', 'body', 1, { run: 'e', got: [told('.0', 'a'), told('.1', 'b')] });
-      expect(afterLoss([...before, again[0] as Run, body, again[2] as Run], told('.body', 'e'))).toEqual([
-        `attempt 1 of ${ID}.1 was heard, which was not the last`,
-      ]);
-    });
-
-    it('does not ask what a run was given whose attempt began again', () => {
-      const runs = [...before, ...again];
-      const evidence = { id: ID, state: 'SUCCESS', came: null, runs, made: MADE, nodes: {} };
-      const seen = remembered({ ...evidence, callbacks: [], left: [], gotBy: () => [] });
-      expect(seen.gotBy('.body')).toEqual([[told('.0', 'a'), told('.1', 'd')]]);
-    });
-
-    it('finds what is released twice in what is left', () => {
-      expect(afterLoss([...before, ...again], told('.body', 'e'), { ...MADE, '.body': 2 })).toContain(
-        '.body was made 2× instead of 1×',
-      );
-    });
   });
 });

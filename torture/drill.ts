@@ -1,0 +1,53 @@
+/** Shows that the suite would notice: what hangs is wrong, and what has to wait for its worker is slow. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Bounds } from './endurance.js';
+import type { Lane } from './lane.js';
+import type { Report } from './report.js';
+import { join } from './scenarios/chords.js';
+import { call, members, type Plan } from './scenarios/scenario.js';
+
+/** So short that a drill takes no time. */
+export const SHORT: Bounds = { withinMs: 2_000, stillMs: 5_000, mostMs: 300_000 };
+
+/** Longer than what hangs would be waited for. */
+const STARVED_MS = SHORT.withinMs + SHORT.stillMs + 1_000;
+
+/** A member of it never ends. */
+const HANGING: Plan = {
+  canvas: { kind: 'chord', header: members('value', 'never'), body: call('body') },
+  judge: () => [],
+};
+
+/** @param lane with short bounds, and one worker */
+export async function drill(lane: Lane, report: Report): Promise<void> {
+  report.drilled('a canvas whose worker stands still is slow', await isSlow(lane));
+  report.drilled('a canvas that hangs is wrong', await isWrong(lane));
+}
+
+async function isSlow(lane: Lane): Promise<string | undefined> {
+  const id = 'drill-slow-x';
+  const [worker] = lane.playing('worker');
+  worker?.freeze();
+  try {
+    await lane.publish(id, join.plan(2));
+    const ended = lane.ended(id).then(
+      () => undefined,
+      (error: unknown) => String(error),
+    );
+    await pause(STARVED_MS);
+    worker?.thaw();
+    const trouble = await ended;
+    return trouble ?? (lane.slowMs(id) === undefined ? 'nobody noticed' : undefined);
+  } finally {
+    worker?.thaw();
+  }
+}
+
+async function isWrong(lane: Lane): Promise<string | undefined> {
+  const id = 'drill-hangs-x';
+  await lane.publish(id, HANGING);
+  return lane.ended(id).then(
+    () => 'it has ended',
+    (error: unknown) => (/it hangs.*drill-hangs-x/s.test(String(error)) ? undefined : String(error)),
+  );
+}
