@@ -199,6 +199,11 @@ export const PLANTED: Readonly<Record<string, PlantedDefect>> = {
     losses: 0,
     defects: { 'headers.setDue': () => undefined },
   },
+  'the outcome of a member is not noted': {
+    at: JUDGED['a chord whose deadline counts from its first outcome'],
+    losses: 0,
+    defects: { 'headers.noteOutcome': () => undefined },
+  },
   'an errback of a later generation has the name of the first': {
     at: REDRIVEN['a chord that is redriven in vain'],
     losses: 0,

@@ -187,6 +187,37 @@ export const JUDGED: Readonly<Record<string, Case>> = {
     loses: /deadline/,
     ends: [[1], []].map((value) => ({ state: 'SUCCESS', value, made: ['', '.0', '.body'] })),
   },
+  'a chord whose deadline counts from its first outcome': {
+    canvas: chord([good(1), good(2)], { deadline: { ...DEADLINE, from: 'first-outcome' } }),
+    loses: /deadline/,
+    untaken: /^c\.1$/,
+    ends: [
+      {
+        state: 'SUCCESS',
+        value: [1],
+        made: ['', '.0', '.1', '.body'],
+        unfinished: [`${CANVAS_ID}.1 waiting`],
+      },
+    ],
+  },
+  'a chord whose deadline counts from its last outcome': {
+    canvas: chord([good(1), bad, good(3)], {
+      recovery: 'CallbackWithSuccesses',
+      deadline: { ...DEADLINE, from: 'last-outcome' },
+    }),
+    untaken: /^c\.2$/,
+    waits: 1,
+    fewer: 1,
+    from: ({ isTicking }) => isTicking,
+    ends: [
+      {
+        state: 'SUCCESS',
+        value: [1],
+        made: ['', '.0', '.1', '.2', '.body'],
+        unfinished: [`${CANVAS_ID}.2 waiting`],
+      },
+    ],
+  },
   'a chord of two with a deadline': {
     canvas: chord([good(1), good(2)], { deadline: DEADLINE }),
     waits: 1,
