@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { RedisConnections } from './redis-connections.js';
 
@@ -93,6 +95,33 @@ describe('RedisConnections', () => {
     await new Promise((resolve) => client.once('close', resolve));
 
     expect(errors).toContain('ledger');
+  });
+
+  it('opens a connection again that hears of a fail-over while it looks for the master', async () => {
+    const asking: Socket[] = [];
+    const sentinel = createServer((socket) => asking.push(socket.on('error', () => undefined)));
+    await once(sentinel.listen(0, '127.0.0.1'), 'listening');
+    const { port } = sentinel.address() as AddressInfo;
+    const sentinels = [{ host: '127.0.0.1', port }];
+    const options = { sentinels, name: 'tasks', sentinelCommandTimeout: 500 };
+    const watched = new RedisConnections({ kind: 'options', options }, 'tq', () => undefined);
+    try {
+      const client = watched.get('publish');
+      const { connector } = client as unknown as { connector: { disconnect(): void } };
+      await once(sentinel, 'connection');
+      const ended = new Promise<void>((resolve) => client.once('end', () => resolve()));
+      // What its `failoverDetector` does when the Sentinels say that there is another master.
+      connector.disconnect();
+      const again = once(sentinel, 'connection');
+      asking[0]?.destroy();
+      await ended;
+      await again;
+      expect(client.status).toBe('connecting');
+    } finally {
+      watched.close();
+      for (const socket of asking) socket.destroy();
+      sentinel.close();
+    }
   });
 });
 

@@ -74,6 +74,8 @@ const SENTINEL = {
 const SENTINEL_ANSWER_MS = 2_000;
 /** As long as the address leads to a replica, connections are opened anew so often. */
 const LEAVE_MS = 1_000;
+/** How soon a connection is opened again that has ended although it is in use. */
+const OPEN_AGAIN_MS = 100;
 /** How long `reopen` waits for the old socket. */
 const REOPEN_MS = 2_000;
 
@@ -112,12 +114,13 @@ export class RedisConnections {
     let client = this.#clients.get(purpose);
     if (client === undefined) {
       if (this.#closed) throw new BrokerUnavailableError('The application has been closed.');
-      client = this.#open(purpose);
+      const opened = (client = this.#open(purpose));
       // Without a listener an 'error' event would end the process at the first blip (pain 43).
       client.on('error', (error: Error) => {
         this.#condition(purpose).trouble = error;
         this.onError(error, purpose);
       });
+      client.on('end', () => this.#openAgain(purpose, opened));
       client.on('ready', () => {
         this.#conditions.set(purpose, { readyAt: performance.now() });
         // It may be another Redis by now.
@@ -160,8 +163,9 @@ export class RedisConnections {
 
   /** Closes the connection for a purpose; the next who asks gets a new one. */
   drop(purpose: ConnectionPurpose): void {
-    this.#clients.get(purpose)?.disconnect();
+    const client = this.#clients.get(purpose);
     this.#clients.delete(purpose);
+    client?.disconnect();
   }
 
   /** One that cannot be asked now is asked another time. */
@@ -227,6 +231,19 @@ export class RedisConnections {
     for (const client of [...this.#clients.values(), ...this.#copies]) client.disconnect();
     this.#clients.clear();
     this.#waits.clear();
+  }
+
+  /**
+   * A connection that hears of a fail-over while it asks the Sentinels for the master is ended by ioredis for good: its
+   * `failoverDetector` takes that search for a connection to the old one. Nobody here ends one that is still in use.
+   */
+  #openAgain(purpose: ConnectionPurpose, client: RedisClient): void {
+    const again = (): void => {
+      if (this.#closed || this.#clients.get(purpose) !== client || client.status !== 'end') return;
+      // What goes wrong is heard as an 'error', and an end as this one.
+      client.connect().catch(() => undefined);
+    };
+    setTimeout(again, OPEN_AGAIN_MS).unref();
   }
 
   #open(purpose: ConnectionPurpose): RedisClient {
