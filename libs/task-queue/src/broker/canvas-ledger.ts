@@ -20,7 +20,7 @@ import { readStored, type StoredValue } from '../flow/stored-value.js';
 import type { JsonValue } from '../primitives/json.js';
 import { MemberPages } from './member-pages.js';
 import { idInKey, jobInKey, revocationField, type RedisKeys } from './redis-keys.js';
-import type { RedisClient } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
 import type { ScriptRunner } from './script-runner.js';
 import {
   DECIDE_ONCE,

@@ -22,7 +22,8 @@ import {
 import { reopen } from './redis-redrive.js';
 import { RedisRefills } from './redis-refills.js';
 import type { ScriptRunner } from './script-runner.js';
-import type { RedisClient, RedisConnections } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
+import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
 import { callNote, findPlace, type MemberPlace } from './member-place.js';
 import { KNOWS_CHILD } from './scripts/dispatch.js';

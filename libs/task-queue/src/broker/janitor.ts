@@ -2,7 +2,7 @@ import type { Janitor, JanitorDuty } from '../backend/backend.js';
 import { wholeOf } from '../flow/ids.js';
 import { pause } from '../primitives/bounded.js';
 import type { Producers } from './producers.js';
-import type { RedisClient } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
 import type { RedisFailureStore } from './redis-failure-store.js';
 import type { RedisJobs } from './redis-jobs.js';
 import type { RedisKeys } from './redis-keys.js';

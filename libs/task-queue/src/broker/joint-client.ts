@@ -1,6 +1,6 @@
 import type { ChainableCommander } from 'ioredis';
 import { Mutex } from './mutex.js';
-import type { RedisClient } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
 import type { Script } from './scripts/script.js';
 
 /**

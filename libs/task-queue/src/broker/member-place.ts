@@ -1,7 +1,7 @@
 import type { Addition } from '../backend/publisher.js';
 import type { Holder } from '../backend/ledger.js';
 import { lineOf } from '../flow/ids.js';
-import type { RedisClient } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
 import type { RedisKeys } from './redis-keys.js';
 import { FIND_PLACE } from './scripts/members.js';
 import { runScript } from './scripts/script.js';

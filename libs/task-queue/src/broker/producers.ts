@@ -1,7 +1,8 @@
 import { FlowProducer, Queue } from 'bullmq';
 import { bounded } from '../primitives/bounded.js';
 import { JointClient } from './joint-client.js';
-import type { RedisClient, RedisConnections } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
+import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
 import { timedBullmq } from './timed-bullmq.js';
 

@@ -8,7 +8,7 @@ import { DISPATCH_LEASE_MS, flowJob, openJob } from './flow-jobs.js';
 import type { Joint, OwnWrites } from './joint-client.js';
 import { memberAdditions } from './member-additions.js';
 import type { Producers } from './producers.js';
-import type { RedisClient } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
 import { revocationField, type RedisKeys } from './redis-keys.js';
 import { READ_DISPATCH } from './scripts/dispatch.js';
 import { runScript } from './scripts/script.js';

@@ -2,7 +2,7 @@ import type { FailureStore, LetterBounds, LetterPosition, LetterQuery } from '..
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import type { DeadLetter, DeadLetterSummary } from '../failure/dead-letter.js';
 import { bounded } from '../primitives/bounded.js';
-import type { RedisClient } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
 import type { RedisKeys } from './redis-keys.js';
 import { MARK_RETRIED, PAGE_LETTERS, READ_LETTER, REMOVE_LETTERS, TRIM_LETTERS } from './scripts/letters.js';
 import { runScript, type Script } from './scripts/script.js';

@@ -11,7 +11,8 @@ import type {
   WorkerReport,
 } from '../backend/inspection.js';
 import { livingWorkers } from './heartbeat.js';
-import type { RedisClient, RedisConnections } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
+import type { RedisConnections } from './redis-connections.js';
 import type { RedisKeys } from './redis-keys.js';
 import { READ_QUEUES, READ_WAITING } from './scripts/inspection.js';
 import { runScript } from './scripts/script.js';

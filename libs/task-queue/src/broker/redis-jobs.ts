@@ -7,7 +7,7 @@ import { CANVAS_QUEUE, childId, parentOf, rootOf } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
 import type { Clock } from '../primitives/clock.js';
 import type { Producers } from './producers.js';
-import type { RedisClient } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
 import { idInKey, type RedisKeys } from './redis-keys.js';
 import { READ_FAILED, READ_TASK } from './scripts/reads.js';
 import { ScriptRunner } from './script-runner.js';

@@ -1,6 +1,6 @@
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { bounded } from '../primitives/bounded.js';
-import type { RedisClient } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
 import { runScript, type Script } from './scripts/script.js';
 
 /** Asks Redis within a bound: a command whose answer was lost with its connection never settles by itself. */

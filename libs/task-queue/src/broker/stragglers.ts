@@ -1,4 +1,4 @@
-import type { RedisClient } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
 import type { RedisKeys } from './redis-keys.js';
 
 /** How soon a canvas is looked at again that would be removed if all of its members had ended. */

@@ -1,4 +1,4 @@
-import type { RedisClient } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
 
 /**
  * Listens to a channel from now on: subscribes as soon as the connection is usable, and anew each time it has been

@@ -3,7 +3,8 @@ import { bounded } from '../primitives/bounded.js';
 import type { Joint, OwnWrites, ScriptCall } from './joint-client.js';
 import { Mutex } from './mutex.js';
 import type { Producers } from './producers.js';
-import type { RedisClient, RedisConnections } from './redis-connections.js';
+import type { RedisClient } from './redis-client.js';
+import type { RedisConnections } from './redis-connections.js';
 
 /** A change that takes place only if what was looked at has not changed meanwhile. */
 export interface FencedChange<Answer> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { RedisClient } from '../redis-connections.js';
+import type { RedisClient } from '../redis-client.js';
 
 /** A Lua script with its digest. */
 export interface Script {
