@@ -85,9 +85,10 @@ const WAITS: Readonly<Record<string, (app: TestApp) => Promise<unknown>>> = {
 };
 
 describe.each([
-  ['ahead', HOUR_MS],
-  ['behind', -HOUR_MS],
-])('a worker whose clock is an hour %s', (_, clockMs) => {
+  ['an hour ahead', HOUR_MS],
+  ['an hour behind', -HOUR_MS],
+  ['30 ms ahead', 30],
+])('a worker whose clock is %s', (_, clockMs) => {
   let app: TestApp;
   beforeEach(async () => {
     app = await fixture.boot({ prefix: uniquePrefix('wrong'), options: { role: 'producer' } });
@@ -105,6 +106,18 @@ describe.each([
       await until(async () => (await timesOf(label)).length === runs, `${label} begins`, 60_000);
       expect(Number((await timesOf(label)).at(-1)) - begunMs).toBeGreaterThanOrEqual(WAIT_MS);
     }
+  }, 120_000);
+
+  it('looks in time for what is due soon', async () => {
+    const { failsOnce } = app.workflows.tasks(ClockTasks);
+    const waits: number[] = [];
+    for (let at = 0; at < 12; at++) {
+      await (await failsOnce.delay(`soon-${at}`)).get({ timeout: '60s' });
+      const [first, second] = await fixture.redis.lrange(beginnings(app.prefix, `soon-${at}`), 0, -1);
+      waits.push(Number(second) - Number(first));
+    }
+    // Who has forgotten when to look again looks after 5 s.
+    expect(waits.filter((ms) => ms > 2_500)).toHaveLength(0);
   }, 120_000);
 
   it('lets a producer read its header for as long as it takes', async () => {

@@ -43,6 +43,13 @@ export class ClockTasks {
     return label;
   }
 
+  @Task()
+  @Retry({ maxRetries: 1, backoff: { type: 'fixed', delay: 1 } })
+  async failsOnce(label: string): Promise<string> {
+    if ((await this.#begins(label)) === 1) throw new Error('again at once');
+    return label;
+  }
+
   /** Publishes from where the clock is wrong. */
   @Task()
   async publishes(label: string): Promise<string> {

@@ -97,9 +97,7 @@ export class InterruptibleWorker extends Worker {
 
   /** BullMQ asks for it right before it blocks, and notices a second later that a connection is silent. */
   protected override getBlockTimeout(blockUntil: number): number {
-    // BullMQ compares with the time of the machine. Nothing is 0.
-    const until = blockUntil === 0 ? 0 : this.connections.clock.machineMs(blockUntil);
-    const seconds = super.getBlockTimeout(until);
+    const seconds = super.getBlockTimeout(blockUntil);
     this.#pulse.waits(Math.max(0, seconds + 1) * 1_000);
     return seconds;
   }

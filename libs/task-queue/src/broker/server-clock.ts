@@ -5,26 +5,28 @@ interface Asked {
   time(): Promise<readonly (number | string)[]>;
 }
 
-/** How long an answer of Redis is gone by, before it is asked again. Machines' clocks differ by some ms an hour. */
+/** How long an answer of Redis is gone by, before it is asked again. */
 const STALE_MS = 60_000;
+/** Clocks that differ by less are taken for the same: they are read in whole milliseconds. */
+const TICK_MS = 2;
 /** By as much the machine's own clock may move against the monotonic one, before that one is doubted: it may have slept. */
 const LEAP_MS = 1_000;
 
 /**
  * The time of Redis: what is delayed, expires or has a deadline is due by it, wherever it was published and whoever looks.
  *
- * It is read from Redis now and then, and goes on in between by the clock of this process that nobody can set. So neither a
- * machine whose clock is wrong nor one whose clock jumps has anything begin too early or too late. Until Redis has answered
- * for the first time, the time is that of the machine.
- *
- * An answer says that Redis had a certain time at some moment between the question and the answer. Where this clock says
- * that it may have had it, it stays as it is, however long the answer took; elsewhere it is set to the nearest moment.
+ * It is read from Redis now and then. An answer says that Redis had a certain time at some moment between the question and the
+ * answer. Where the machine's clock agrees with that, it is right, and in force; elsewhere the time goes on by the clock of
+ * this process that nobody can set, and each answer sets it to the nearest moment that agrees. So neither a machine whose
+ * clock is wrong nor one whose clock jumps has anything begin too early or too late. Until Redis has answered for the first
+ * time, the time is that of the machine.
  */
 export class ServerClock implements TimerClock {
   /** What is added to the monotonic clock. */
   #leadMs: number | undefined;
+  #isMachineRight = true;
   #askedAt = -Infinity;
-  /** What the machine's clock was ahead of the monotonic one by, when Redis was asked last. */
+  /** What the machine's clock was ahead of the monotonic one by, when it was looked at last. */
   #machineLeadMs = 0;
   #isUnanswerable = false;
   readonly after = systemClock.after.bind(systemClock);
@@ -38,18 +40,31 @@ export class ServerClock implements TimerClock {
   }
 
   wallMs(): number {
-    if (this.#leadMs === undefined) return Date.now();
+    const machineMs = Date.now();
+    if (this.#leadMs === undefined) return machineMs;
     const now = performance.now();
-    if (now - this.#askedAt > STALE_MS || Math.abs(Date.now() - now - this.#machineLeadMs) > LEAP_MS) {
+    const hasLeapt = Math.abs(machineMs - now - this.#machineLeadMs) > LEAP_MS;
+    if (hasLeapt) this.#isMachineRight = false;
+    if (hasLeapt || now - this.#askedAt > STALE_MS) {
       this.#asksAt(now);
       this.refresh();
     }
-    return Math.floor(now + this.#leadMs);
+    return this.#isMachineRight ? machineMs : Math.floor(now + this.#leadMs);
   }
 
-  /** What the machine's clock says when this one says a time. For what compares with the former. */
+  /** Whether this is the time of the machine. */
+  get isMachines(): boolean {
+    return this.#leadMs === undefined || this.#isMachineRight;
+  }
+
+  /**
+   * What the machine's clock says when this one has reached a time. For who compares with the former: BullMQ would look too
+   * early by a machine that is ahead, and forgets then when to look again.
+   */
   machineMs(serverMs: number): number {
-    return serverMs - this.wallMs() + Date.now();
+    if (this.isMachines) return serverMs;
+    // Neither clock says where in its millisecond it is.
+    return serverMs - this.wallMs() + Date.now() + 1;
   }
 
   /** Asks on a connection. @throws what stopped the question; a Redis that refuses it leaves the machine's clock in force */
@@ -70,8 +85,10 @@ export class ServerClock implements TimerClock {
     const answeredAt = performance.now();
     this.#asksAt(askedAt);
     const [least, most] = [serverMs - answeredAt, serverMs - askedAt];
-    this.#leadMs =
-      this.#leadMs === undefined ? (least + most) / 2 : Math.min(Math.max(this.#leadMs, least), most);
+    const machine = this.#machineLeadMs;
+    this.#isMachineRight = least - TICK_MS <= machine && machine <= most + TICK_MS;
+    const before = this.#isMachineRight ? machine : (this.#leadMs ?? (least + most) / 2);
+    this.#leadMs = Math.min(Math.max(before, least), most);
   }
 
   #asksAt(now: number): void {

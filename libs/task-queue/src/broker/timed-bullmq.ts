@@ -14,6 +14,10 @@ const TIME_AT: Readonly<Record<string, number>> = {
   changeDelay: 5,
   releaseParentIfNoPendingDependencies: 4,
 };
+/** Scripts that say when to look again, which BullMQ compares with the clock of the machine. */
+const FETCHES = new Set(['moveToActive', 'moveToDelayed', 'moveToFinished']);
+/** Where the answer of these says so. */
+const NEXT_AT = 3;
 /** An argument that is no such time is left alone: another release of BullMQ may have its arguments in another order. */
 const YEAR_MS = 365 * 86_400_000;
 
@@ -28,17 +32,33 @@ export function timedBullmq(clock: ServerClock): BackendFactory<RedisQueueBacken
 function goBy(clock: ServerClock, backend: RedisQueueBackend): RedisQueueBackend {
   const execCommand = backend.execCommand.bind(backend);
   const addJobToTransaction = backend.addJobToTransaction.bind(backend);
+  const waitForJob = backend.waitForJob.bind(backend);
 
   backend.execCommand = (client, command, args: unknown[]) => {
     const at = TIME_AT[command];
     if (at !== undefined && isTime(args[at])) args[at] = clock.wallMs();
-    return execCommand(client, command, args) as unknown;
+    const answer: unknown = execCommand(client, command, args);
+    // One promise less for every task where the clocks agree.
+    return clock.isMachines || !FETCHES.has(command) ? answer : byMachine(clock, answer);
+  };
+  backend.waitForJob = async (timeout) => {
+    const woken = await waitForJob(timeout);
+    if (woken !== null && woken.score > 0) woken.score = clock.machineMs(woken.score);
+    return woken;
   };
   backend.addJobToTransaction = (client, job, ...others) => {
     job.timestamp = clock.wallMs();
     return addJobToTransaction(client, job, ...others);
   };
   return backend;
+}
+
+/** The answer of a script that fetches, with the time to look again as the machine will say it. */
+async function byMachine(clock: ServerClock, answer: unknown): Promise<unknown> {
+  const reply = await answer;
+  const next: unknown = Array.isArray(reply) ? reply[NEXT_AT] : undefined;
+  if (typeof next === 'number' && next > 0) (reply as unknown[])[NEXT_AT] = clock.machineMs(next);
+  return reply;
 }
 
 function isTime(value: unknown): boolean {
