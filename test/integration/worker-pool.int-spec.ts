@@ -10,12 +10,11 @@ import { redisUrl, uniquePrefix, until } from '../support/app-fixture.js';
 
 /** Between BullMQ and the processors: what it makes of defects, and of BullMQ's own waiting. */
 
+const openConnections = (): RedisConnections =>
+  new RedisConnections({ kind: 'url', url: redisUrl(), options: {} }, 'tq', () => undefined);
+
 it('gives a job back although nobody can be told of its defect, and is idle afterwards', async () => {
-  const connections = new RedisConnections(
-    { kind: 'url', url: redisUrl(), options: {} },
-    'tq',
-    () => undefined,
-  );
+  const connections = openConnections();
   const keys = new RedisKeys(uniquePrefix(), 1);
   const durations = { lockDurationMs: 5_000, stalledIntervalMs: 1_000 };
   const pool = new WorkerPool(connections, keys, { worker: 'w', ...durations }, () => undefined);
@@ -48,11 +47,7 @@ it('gives a job back although nobody can be told of its defect, and is idle afte
 });
 
 it('asks BullMQ again whether it is ready where that has failed, and no more once it is', async () => {
-  const connections = new RedisConnections(
-    { kind: 'url', url: redisUrl(), options: {} },
-    'tq',
-    () => undefined,
-  );
+  const connections = openConnections();
   const options = { connection: connections.get('consume'), prefix: uniquePrefix(), autorun: false };
   const worker = new InterruptibleWorker('q', null, options, connections);
   const asked = jest.spyOn(Worker.prototype, 'waitUntilReady').mockRejectedValueOnce(new Error('not yet'));
@@ -69,11 +64,7 @@ it('asks BullMQ again whether it is ready where that has failed, and no more onc
 });
 
 it('keeps the lock of an attempt while one of the same job runs that was given up before it', async () => {
-  const connections = new RedisConnections(
-    { kind: 'url', url: redisUrl(), options: {} },
-    'tq',
-    () => undefined,
-  );
+  const connections = openConnections();
   const keys = new RedisKeys(uniquePrefix(), 1);
   const durations = { lockDurationMs: 600, stalledIntervalMs: 200 };
   const pool = new WorkerPool(connections, keys, { worker: 'w', ...durations }, () => undefined);

@@ -61,6 +61,7 @@ const SENTINEL = {
   sentinelRetryStrategy: (times: number): number => Math.min(100 * times, 1_000),
 } as const;
 const SENTINEL_ANSWER_MS = 2_000;
+
 /** What connections are copied from: a client that holds everything the user said, and that is not connected by us. */
 export function templateOf(connection: RedisLocation): RedisClient {
   switch (connection.kind) {
