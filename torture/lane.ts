@@ -240,6 +240,7 @@ export class Lane {
       for (const set of ['delayed', 'prioritized', 'waiting-children']) reads.zcard(`${base}:${set}`);
     }
     const replies = (await reads.exec()) ?? [];
-    return replies.reduce((sum, [, count]) => sum + Number(count), 0);
+    // Nobody knows of a list that could not be read.
+    return replies.reduce((sum, [error, count]) => sum + (error === null ? Number(count) : 1), 0);
   }
 }

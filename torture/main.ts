@@ -40,6 +40,8 @@ const { values: options } = parseArgs({
     systematic: { type: 'string', default: '0.5' },
     /** The share of the time for fail-overs, by Sentinels of its own. */
     failover: { type: 'string', default: '0.1' },
+    /** Every systematic case once, however long that takes, and nothing else. */
+    sweep: { type: 'boolean', default: false },
     /** A file with a place for the report, such as docs/torture.md. */
     write: { type: 'string' },
     lanes: { type: 'string', default: '3' },
@@ -65,8 +67,8 @@ async function main(): Promise<void> {
   const notes: Notes = { url, redis: new Redis(url) };
   const version = /redis_version:(\S+)/.exec(await notes.redis.info('server'))?.[1] ?? 'unknown';
   const reserve = new Reserve(2);
-  await systematic(notes, reserve, minutes * Number(options.systematic));
-  if (options.case === undefined) {
+  await systematic(notes, reserve, options.sweep ? Infinity : minutes * Number(options.systematic));
+  if (options.case === undefined && !options.sweep) {
     await failovers(notes, reserve, minutes * (Number(options.systematic) + Number(options.failover)));
     const rest = async (): Promise<void> => {
       await random(notes, reserve);

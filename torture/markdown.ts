@@ -20,7 +20,7 @@ function markdownOf(report: Report, server: string): string {
   const machine = `Node ${process.versions.node}, Redis ${server}, ${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'})`;
   return [
     `Seed ${report.seed}, ${begun}, ${minutes} minutes, ${machine}: **${number(report.chords)} chords** in ` +
-      `${number(report.canvases)} canvases, ${number(report.struckTimes)} faults, **${report.wrong} wrong**; of ${report.gone} more that were let expire no key was left.`,
+      `${number(report.canvases)} canvases, ${number(report.struckTimes)} faults, **${report.wrong} wrong**${report.gone === 0 ? '' : `; of ${report.gone} more that were let expire no key was left`}.`,
     `${number(report.deliveries)} jobs were delivered a second time while somebody had them.`,
     slowOf(report),
     placesOf(report),

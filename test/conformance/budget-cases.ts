@@ -296,6 +296,24 @@ export function budgetCases(world: World): void {
         expect(followed()).toEqual(['body']);
       });
 
+      it('fails when it is told something, if the rest of it was never published', async () => {
+        let tell = (): void => undefined;
+        const told = new Promise<void>((resolve) => (tell = resolve));
+        async function* source() {
+          yield call('fail');
+          await told;
+          throw new Error('no more');
+        }
+        const handle = await publish(source, { recovery });
+        await until(async () => (await handle.describe()).parked !== undefined, 'it is parked');
+        tell();
+        await until(async () => (await handle.dispatch())?.state === 'failed', 'its source has ended');
+        await stage().workflows.setBudget(handle.id, { count: 1 });
+        await expect(handle.get()).rejects.toMatchObject({ code: 'DISPATCH_INCOMPLETE' });
+        await stage().app.quiet();
+        expect(followed()).toEqual(['errback']);
+      });
+
       it('is revoked like everything else', async () => {
         const handle = await parked(failing(1));
         await handle.revoke();

@@ -104,6 +104,23 @@ export function deadlineCases(world: World): void {
       expect(diary().payloads).toEqual([[1]]);
     });
 
+    it.each(['dispatch', 'seal', 'last-outcome'] as const)(
+      'from the %s ends a header of which the rest is never published',
+      async (from) => {
+        async function* source() {
+          yield call('echo', 1);
+          yield call('progress', 'late');
+          throw new Error('no more');
+        }
+        const handle = await publish(source as never, { deadline: { after: 100, from }, late: 'amend' });
+        await expect(handle.get()).rejects.toMatchObject({ code: 'DISPATCH_INCOMPLETE' });
+        await until(() => followed().length > 0, 'the errback');
+        diary().open('late');
+        await stage().app.quiet();
+        expect(followed()).toEqual(['errback']);
+      },
+    );
+
     it('of a chord that comes later counts from its turn', async () => {
       const { workflows } = stage();
       const still = (task: string, arg: number | string) =>

@@ -64,5 +64,16 @@ export function explainCases(world: World): void {
       expect(await kindsOf('0~nobody')).toEqual(['unknown']);
       expect(String(await stage.workflows.explain(later.id))).toMatch(/has ended as REVOKED/);
     });
+
+    it.each([undefined, null, 7])('of %s, which is no id, is refused, as everything else is', async (id) => {
+      const { workflows } = given.stage;
+      const none = id as never;
+      const refusal = /^Option id: expected the id of a task or canvas, got/;
+      await expect(workflows.explain(none)).rejects.toThrow(refusal);
+      await expect(workflows.redrive(none)).rejects.toThrow(refusal);
+      await expect(workflows.setBudget(none, { count: 1 })).rejects.toThrow(refusal);
+      expect(() => workflows.result(none)).toThrow(refusal);
+      expect(() => workflows.groupResult(none)).toThrow(refusal);
+    });
   });
 }

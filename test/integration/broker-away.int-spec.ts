@@ -100,8 +100,8 @@ const proxies: CuttingProxy[] = [];
 const clients: Redis[] = [];
 const workers: WorkerProcess[] = [];
 
-async function privateRedis(): Promise<PrivateRedis> {
-  const redis = await PrivateRedis.start();
+async function privateRedis(...args: string[]): Promise<PrivateRedis> {
+  const redis = await PrivateRedis.start(...args);
   redises.push(redis);
   return redis;
 }
@@ -212,6 +212,27 @@ describe('Redis in the middle of a run', () => {
     }
 
     await expectRight(app, await running, inspect(redis.url));
+  });
+
+  it('is used again as soon as it has loaded its data, however much was left to load when it was asked', async () => {
+    // A millisecond for each of many keys, and then one that is most of the file: halfway it seems to have a long way to go.
+    const redis = await privateRedis(
+      '--key-load-delay',
+      '1000',
+      '--loading-process-events-interval-bytes',
+      '1024',
+    );
+    const others = [0, 1, 2].map(() => inspect(redis.url));
+    const keys = Array.from({ length: 4_000 }, (_, at) => ['set', `small:${at}`, at]);
+    await others[0]?.pipeline(keys).set('large', 'x'.repeat(20_000_000)).exec();
+    const app = await boot(redis.url);
+    await untilPublished(() => FORMS['a task'](app.workflows));
+    await redis.kill();
+    const back = redis.restart();
+    await untilPublished(() => FORMS['a task'](app.workflows));
+    // They believe the estimate, and look again after 10 s.
+    expect(others.map(({ status }) => status)).not.toContain('ready');
+    await back;
   });
 
   it('is frozen for longer than locks last: no chord is lost, none ends twice', async () => {

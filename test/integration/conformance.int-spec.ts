@@ -2,6 +2,7 @@
 import { budgetCases } from '../conformance/budget-cases.js';
 import { breakerCases } from '../conformance/breaker-cases.js';
 import { canvasCases } from '../conformance/canvas-cases.js';
+import { closedHeaderCases } from '../conformance/closed-header-cases.js';
 import { codecCanvasCases } from '../conformance/codec-canvas-cases.js';
 import { codecCases } from '../conformance/codec-cases.js';
 import { compositionCases } from '../conformance/composition-cases.js';
@@ -56,6 +57,7 @@ lockCases(redis);
 wideCases(redis);
 rateLimitCases(redis);
 budgetCases(redis);
+closedHeaderCases(redis);
 deadlineCases(redis);
 lateCases(redis);
 breakerCases(redis);

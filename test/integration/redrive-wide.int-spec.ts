@@ -12,6 +12,7 @@ import {
   type TaskFailure,
   Tolerate,
 } from 'nestjs-task-queue';
+import type { Backend } from '../../libs/task-queue/src/backend/backend.js';
 import type { RedisBackend } from '../../libs/task-queue/src/broker/redis-backend.js';
 import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 import { mulberry32 } from '../support/reference/random.js';
@@ -84,11 +85,12 @@ async function failed(
   { app, ward }: { app: TestApp; ward: Ward },
   size: number,
   isSick: (index: number) => boolean,
+  options: { recovery?: ReturnType<typeof Tolerate> } = {},
 ): Promise<AsyncResult<number>> {
   ward.isSick = isSick;
   const { errback, sum } = tasksOf(app);
-  const chord = app.workflows.chord(members(app, size), sum.s()).linkError(errback.s() as never);
-  const handle = (await chord.applyAsync()) as AsyncResult<number>;
+  const chord = app.workflows.chord(members(app, size), sum.s(), options);
+  const handle = (await chord.linkError(errback.s() as never).applyAsync()) as AsyncResult<number>;
   await ended(handle);
   await until(() => ward.ends.length === 1, 'its errback has run');
   return handle;
@@ -121,11 +123,44 @@ async function traces({ prefix }: TestApp): Promise<string[]> {
   return keys.filter((key) => /:again$|\.sentinel$/.test(key));
 }
 
+async function obstacles(app: TestApp, id: string): Promise<Map<string, object>> {
+  const explanation = await app.workflows.explain(id);
+  return new Map(explanation.obstacles.map((obstacle) => [obstacle.kind, obstacle]));
+}
+
+/** What a redrive that nobody goes on with has put back by then ends. */
+async function rested(app: TestApp, id: string): Promise<void> {
+  await until(async () => {
+    const kinds = await obstacles(app, id);
+    return kinds.has('redriving') && !kinds.has('waiting-for-children');
+  }, 'what was put back has ended');
+}
+
 /** The lease of a header that is held back runs out. */
 async function runOut(app: TestApp, node: string): Promise<void> {
   const { backend } = app.get(TaskQueueEngine);
   const [nodes] = await (backend as RedisBackend).queues(['_canvas']);
   await (await nodes?.getJob(`${node}.sentinel`))?.promote();
+}
+
+/** Keeps whoever next gives up what has been set aside from doing so. */
+function holdSentinel({ refills }: Backend): { taken: Promise<unknown>; letOn: () => Promise<void> } {
+  const right = refills.giveUp.bind(refills);
+  let letOn = async (): Promise<void> => undefined;
+  const taken = new Promise((tell) => {
+    const giveUp = jest.spyOn(refills, 'giveUp').mockImplementationOnce((node, generation) => {
+      tell(node);
+      return new Promise((resolve, reject) => {
+        letOn = async () => {
+          giveUp.mockRestore();
+          const over = right(node, generation);
+          over.then(resolve, reject);
+          await over;
+        };
+      });
+    });
+  });
+  return { taken, letOn: () => letOn() };
 }
 
 describe('a wide redrive', () => {
@@ -326,6 +361,38 @@ describe('a wide redrive', () => {
   );
 
   it(
+    'is not ended by a worker that still has the sentinel of the generation before',
+    async () => {
+      const stage = await boot();
+      const { app, ward } = stage;
+      const { backend, worker } = app.get(TaskQueueEngine);
+      const handle = await failed(stage, WIDE, () => true, { recovery: Tolerate({ count: WIDE - 1 }) });
+      const { id } = handle;
+      await killed(app, id, 0, { command: 800, isSent: true });
+      await rested(app, id);
+      const { taken, letOn } = holdSentinel(backend);
+      await runOut(app, id);
+      expect(await taken).toBe(id);
+      // Nobody waits for it: the header is closed.
+      await app.workflows.setBudget(id, { count: 100 });
+      await ended(handle);
+      ward.isSick = () => false;
+      const { generation } = await handle.describe();
+      await killed(app, id, 1, { command: 800, isSent: true });
+      await letOn();
+      await until(() => worker.loops.every(({ running }) => running === 0), 'it has ended');
+      expect(generation).toBe(1);
+      expect(await traces(app)).toHaveLength(2);
+      expect(await backend.refills.unfinished(id)).toEqual([id]);
+      expect((await app.workflows.redrive(id, { after: 1 })).generation).toBe(2);
+      expect(await handle.get({ timeout: WITHIN_MS })).toBe(sumTo(WIDE));
+      expect(ward.ends).toEqual(['errback g0', 'errback g1', `body g2 ${WIDE}`]);
+      expect(await traces(app)).toEqual([]);
+    },
+    WITHIN_MS,
+  );
+
+  it(
     'with which nobody goes on ends with what was put back; the others stay failed, and it can be redriven',
     async () => {
       const stage = await boot();
@@ -360,29 +427,17 @@ describe('a wide redrive', () => {
   it(
     'whose header is closed half-way by its budget: what has not been put back stays failed',
     async () => {
-      const { app, ward } = await boot();
-      const { errback, sum } = tasksOf(app);
-      ward.isSick = () => true;
-      const chord = app.workflows.chord(members(app, WIDE), sum.s(), {
-        recovery: Tolerate({ count: WIDE - 1 }),
-      });
-      const handle = (await chord.linkError(errback.s() as never).applyAsync()) as AsyncResult<number>;
+      const stage = await boot();
+      const { app, ward } = stage;
+      const handle = await failed(stage, WIDE, () => true, { recovery: Tolerate({ count: WIDE - 1 }) });
       const { id } = handle;
-      await ended(handle);
       // It was breached by the last of them: nothing was pending.
       await killed(app, id, 0, { command: 800, isSent: true });
-      const explained = async () => {
-        const { obstacles } = await app.workflows.explain(id);
-        return new Map(obstacles.map((obstacle) => [obstacle.kind, obstacle]));
-      };
-      await until(async () => {
-        const kinds = await explained();
-        return kinds.has('redriving') && !kinds.has('waiting-for-children');
-      }, 'what was put back has ended');
+      await rested(app, id);
       const { counts } = await handle.describe();
       const { failed: again } = counts ?? { failed: 0 };
       expect(again).toBeGreaterThan(0);
-      expect((await explained()).get('redriving')).toMatchObject({ remaining: WIDE - again });
+      expect((await obstacles(app, id)).get('redriving')).toMatchObject({ remaining: WIDE - again });
       expect(await handle.state()).toBe('STARTED');
       await app.workflows.setBudget(id, { count: 100 });
       await ended(handle);

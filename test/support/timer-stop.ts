@@ -1,5 +1,6 @@
 import type { Type } from '@nestjs/common';
 import type { HeaderStore } from '../../libs/task-queue/src/backend/header-store.js';
+import type { JobRef } from '../../libs/task-queue/src/backend/job-ref.js';
 import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 
 interface App {
@@ -9,6 +10,11 @@ interface App {
 /** What an application keeps of its headers. */
 export function headersOf(app: App): HeaderStore {
   return app.get(TaskQueueEngine).backend.headers;
+}
+
+/** Takes a job out of its queue, as somebody does by hand. */
+export async function takeAway(app: App, job: JobRef): Promise<void> {
+  await app.get(TaskQueueEngine).backend.jobs.withdraw(job);
 }
 
 /** Whether somebody has noted that the deadline of a chord has passed. */

@@ -1,3 +1,5 @@
+import type { CanvasData } from '../../../libs/task-queue/src/canvas/canvas-data.js';
+import type { DeadlineData } from '../../../libs/task-queue/src/canvas/deadline-rule.js';
 import { TASKS } from './canvases.js';
 import { explore, type Explored } from './explore.js';
 import { CANVAS_ID, type Scenario } from './scenario.js';
@@ -31,7 +33,8 @@ export async function everyWay(
 
 /** Goes every way of a case: each end is one of those that it may come to, and all of those are come to. */
 export async function everyEndOf(one: Case, losses = LOSSES - (one.fewer ?? 0)): Promise<Explored> {
-  const { ends, endsOfLosses = [], refusals = [], fewer: _fewer, isLong: _isLong, ...scenario } = one;
+  const { ends, endsOfLosses = [], refusals = [], fewer: _fewer, isLong: _isLong, ...rest } = one;
+  const { deadline = deadlineOf(one.canvas), ...scenario } = rest;
   const met = new Set<Expected>();
   const refused = new Set<string>();
   const explored = await everyWay({ ...scenario, tasks: TASKS, losses }, async (world) => {
@@ -42,8 +45,7 @@ export async function everyEndOf(one: Case, losses = LOSSES - (one.fewer ?? 0)):
     if (await world.isRevoked()) expect(world.unfinished()).toEqual([]);
     for (const [call, count] of world.calls)
       if (count > 1 + losses) throw new Error(`${call} was called ${String(count)} times`);
-    const deadline = 'deadline' in one.canvas ? one.canvas.deadline : undefined;
-    const closing = world.closing();
+    const closing = world.closing(deadline?.from);
     if (closing?.by === 'deadline')
       expect(closing.afterMs).toBeGreaterThanOrEqual(deadline?.afterMs ?? Infinity);
     // Whoever is told that a generation has begun can rely on it.
@@ -59,6 +61,10 @@ export async function everyEndOf(one: Case, losses = LOSSES - (one.fewer ?? 0)):
     expect(refusals.filter((reason) => !refused.has(reason))).toEqual([]);
   }
   return explored;
+}
+
+function deadlineOf(canvas: CanvasData): DeadlineData | undefined {
+  return canvas.kind === 'chord' ? canvas.deadline : undefined;
 }
 
 /** The callback that hears of late members. */

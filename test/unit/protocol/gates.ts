@@ -8,6 +8,12 @@ interface Command {
   readonly fail: (error: Error) => void;
 }
 
+/** What somebody has looked at who may look again. */
+interface Look {
+  readonly again: () => unknown;
+  readonly heard: string;
+}
+
 /** Something that goes on by itself, up to its next command. */
 export interface Activity {
   readonly number: number;
@@ -16,8 +22,12 @@ export interface Activity {
   /** What it has heard from the store: with its code, all that it knows. */
   readonly heard: string[];
   readonly commands: Command[];
-  /** What was stored when it began to rest. */
-  restsAt: string | undefined;
+  /** What it has looked at since it began, or rested last, if it has done nothing else. */
+  looks: Look[] | undefined;
+  /** It would hear the same again, and rest again. */
+  isResting: boolean;
+  /** Commands that it has given. */
+  length: number;
   /** Whether it has done anything since it could be lost last: one that only looked might as well look when it is lost. */
   isDifferent: boolean;
   isLost: boolean;
@@ -30,6 +40,9 @@ export const GATED = new Set(['ledger', 'publisher', 'headers', 'jobs', 'failure
 /** What somebody does who looks again later. */
 export const REST = 'rest';
 
+/** What somebody looks at again and again until it has changed: of all that he heard he keeps nothing when he rests. */
+const WATCHED = new Set(['jobs.look', 'refills.unfinished']);
+
 /** Commands that change nothing, and whose answer is the same when it is known that somebody is lost. */
 const LOOKS = new Set([
   'ledger.readNode',
@@ -40,6 +53,8 @@ const LOOKS = new Set([
   'headers.failuresByName',
   'headers.areStragglers',
   'refills.unfinished',
+  'jobs.look',
+  'jobs.readFailed',
   REST,
 ]);
 
@@ -98,11 +113,31 @@ export class Gates {
     if (activity === undefined) return call();
     if (this.isShut) throw new Error('the world has ended');
     if (name !== REST) this.commands.add(name);
-    if (activity.heard.length >= MOST) this.circling = activity.name;
+    if (++activity.length > MOST) this.circling = activity.name;
+    // The round that ends here was like the next one.
+    if (name === REST && activity.looks !== undefined) activity.heard.length -= activity.looks.length;
     await new Promise<void>((happen, fail) => activity.commands.push({ name, happen, fail }));
     const answer = await call();
     activity.isDifferent = !LOOKS.has(name);
-    activity.heard.push(`${name} ${JSON.stringify(answer) ?? ''}`);
+    if (name === REST) {
+      activity.looks = [];
+      return answer;
+    }
+    const heard = `${name} ${JSON.stringify(answer) ?? ''}`;
+    activity.heard.push(heard);
+    if (WATCHED.has(name)) activity.looks?.push({ again: call, heard: JSON.stringify(answer) });
+    else activity.looks = undefined;
     return answer;
+  }
+
+  /** Notes whether somebody rests who would hear the same again. */
+  async lookAgain(activity: Activity): Promise<void> {
+    const { looks, commands } = activity;
+    if (activity.isOver || commands[0]?.name !== REST || looks === undefined) {
+      activity.isResting = false;
+      return;
+    }
+    const now = await Promise.all(looks.map(async ({ again }) => JSON.stringify(await again())));
+    activity.isResting = looks.every(({ heard }, at) => heard === now[at]);
   }
 }

@@ -5,7 +5,8 @@ import { PLANTED } from './planted.js';
 import { PLANTED_REDRIVES } from './planted-redrives.js';
 import { EARLY, WIDELY } from './wide-scenarios.js';
 import { AMENDED, CHANGED, TOLD } from './late-scenarios.js';
-import { JUDGED, PLAIN, REDRIVEN, STREAMED } from './scenarios.js';
+import { JUDGED, PLAIN, REDRIVEN } from './scenarios.js';
+import { STREAMED } from './streamed-scenarios.js';
 
 const guide = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8');
 
@@ -30,7 +31,7 @@ function named(cell = ''): string[] {
 
 /** Those that come through the same as smaller ones. */
 const LARGE =
-  /in the header of|while a member runs|of two|fails fast|goes on to publish|same time|timer is at work|hold is at work|is revoked while/;
+  /in the header of|while a member runs|of two|fails fast|goes on to publish|same time|timer is at work|hold is at work|somebody else sets|is revoked while/;
 
 /** Of those that are changed and come late, who have commands and states of their own. */
 const OTHERS = Object.fromEntries(

@@ -12,7 +12,7 @@ export function likenessOfJobs(store: CountingStore, activities: readonly Activi
   const jobs = [...store.all()].map((job) => [
     keyOf(job),
     job.place,
-    activities.findLast((one) => one.job === job && !one.isOver && !one.isLost)?.number,
+    activities.some((one) => one.job === job && !one.isOver && !one.isLost),
     job.data,
     inOrder(job.pending),
     inOrder(job.values),
@@ -34,13 +34,15 @@ export function likenessOfJobs(store: CountingStore, activities: readonly Activi
 }
 
 /** Of those who are at work: what they have heard is all that they know. */
-export function likenessOfActivities(activities: readonly Activity[]): string[] {
+export function likenessOfActivities(store: CountingStore, activities: readonly Activity[]): string[] {
   const going = activities
     .filter(({ isOver }) => !isOver)
-    .map(({ job, name, heard, isLost, isDifferent, commands }) => [
+    .map(({ job, name, heard, isLost, isDifferent, isResting, commands }) => [
       job?.id ?? name,
+      job !== undefined && store.job(job) === job,
       isLost,
       isDifferent,
+      isResting,
       heard,
       commands.map((command) => command.name),
     ]);

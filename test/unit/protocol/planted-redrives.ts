@@ -82,6 +82,12 @@ export const PLANTED_REDRIVES: Readonly<Record<string, PlantedDefect>> = {
     losses: 0,
     defects: { 'refills.giveUp': ({ command, args: [node] }) => command(node) },
   },
+  'a sentinel gives up what the next generation has set aside': {
+    isLong: true,
+    at: WIDELY['a wide chord that is closed and redriven while somebody has its sentinel'],
+    losses: 0,
+    defects: { 'refills.giveUp': ({ command, args: [node] }) => command(node) },
+  },
   'a worker that was lost lets a later generation go': {
     isLong: true,
     at: WIDELY['a wide chord whose closing worker is lost, and that is redriven'],

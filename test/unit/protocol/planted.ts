@@ -3,9 +3,11 @@ import type { NodeEnvelope } from '../../../libs/task-queue/src/flow/envelope.js
 import type { FlowPlan, PlannedJob } from '../../../libs/task-queue/src/flow/flow-plan.js';
 import type { HeaderLaw, HeaderView, Judgement } from '../../../libs/task-queue/src/chords/judge-header.js';
 import type { Defects, Planted } from './defects.js';
+import { BEGIN_MS } from './deliveries.js';
 import { CANVAS_ID } from './scenario.js';
 import { AMENDED, CHANGED, TOLD } from './late-scenarios.js';
-import { type Case, JUDGED, PLAIN, REDRIVEN, STREAMED } from './scenarios.js';
+import { type Case, JUDGED, PLAIN, REDRIVEN } from './scenarios.js';
+import { STREAMED } from './streamed-scenarios.js';
 
 /** A decision that is made otherwise than it should be. */
 export interface WrongDecisions {
@@ -198,6 +200,37 @@ export const PLANTED: Readonly<Record<string, PlantedDefect>> = {
     at: CHANGED['a chord with a budget whose deadline passes while it is judged'],
     losses: 0,
     defects: { 'headers.setDue': () => undefined },
+  },
+  'a deadline that counts from the seal begins before it': {
+    at: STREAMED['a chord whose deadline counts from a seal that may never come'],
+    losses: 0,
+    defects: {
+      'headers.times': async (planted) => {
+        const times = await right(planted);
+        return typeof times === 'object' ? { ...times, sealMs: BEGIN_MS } : times;
+      },
+    },
+  },
+  'a seal is not noted': {
+    at: STREAMED['a chord whose deadline counts from its seal, and passes while its member ends'],
+    losses: 0,
+    defects: {
+      'dispatch.seal': async (planted) => {
+        const standing = await right(planted);
+        delete node(planted.store)?.dispatch?.sealedAt;
+        return standing;
+      },
+    },
+  },
+  'a header of which the rest is never published waits, whatever its deadline': {
+    at: STREAMED['a chord whose deadline counts from a seal that may never come'],
+    defects: {
+      'headers.times': async (planted) => {
+        const times = await right(planted);
+        const { end } = node(planted.store)?.dispatch ?? {};
+        return typeof times === 'object' && end === 'let-go' ? { ...times, sealMs: undefined } : times;
+      },
+    },
   },
   'the outcome of a member is not noted': {
     at: JUDGED['a chord whose deadline counts from its first outcome'],

@@ -55,6 +55,8 @@ export interface Outside {
 /** What can be seen of a canvas from outside. */
 export interface Standing {
   readonly isOver: boolean;
+  /** Its members are being published. */
+  readonly isDispatching: boolean;
   /** It waits for somebody to decide. */
   readonly isParked: boolean;
   /** Its hold is at work. */
@@ -69,6 +71,8 @@ export interface Standing {
   readonly isTicking: boolean;
   /** A redrive holds it back: something in it may still have to be put back. */
   readonly isHeldBack: boolean;
+  /** A worker has what ends its lease. */
+  readonly isRunOut: boolean;
 }
 
 /** What can happen next. */

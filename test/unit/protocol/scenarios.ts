@@ -1,4 +1,4 @@
-import type { CanvasData } from '../../../libs/task-queue/src/canvas/canvas-data.js';
+import type { DeadlineData } from '../../../libs/task-queue/src/canvas/deadline-rule.js';
 import {
   bad,
   body,
@@ -15,7 +15,7 @@ import {
   sick,
   task,
 } from './canvases.js';
-import { CANVAS_ID, type Outside, type Scenario } from './scenario.js';
+import { CANVAS_ID, type Scenario } from './scenario.js';
 
 /** What has to be true wherever nothing is left to do. */
 export interface Expected {
@@ -36,6 +36,8 @@ export interface Case extends Omit<Scenario, 'losses' | 'tasks'> {
   readonly endsOfLosses?: readonly Expected[];
   /** Where there are too many ways for as many to be lost as elsewhere. */
   readonly fewer?: number;
+  /** Of a canvas that is published by somebody else. */
+  readonly deadline?: DeadlineData;
   /** Why whoever redrives it may be refused. */
   readonly refusals?: readonly string[];
   /** Takes minutes: gone through with PROTOCOL_LOSSES=2 alone. */
@@ -227,49 +229,6 @@ export const JUDGED: Readonly<Record<string, Case>> = {
       value,
       made: ['', '.0', '.1', '.body'],
     })),
-  },
-};
-
-/** Headers whose members are read while they are published. */
-const streamed = (...members: CanvasData[]): Outside => ({
-  act: async (engine) => {
-    const canvas = chord([], { options: { taskId: CANVAS_ID } });
-    const read = (member: unknown): CanvasData => member as CanvasData;
-    const { sealed } = await engine.publishStream({
-      canvas,
-      source: () => members,
-      read,
-      window: 1_000,
-    });
-    await sealed;
-  },
-});
-
-/** What becomes of one whose producer may be lost, before and after it has published its members. */
-const streamEnds = (value: readonly number[]): Expected[] => {
-  const members = value.map((_, index) => `.${String(index)}`);
-  return [
-    { state: 'SUCCESS', value, made: ['', ...members, '.body'] },
-    { state: 'FAILURE', made: ['', ...members, '.errback.0'] },
-    { state: 'FAILURE', made: ['', '.errback.0'] },
-    { state: 'UNKNOWN', made: [] },
-  ];
-};
-
-export const STREAMED: Readonly<Record<string, Case>> = {
-  'a chord whose members are read while they are published': {
-    canvas: chord([]),
-    isStreamed: true,
-    meanwhile: { producer: streamed(good(1)) },
-    ends: streamEnds([1]),
-  },
-  'a chord that somebody else goes on to publish': {
-    canvas: chord([]),
-    isStreamed: true,
-    meanwhile: { producer: streamed(good(1)), another: streamed(good(1)) },
-    fewer: 1,
-    ends: streamEnds([1]).slice(0, 1),
-    endsOfLosses: streamEnds([1]).slice(1),
   },
 };
 

@@ -14,7 +14,7 @@ import {
   setBudget,
   sick,
 } from './canvases.js';
-import { CANVAS_ID, type Outside, type Standing } from './scenario.js';
+import { CANVAS_ID, type Outside, type Scenario, type Standing } from './scenario.js';
 import type { Case, Expected } from './scenarios.js';
 
 /** Each step puts back one member, so that two of them are too many for the first one. */
@@ -49,6 +49,17 @@ const NESTED_AGAIN = ['', '.0', '.0.0', '.0.1', '.1'];
 const WHILE_HELD: Case = { canvas: chord([sick, sick]), ...WIDE, from: isHeldBack, fewer: 1, ends: [] };
 /** It was breached by the last of them: nothing was pending, so that it can be redriven. */
 const BUDGET: CanvasData = chord([bad, bad], { budget: { count: 1 }, recovery: 'CallbackWithSuccesses' });
+
+/** A generation of which somebody has put back a half, and which is closed; then the next one. */
+const AFTER_HALF: Scenario['meanwhile'] = {
+  half: redriveHalf(1),
+  lower: { ...setBudget({ count: 0 }), when: isHeldBack },
+  redrive: { ...redriveLater, when: isOver },
+};
+const PUT_BACK: Expected = {
+  ...UNTAKEN,
+  made: [...FAILED, ' g1', '.1 g1', '.g1.errback.0 g1', ' g2', '.0 g2', '.1 g2'],
+};
 
 /** Canvases that are redriven in more than one step. */
 export const WIDELY: Readonly<Record<string, Case>> = {
@@ -129,17 +140,22 @@ export const WIDELY: Readonly<Record<string, Case>> = {
     from: (canvas) => canvas.isClosed && canvas.isHeldBack,
     untaken: /^c\.\d$/,
     loses: /^c$/,
+    meanwhile: AFTER_HALF,
+    ends: [PUT_BACK],
+  },
+  'a wide chord that is closed and redriven while somebody has its sentinel': {
+    canvas: BUDGET,
+    steps: WIDE.steps,
+    isLong: true,
+    from: (canvas) => canvas.isRunOut,
+    untaken: /^c\.\d$/,
+    fewer: 1,
+    loses: /sentinel/,
     meanwhile: {
-      half: redriveHalf(1),
-      lower: { ...setBudget({ count: 0 }), when: isHeldBack },
-      redrive: { ...redriveLater, when: isOver },
+      ...AFTER_HALF,
+      lower: { ...setBudget({ count: 0 }), when: (canvas) => canvas.isHeldBack && canvas.isRunOut },
     },
-    ends: [
-      {
-        ...UNTAKEN,
-        made: [...FAILED, ' g1', '.1 g1', '.g1.errback.0 g1', ' g2', '.0 g2', '.1 g2'],
-      },
-    ],
+    ends: [PUT_BACK],
   },
   'a wide chord in a wide chord, both redriven': {
     ...WHILE_HELD,

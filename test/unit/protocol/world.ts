@@ -1,5 +1,6 @@
 import type { Platform } from '../../../libs/task-queue/src/backend/backend.js';
 import type { Service, Workers } from '../../../libs/task-queue/src/backend/workers.js';
+import type { DeadlineStart } from '../../../libs/task-queue/src/canvas/deadline-rule.js';
 import type { ClosingRecord } from '../../../libs/task-queue/src/chords/closing-record.js';
 import { TaskQueueEngine } from '../../../libs/task-queue/src/engine/task-queue-engine.js';
 import { CANVAS_QUEUE } from '../../../libs/task-queue/src/flow/ids.js';
@@ -111,7 +112,7 @@ export class World {
 
   /** What can happen now. */
   moves(): Move[] {
-    const going = this.#activities.filter((one) => !one.isOver && !this.#rests(one));
+    const going = this.#activities.filter((one) => !one.isOver && !one.isResting);
     const step = ({ number }: Activity): Move => ({ do: 'step', activity: number });
     const idle = going.find(isIdle);
     this.isQuiet = false;
@@ -167,9 +168,8 @@ export class World {
         await this.#engine.publisher.letGo(CANVAS_ID);
     }
     await settled();
-    const { current } = this.#gates;
-    if (current?.commands[0]?.name === REST) current.restsAt = this.#stored;
     this.#gates.current = undefined;
+    for (const activity of this.#activities) await this.#gates.lookAgain(activity);
     if (this.#gates.circling !== undefined) throw new Error(`${this.#gates.circling} goes round in circles`);
   }
 
@@ -178,9 +178,7 @@ export class World {
     return JSON.stringify([
       likenessOfJobs(this.#store, this.#activities),
       inOrder(this.#store.record(CANVAS_ID)?.fields ?? []),
-      ['default', '_canvas'].map((queue) => this.#store.line(queue).map(keyOf)),
-      likenessOfActivities(this.#activities),
-      this.#activities.filter((one) => this.#rests(one)).map(({ name }) => name),
+      likenessOfActivities(this.#store, this.#activities),
       inOrder(this.#store.made),
       inOrder(this.calls),
       inOrder(this.outcomes),
@@ -209,12 +207,16 @@ export class World {
     return 'value' in snapshot ? snapshot.value : undefined;
   }
 
-  /** What closed the header before its end, and how long after it had been published. */
-  closing(): (ClosingRecord & { readonly afterMs: number }) | undefined {
+  /** What closed the header before its end, and how long after it had been published, or sealed. */
+  closing(from?: DeadlineStart): (ClosingRecord & { readonly afterMs: number }) | undefined {
     const json = this.#store.record(CANVAS_ID)?.fields.get(`c:${CANVAS_ID}`);
     if (json === undefined) return undefined;
     const closing = JSON.parse(json) as ClosingRecord;
-    return { ...closing, afterMs: closing.atMs - (this.#node?.timestamp ?? 0) };
+    const node = this.#node;
+    // One that was never sealed fails.
+    const isSealed = from === 'seal' && closing.follow !== 'incomplete';
+    const beginMs = isSealed ? node?.dispatch?.sealedAt : node?.timestamp;
+    return { ...closing, afterMs: closing.atMs - (beginMs ?? Infinity) };
   }
 
   isRevoked(): Promise<boolean> {
@@ -253,11 +255,6 @@ export class World {
     // What was called cannot be taken back by being lost.
     if (this.#gates.current !== undefined) this.#gates.current.isDifferent = true;
     return times;
-  }
-
-  /** Nothing has changed since it looked: it would see the same again. */
-  #rests({ commands: [next], restsAt }: Activity): boolean {
-    return next?.name === REST && restsAt === this.#stored;
   }
 
   #canBeLost({ name }: Activity): boolean {
@@ -324,6 +321,7 @@ export class World {
     this.#gates.current = activity;
     command?.happen();
     await settled();
+    if (command?.name === REST) return this.#step(activity);
     if (before !== undefined && before !== this.#stored)
       throw new Error(`${activity.name} was lost, and its ${command?.name ?? ''} is heard`);
   }
@@ -366,7 +364,9 @@ export class World {
       job,
       heard: [],
       commands: [],
-      restsAt: undefined,
+      looks: [],
+      isResting: false,
+      length: 0,
       isDifferent: true,
       isLost: false,
       isOver: false,

@@ -19,6 +19,8 @@ export interface Seen {
   readonly budget: Budget | undefined;
   /** Members that had failed. */
   readonly failures: number;
+  /** Members that had not ended. Some may have since: those are not set aside, nor counted as pending. */
+  readonly pending: number;
   /** Whether its deadline had passed. */
   readonly isDue: boolean;
 }
@@ -55,10 +57,10 @@ export interface HeaderStore {
   times(node: string, generation: number): Promise<HeaderTimes | 'over' | 'unknown'>;
   /** Notes that a member has ended, in the name of the activation that holds it: one that was superseded notes nothing. */
   noteOutcome(member: Holder, node: string, nowMs: number): Promise<void>;
-  /** Has a header judged that waits for its members. */
+  /** Has a header judged that waits for its members; nothing happens to one that is over. */
   wake(node: string): Promise<void>;
-  /** How many members of a node have failed with an error of each name. */
-  failuresByName(node: string): Promise<ReadonlyMap<string, number>>;
+  /** How many members of a node have failed with an error of each of these names; a name may have colons. */
+  failuresByName(node: string, names: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** The members that had not ended when the header was closed, page by page. */
   stragglers(node: string): AsyncIterable<JobRef[]>;
   /** Which of these members had not ended when the header was closed. */

@@ -14,6 +14,8 @@ export interface FailedJob {
 export interface FoundTask {
   readonly name: string;
   readonly headers?: Readonly<Record<string, JsonValue>>;
+  /** Its node is told of its failure at once: it has a budget. */
+  readonly reports: boolean;
   /** The canvas that has taken its place. */
   readonly replacedBy?: JobRef;
 }

@@ -61,6 +61,11 @@ export interface NodeRecord {
   readonly isHeld: boolean;
 }
 
+/** The members of a node that are pending: of its children neither the hold nor what holds it open. */
+export function pendingMembers({ pending, isHeld, dispatch, setAside = 0 }: NodeRecord): number {
+  return Math.max(0, pending - Number(isHeld) - Number(dispatch?.state === 'open' || setAside > 0));
+}
+
 /** What one child of a node came to. */
 export type ChildRecord =
   | { readonly end: 'succeeded'; readonly value: StoredValue }

@@ -37,7 +37,7 @@ export interface Refills {
    * Nobody goes on: what is still set aside counts as failed. The header is not let go by that.
    *
    * @param generation for which it was set aside: of a later one somebody else may be putting it back
-   * @defaultValue any
+   * @defaultValue any: for a revocation, which holds for all of them
    */
   giveUp(node: string, generation?: number): Promise<void>;
 }

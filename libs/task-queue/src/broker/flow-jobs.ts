@@ -70,7 +70,7 @@ function nodeJob(plan: FlowPlan, keys: RedisKeys, open: FlowPlan[], below: boole
       ? {}
       : {
           children: wide
-            ? [sentinel(plan.job.id, keys)]
+            ? [sentinel(plan.job.id, keys, 0)]
             : children.map((child) => nodeJob(child, keys, open, true)),
         }),
   };
@@ -84,30 +84,37 @@ export function openJob(job: PlannedJob, keys: RedisKeys): FlowJob {
     prefix: keys.prefixOf(job.id),
     data: job.data,
     opts: jobOptions(job),
-    children: [sentinel(job.id, keys)],
+    children: [sentinel(job.id, keys, 0)],
   };
 }
 
-/** The same tree, in which some nodes are held back by sentinels. */
-export function withSentinels(job: FlowJob, keys: RedisKeys, held: ReadonlySet<string>): FlowJob {
+/** The same tree, in which some nodes are held back by sentinels of a generation. */
+export function withSentinels(
+  job: FlowJob,
+  keys: RedisKeys,
+  held: ReadonlySet<string>,
+  generation: number,
+): FlowJob {
   const id = job.opts?.jobId ?? '';
-  const children = (job.children ?? []).map((child) => withSentinels(child, keys, held));
-  if (held.has(id)) children.push(sentinel(id, keys));
+  const children = (job.children ?? []).map((child) => withSentinels(child, keys, held, generation));
+  if (held.has(id)) children.push(sentinel(id, keys, generation));
   return children.length === 0 ? job : { ...job, children };
 }
 
-function sentinel(node: string, keys: RedisKeys): FlowJob {
+function sentinel(node: string, keys: RedisKeys, generation: number): FlowJob {
   return {
     name: 'sentinel',
     queueName: CANVAS_QUEUE,
     prefix: keys.prefixOf(node),
-    data: SENTINEL,
+    data: sentinelOf(generation),
     opts: sentinelOptions(node, DISPATCH_LEASE_MS),
   };
 }
 
-/** What a sentinel holds. */
-export const SENTINEL: SentinelEnvelope = { v: 1, node: 'sentinel' };
+/** What a sentinel holds: in a redrive, of which generation it is. */
+export function sentinelOf(generation: number): SentinelEnvelope {
+  return { v: 1, node: 'sentinel', ...(generation > 0 ? { generation } : {}) };
+}
 
 /** BullMQ's options of a sentinel, without its parent. */
 export function sentinelOptions(node: string, delayMs: number): JobsOptions {

@@ -37,10 +37,14 @@ const PATIENT: Partial<RedisOptions> = {
  * already, so its 2 s would keep a closed application alive.
  */
 const DISCONNECT_MS = 100;
+/** How often a Redis that still loads its data is asked whether it is done. */
+const LOADING_MS = 500;
 /** What holds for every connection, whatever the user or a client of theirs says. */
 const COMMON = {
   retryStrategy: (times: number): number => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
   disconnectTimeout: DISCONNECT_MS,
+  // One that loads its data says how long it has to go. That is a guess, by which ioredis would wait for up to 10 s.
+  maxLoadingRetryTime: LOADING_MS,
   // Nobody would ever connect a lazy one.
   lazyConnect: false,
   // Replies of another form, or commands in another order, are not what BullMQ and our scripts reckon with.

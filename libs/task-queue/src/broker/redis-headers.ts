@@ -34,7 +34,7 @@ export class RedisHeaders implements HeaderStore {
   close(holder: Holder, closing: ClosingRecord, seen: Seen): Promise<Verdicted> {
     const waiter = childId(holder.id, 'late');
     const keys = [...this.#fenced(holder), this.keys.left(holder.id), this.keys.node(waiter)];
-    const args = [JSON.stringify(closing), closing.late === true ? waiter : ''];
+    const args = [JSON.stringify(closing), closing.late === true ? waiter : '', seen.pending];
     return this.#judge(CLOSE_HEADER, keys, holder, seen, args);
   }
 
@@ -78,17 +78,17 @@ export class RedisHeaders implements HeaderStore {
   }
 
   async wake(node: string): Promise<void> {
-    await this.scripts.run(WAKE_NODE, this.#waking(node), [node]);
+    await this.scripts.run(WAKE_NODE, [...this.#waking(node), this.keys.record(node)], [node]);
   }
 
-  async failuresByName(node: string): Promise<ReadonlyMap<string, number>> {
+  async failuresByName(node: string, names: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const counts = new Map<string, number>();
     let cursor = '0';
     do {
       const reply = await this.scripts.run(
         COUNT_FAILURES,
         [`${this.keys.node(node)}:failed`],
-        [cursor, SCAN_COUNT],
+        [cursor, SCAN_COUNT, ...names],
       );
       const [next, ...found] = reply as [string, ...(string | number)[]];
       for (let at = 0; at < found.length; at += 2) {

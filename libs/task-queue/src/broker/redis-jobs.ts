@@ -57,7 +57,8 @@ export class RedisJobs implements JobStore {
   async find({ queue, id }: JobRef): Promise<FoundTask | undefined> {
     const job = await this.producers.queue(queue, id).getJob(id);
     if (job === undefined) return undefined;
-    return { name: job.name, ...foundIn((job.data ?? {}) as Partial<TaskEnvelope>) };
+    const reports = job.opts.continueParentOnFailure === true;
+    return { name: job.name, reports, ...foundIn((job.data ?? {}) as Partial<TaskEnvelope>) };
   }
 
   search(query: TaskQuery): AsyncGenerator<readonly JobRef[], void, number> {

@@ -5,6 +5,7 @@ import type { FlowPlan } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
 import type { KeptStage, Rerun } from '../flow/redrive.js';
 import { firstStepOf } from '../flow/refill.js';
+import { generationOf } from '../task/redriven.js';
 import { flowJob, withSentinels } from './flow-jobs.js';
 import type { OwnWrites } from './joint-client.js';
 import type { DispatchTools } from './redis-dispatch.js';
@@ -31,6 +32,7 @@ export async function reopen(
   const all = [...jobsOf(rerun)];
   const tasks = all.filter(({ job }) => job.queue !== CANVAS_QUEUE).map(({ job }) => job);
   const held = new Set(all.filter(({ isHeld }) => isHeld).map(({ job }) => job.id));
+  const generation = generationOf(rerun.job.data as NodeEnvelope);
   const plan = planOf(rerun);
   await tools.announce([plan]);
   const look = [prefix, root, planned, nowMs, ...tasks.flatMap(({ queue, id }) => [queue, id])];
@@ -52,12 +54,14 @@ export async function reopen(
       keys: [keys.record(root), keys.expiry(prefix), ...keys.letters(prefix)],
       args: clear,
     },
-    additions: [() => producers.flow(root, 'ledger').add(withSentinels(flowJob(plan, keys, []), keys, held))],
+    additions: [
+      () =>
+        producers.flow(root, 'ledger').add(withSentinels(flowJob(plan, keys, []), keys, held, generation)),
+    ],
     write: (own) => {
       writeNodes(all, own, keys);
       if (held.size === 0) return;
-      const { generation } = (rerun.job.data as NodeEnvelope).redriven ?? {};
-      for (const id of held) own.set(keys.node(id), { 'tq:again': generation ?? 0 });
+      for (const id of held) own.set(keys.node(id), { 'tq:again': generation });
       own.set(keys.node(root), { 'tq:refills': JSON.stringify([...held]) });
       own.set(keys.record(root), { again: 1 });
     },

@@ -2,7 +2,7 @@ import type { JobRef } from '../backend/job-ref.js';
 import type { Heard, Repairs, Telling } from '../backend/repairs.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
-import { DISPATCH_LEASE_MS, parentRef, SENTINEL, sentinelOptions } from './flow-jobs.js';
+import { DISPATCH_LEASE_MS, parentRef, sentinelOf, sentinelOptions } from './flow-jobs.js';
 import type { Producers } from './producers.js';
 import { removeSentinel } from './redis-dispatch.js';
 import type { RedisKeys } from './redis-keys.js';
@@ -103,6 +103,7 @@ export class RedisRepairs implements Repairs {
     const key = this.#key(parent);
     const sentinel = childId(parent.id, 'sentinel');
     let isOpen = false;
+    let generation = 0;
     const answer = await transactions.run<'as it should be' | 'begun'>({
       id: parent.id,
       keys: [key, `${key}:dependencies`],
@@ -114,6 +115,8 @@ export class RedisRepairs implements Repairs {
           client.exists(keys.node(sentinel)),
           client.hmget(key, 'tq:again', 'tq:dispatched', 'tq:end', 'tq:closed', 'tq:stage'),
         ]);
+        // One that is being given up is so whatever its sentinel says.
+        generation = Number(again) || 0;
         isOpen =
           typeof again === 'string' ||
           (typeof dispatched === 'string' && over.every((field) => field === null));
@@ -127,7 +130,7 @@ export class RedisRepairs implements Repairs {
           producers.queue(CANVAS_QUEUE, parent.id, 'ledger').addBulk([
             {
               name: 'sentinel',
-              data: SENTINEL,
+              data: sentinelOf(generation),
               opts: {
                 ...sentinelOptions(parent.id, isOpen ? DISPATCH_LEASE_MS : HOLD_MS),
                 parent: parentRef(keys, parent),

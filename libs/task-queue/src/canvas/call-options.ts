@@ -1,6 +1,6 @@
 import { InvalidCanvasError, InvalidIdError } from '../errors/publish.errors.js';
 import type { Clock } from '../primitives/clock.js';
-import { type Duration, toMilliseconds } from '../primitives/duration.js';
+import { type Duration, LONGEST_WAIT_MS, toMilliseconds } from '../primitives/duration.js';
 import { findNonJson, type JsonValue } from '../primitives/json.js';
 import { type IdempotencyOptions, readKey, readKeyRules } from '../task/idempotency.js';
 import type { CallKey, CallOptions, CanvasData } from './canvas-data.js';
@@ -47,8 +47,6 @@ export interface ApplyOptions {
 }
 
 const MAX_PRIORITY = 2_097_152;
-/** A longer wait than this is a point in time that was given by mistake: `Date.now() + …`. */
-const LONGEST_WAIT_MS = 10 * 365 * 86_400_000;
 /** Ids that callers make, and those that the library makes: an error may name one to publish under again. */
 const TASK_ID = /^(?!\d+$)(?:[\da-z]+~)?[\w-]{1,128}$/;
 

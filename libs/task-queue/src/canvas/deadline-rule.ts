@@ -1,5 +1,5 @@
 import { InvalidCanvasError } from '../errors/publish.errors.js';
-import { type Duration, toMilliseconds } from '../primitives/duration.js';
+import { type Duration, LONGEST_WAIT_MS, toMilliseconds } from '../primitives/duration.js';
 import type { RestPolicy } from './header-rules.js';
 
 /**
@@ -52,8 +52,14 @@ export function readDeadline(given: Duration | Deadline): DeadlineData {
 /** Checks data of any origin. @throws InvalidCanvasError */
 export function checkDeadline(data: unknown, at: string): DeadlineData {
   const { afterMs, from, rest } = (data ?? {}) as Readonly<Record<string, unknown>>;
-  if (!Number.isSafeInteger(afterMs) || (afterMs as number) < 1) {
+  if (!Number.isInteger(afterMs) || (afterMs as number) < 1) {
     throw new InvalidCanvasError(at, `expected a time of 1 ms or more, got ${JSON.stringify(afterMs)}`);
+  }
+  if ((afterMs as number) > LONGEST_WAIT_MS) {
+    throw new InvalidCanvasError(
+      at,
+      `expected a time of at most 10 years, got ${JSON.stringify(afterMs)} ms`,
+    );
   }
   for (const [value, known, field] of [
     [from, STARTS, 'from'],

@@ -100,6 +100,7 @@ function checkOneOf(value: unknown, known: readonly unknown[], at: string): void
   throw new InvalidCanvasError(at, `expected one of ${known.join(', ')}, got ${shown(value)}`);
 }
 
-function shown(value: unknown): string {
+/** A value of an option as it was written, for messages. */
+export function shown(value: unknown): string {
   return JSON.stringify(value) ?? typeof value;
 }

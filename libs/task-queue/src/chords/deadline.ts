@@ -3,7 +3,7 @@ import type { DeadlineData } from '../canvas/deadline-rule.js';
 /** When what a deadline can count from has happened; epoch milliseconds. */
 export interface HeaderTimes {
   readonly dispatchMs: number;
-  /** Undefined while members are still being published. */
+  /** Undefined while members are still being published; of a header that is never sealed, when it was published. */
   readonly sealMs?: number;
   readonly firstOutcomeMs?: number;
   readonly lastOutcomeMs?: number;

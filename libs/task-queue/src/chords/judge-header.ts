@@ -44,8 +44,11 @@ export type Judgement =
 /** What closed a header: its last member, or before that a breach of its budget, or its deadline. */
 export type ClosedBy = 'end' | 'budget' | 'deadline';
 
-/** What follows a header that is closed: what the recovery says, the errbacks, or the body with the values that are there. */
-export type Follow = 'recovery' | 'errback' | 'successes';
+/**
+ * What follows a header that is closed: what the recovery says, the errbacks, or the body with the values that are there; or
+ * the failure of one that was not published as a whole.
+ */
+export type Follow = 'recovery' | 'errback' | 'successes' | 'incomplete';
 
 /** What a header is judged by. */
 export interface HeaderLaw {

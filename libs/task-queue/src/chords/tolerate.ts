@@ -33,6 +33,8 @@ export interface ToleranceOptions<Recovery extends ChordRecoveryType = ChordReco
 export function Tolerate<Recovery extends ChordRecoveryType = typeof CallbackWithSuccesses>(
   options: ToleranceOptions<Recovery>,
 ): Tolerance<Recovery> {
-  const { recovery = CallbackWithSuccesses as ChordRecoveryType as Recovery, ...budget } = options;
+  // Nothing at all is a budget without a limit, which is refused as such.
+  const given = (options as ToleranceOptions<Recovery> | undefined) ?? {};
+  const { recovery = CallbackWithSuccesses as ChordRecoveryType as Recovery, ...budget } = given;
   return new Tolerance(Object.freeze(budget), recovery);
 }

@@ -156,9 +156,18 @@ const cases: readonly [about: string, patient: Partial<Patient>, ...expected: ob
     'that is parked',
     {
       condition: node('waiting-children', { pending: 1 }),
-      record: record({ pending: 1, isHeld: true, parked: { why: '2 of 2 failed', atMs: NOW } }),
+      record: record({ failures: 2, pending: 1, isHeld: true, parked: { why: '2 of 3 failed', atMs: NOW } }),
     },
-    { kind: 'budget-breached', why: '2 of 2 failed' },
+    { kind: 'budget-breached', why: '2 of 3 failed' },
+  ],
+  [
+    'of which members were taken out of their queues',
+    {
+      condition: node('waiting-children', { pending: 2 }),
+      record: record({ failures: 0, pending: 2, isHeld: true }),
+    },
+    { kind: 'removed', members: 1 },
+    { kind: 'waiting-for-children', pending: 1 },
   ],
   [
     'without children that nobody told',

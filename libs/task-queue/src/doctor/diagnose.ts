@@ -1,6 +1,6 @@
 import type { JobCondition } from '../backend/examination.js';
 import type { WorkerReport } from '../backend/inspection.js';
-import type { NodeRecord } from '../backend/ledger.js';
+import { type NodeRecord, pendingMembers } from '../backend/ledger.js';
 import type { FailedAttempt } from '../failure/dead-letter.js';
 import { decodeNode } from '../flow/decode-envelope.js';
 import { asNode, type NodeEnvelope, type TaskEnvelope, withSize } from '../flow/envelope.js';
@@ -108,6 +108,9 @@ function waitingForChildren({ condition, record, sentinel, shown }: Patient): Fa
     const { why, atMs } = record.parked;
     facts.push({ kind: 'budget-breached', ...about, why, since: iso(atMs) });
   }
+  // With none pending it may have lost sight of members that are there.
+  const members = condition.pending === 0 ? 0 : removedMembers(condition, record);
+  if (members > 0) facts.push({ kind: 'removed', ...about, members });
   const pending = condition.pending - (isHeld ? 1 : 0) - (record?.isHeld === true ? 1 : 0);
   if (condition.pending === 0) facts.push({ kind: 'unreleased', ...about });
   else if (record === undefined) facts.push(...replaced(condition));
@@ -116,6 +119,16 @@ function waitingForChildren({ condition, record, sentinel, shown }: Patient): Fa
     facts.push({ kind: 'waiting-for-children', ...about, pending, shown, succeeded, failed });
   }
   return facts;
+}
+
+/** Members of an open header that are neither pending nor have come to anything. */
+function removedMembers(condition: JobCondition, record: NodeRecord | undefined): number {
+  const node = nodeIn(condition, record?.size);
+  if (record === undefined || record.closing !== undefined || record.stage !== undefined) return 0;
+  if (node?.node !== 'group' && node?.node !== 'chord') return 0;
+  const { dispatch, values, failures, setAside = 0 } = record;
+  const there = values + failures + setAside + pendingMembers(record);
+  return Math.max(0, (dispatch?.state === 'open' ? dispatch.dispatched : node.size) - there);
 }
 
 function dispatching(condition: JobCondition, record: NodeRecord, sentinel: JobCondition): Fact {

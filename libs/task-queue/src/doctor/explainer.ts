@@ -2,7 +2,7 @@ import type { Examination, JobCondition } from '../backend/examination.js';
 import type { Inspection } from '../backend/inspection.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { Ledger, NodeRecord } from '../backend/ledger.js';
-import { CANVAS_QUEUE, childId, parentOf, positionOf } from '../flow/ids.js';
+import { CANVAS_QUEUE, childId, memberIndex, parentOf, positionOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
 import type { TaskReader } from '../results/task-reader.js';
 import type { TaskSnapshot } from '../results/task-snapshot.js';
@@ -76,17 +76,24 @@ export class Explainer {
   async #unpublished({ id, state }: TaskSnapshot, walk: Walk): Promise<undefined> {
     const parent = parentOf(id);
     if (isTerminal(state) || parent === undefined) return undefined;
-    this.#note(walk, {
-      kind: 'not-published',
-      id,
-      name: '',
-      queue: '',
-      position: positionOf(id),
-      by: parent,
-    });
+    const about = { id, name: '', queue: '', position: positionOf(id) };
+    const isRemoved = await this.#isRemoved(id, parent);
+    this.#note(
+      walk,
+      isRemoved ? { kind: 'removed', ...about } : { kind: 'not-published', ...about, by: parent },
+    );
     const above = await this.deps.reader.read(parent);
     await this.#explain(above, undefined, walk);
     return undefined;
+  }
+
+  /** Members are published with their header; of one that has none of itself left, somebody has taken it away. */
+  async #isRemoved(id: string, parent: string): Promise<boolean> {
+    const index = memberIndex(id);
+    const node = Number.isInteger(index) ? await this.deps.reader.node(parent) : undefined;
+    if (node?.node !== 'group' && node?.node !== 'chord') return false;
+    const { dispatch } = await this.deps.ledger.readNode(parent);
+    return dispatch === undefined || index < dispatch.dispatched;
   }
 
   async #visit(ref: JobRef & { isAwaited: boolean }, walk: Walk, cursor: string | undefined): Promise<void> {

@@ -1,5 +1,5 @@
 import type { TaskFailure } from '../failure/task-failure.js';
-import type { TaskSnapshot } from '../results/task-snapshot.js';
+import type { Recovered, TaskSnapshot } from '../results/task-snapshot.js';
 import { isTerminal, type TaskState } from '../task/task-state.js';
 import type { Obstacle } from './obstacle.js';
 
@@ -54,12 +54,17 @@ function textOf(snapshot: TaskSnapshot, { obstacles, rest }: Explanation): strin
   return [`${what} is ${snapshot.state}:`, ...lines].join('\n');
 }
 
+function recoveredHow({ strategy, failed, pending = 0, size }: Recovered): string {
+  const members = [
+    ...(failed > 0 ? [`${failed} of ${size} members failed`] : []),
+    ...(pending > 0 ? [`${pending} of ${size} had not ended`] : []),
+  ];
+  return `, recovered by ${strategy}${members.length === 0 ? '' : ` although ${members.join(' and ')}`}`;
+}
+
 function endOf(what: string, { state, failure, recovered, finishedAt }: TaskSnapshot): string {
   const at = finishedAt === undefined ? '' : ` at ${new Date(finishedAt).toISOString()}`;
-  const how =
-    recovered === undefined
-      ? ''
-      : `, recovered by ${recovered.strategy} although ${recovered.failed} of ${recovered.size} members failed`;
+  const how = recovered === undefined ? '' : recoveredHow(recovered);
   const why = failure === undefined ? '' : `: ${failure.error.name}: ${failure.error.message}`;
   return `${what} has ended as ${state}${at}${how}${why}.`.replace(/\.\.$/, '.');
 }

@@ -120,6 +120,11 @@ export interface Replaced extends Base<'replaced'> {
   /** The id of that canvas. */
   readonly by: string;
 }
+/** It was taken out of its queue, by a revocation or by hand, so nobody runs it; or so were members of it. They count as failed. */
+export interface Removed extends Base<'removed'> {
+  /** Of a composite: how many of its members. */
+  readonly members?: number;
+}
 /** It is a step or body that is published when what comes before it has ended. */
 export interface NotPublished extends Base<'not-published'> {
   /** The composite that publishes it. */
@@ -163,6 +168,7 @@ type Any =
   | Redriving
   | BudgetBreached
   | Replaced
+  | Removed
   | NotPublished
   | Settling
   | Vanished

@@ -96,6 +96,13 @@ function wordsOf(fact: Fact, nowMs: number): readonly [text: string, remedy: str
       ];
     case 'replaced':
       return [`waits for the canvas ${fact.by}, which has taken its place`, ''];
+    case 'removed':
+      return fact.members === undefined
+        ? ['was taken out of its queue by hand, and counts as failed', '']
+        : [
+            `has lost ${count(fact.members, 'member')}, revoked or taken out of the queue by hand, which count as failed`,
+            '',
+          ];
     case 'not-published':
       return [`is published by ${fact.by} when what comes before it has ended`, ''];
     case 'settling':

@@ -166,16 +166,18 @@ abstract class MembersFailedError extends TaskQueueError {
     size: number,
     failures: readonly MemberFailure[],
     values: readonly MemberValue[],
+    recorded?: string,
   ) {
     const ended = failures.filter(({ failure }) => failure.reason !== 'pending');
     const first = ended[0] ?? failures[0];
     const pending = failures.length - ended.length;
     const others = pending === 0 ? '' : ` and ${pending} had not ended`;
     super(
-      first
-        ? `${ended.length} of ${size} members of the ${what} failed${others}; the first is [${first.index}] ` +
-            `${first.failure.request.name}: ${first.failure.error.message}`
-        : `The ${what} failed.`,
+      recorded ??
+        (first
+          ? `${ended.length} of ${size} members of the ${what} failed${others}; the first is [${first.index}] ` +
+            `${first.failure.request.name || first.failure.request.id}: ${first.failure.error.message}`
+          : `The ${what} failed.`),
       first ? { cause: reviveError(first.failure.error) } : undefined,
     );
     this.failures = failures;
@@ -186,16 +188,28 @@ abstract class MembersFailedError extends TaskQueueError {
 /** Members of a group failed. `cause` is the failure with the lowest index, of those that have ended. */
 export class GroupError extends MembersFailedError {
   readonly code = 'GROUP_FAILED';
-  constructor(size: number, failures: readonly MemberFailure[], values: readonly MemberValue[]) {
-    super('group', size, failures, values);
+  /** @param recorded what the record of the failure says, where there is one: also which limit was breached */
+  constructor(
+    size: number,
+    failures: readonly MemberFailure[],
+    values: readonly MemberValue[],
+    recorded?: string,
+  ) {
+    super('group', size, failures, values, recorded);
   }
 }
 
 /** Members of a chord's header failed, and its recovery did not let the callback run. */
 export class ChordError extends MembersFailedError {
   readonly code = 'CHORD_FAILED';
-  constructor(size: number, failures: readonly MemberFailure[], values: readonly MemberValue[]) {
-    super('chord header', size, failures, values);
+  /** @param recorded what the record of the failure says, where there is one: also which limit was breached */
+  constructor(
+    size: number,
+    failures: readonly MemberFailure[],
+    values: readonly MemberValue[],
+    recorded?: string,
+  ) {
+    super('chord header', size, failures, values, recorded);
   }
 }
 

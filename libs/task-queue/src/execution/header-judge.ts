@@ -1,7 +1,7 @@
 import type { Delivery, Verdict } from '../backend/delivery.js';
 import type { HeaderStore, Seen } from '../backend/header-store.js';
 import type { JobStore } from '../backend/job-store.js';
-import type { Ledger, NodeRecord } from '../backend/ledger.js';
+import { type Ledger, type NodeRecord, pendingMembers } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
 import type { Budget, RestPolicy } from '../canvas/header-rules.js';
 import { type HeaderLaw, type HeaderView, judgeHeader, type Judgement } from '../chords/judge-header.js';
@@ -90,9 +90,14 @@ export class HeaderJudge {
     law: HeaderLaw,
   ): Promise<AfterLook> {
     if (record.closing !== undefined) return this.#clearUp(delivery, node, record, record.closing.rest);
-    if (isCutShort(record)) return 'go-on';
-    const { budget, failures, isDue } = record;
-    const seen: Seen = { budget, failures, isDue };
+    const { budget, failures, pending, isDue } = record;
+    const seen: Seen = { budget, failures, pending: pendingMembers(record), isDue };
+    if (isCutShort(record)) {
+      // It fails when what is there of it has ended, or at its deadline.
+      if (!isDue || pending === 0 || law.deadline === undefined) return this.#letGo(delivery, record);
+      const view = await this.#view(delivery.id, node.size, undefined, record);
+      return this.#carryOut(delivery, { record, seen, view, hears: false }, missed(law.deadline));
+    }
     if (record.parked !== undefined) return this.#hold(delivery, record, seen);
     const view = await this.#view(delivery.id, node.size, law.budget, record);
     if (!isComplete(view) || view.size < (law.budget?.minSuccesses ?? 0)) {
@@ -199,25 +204,34 @@ export class HeaderJudge {
   }
 
   async #view(id: string, size: number, budget: Budget | undefined, record: NodeRecord): Promise<HeaderView> {
-    const { dispatch, values, failures, isHeld, setAside = 0 } = record;
+    const { dispatch, values, failures, setAside = 0 } = record;
     const isDispatching = dispatch?.state === 'open';
     const published = isDispatching ? dispatch.dispatched : size;
-    const pending = record.pending - Number(isHeld) - Number(isDispatching || setAside > 0) + setAside;
+    const pending = pendingMembers(record) + setAside;
     return {
       size,
       // The size of a source that is being read is how much of it has been read.
       isSealed: !isDispatching || record.size === undefined,
       succeeded: values,
       // Those that were taken out of their queues are in no list: they are neither values nor pending.
-      failed: Math.max(failures, published - values - Math.max(0, pending)),
-      byError:
-        budget?.byError === undefined || failures === 0 ? NONE : await this.deps.headers.failuresByName(id),
+      failed: Math.max(failures, published - values - pending),
+      byError: failures === 0 ? NONE : await this.#byName(id, Object.keys(budget?.byError ?? {})),
       isDue: record.isDue,
     };
+  }
+
+  async #byName(id: string, names: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    return names.length === 0 ? NONE : this.deps.headers.failuresByName(id, names);
   }
 }
 
 const NONE: ReadonlyMap<string, number> = new Map();
+
+/** Of a header of which a part was never published. */
+function missed({ rest }: { readonly rest: RestPolicy }): Judgement {
+  const why = 'its deadline has passed, and it was not published as a whole';
+  return { do: 'close', by: 'deadline', follow: 'incomplete', rest, why };
+}
 
 /** Nobody publishes the rest of its members: it fails for that, whatever its budget. */
 function isCutShort({ dispatch, pending }: NodeRecord): boolean {

@@ -92,7 +92,7 @@ export class NodeProcessor {
       const decoded = decodeNode(delivery.data);
       if (decoded.node === 'sentinel') {
         // Of a header that is being redriven: what has not been put back stays failed.
-        await this.deps.refills.giveUp(parentOf(delivery.id) ?? '');
+        await this.deps.refills.giveUp(parentOf(delivery.id) ?? '', decoded.generation ?? 0);
         return {
           do: 'fail',
           message: 'DispatchIncompleteError: the producer stopped before the header was complete',
@@ -145,7 +145,9 @@ export class NodeProcessor {
       return this.#wait(delivery);
     }
     const { closing, dispatch } = record;
-    if (!closing && record.stage === undefined && dispatch !== undefined && dispatch.state !== 'sealed') {
+    const isPart = dispatch !== undefined && dispatch.state !== 'sealed';
+    const isCutShort = closing === undefined || closing.follow === 'incomplete';
+    if (isPart && isCutShort && record.stage === undefined) {
       return this.#fail(delivery, node, 0, this.#incomplete(delivery, published, record, dispatch));
     }
     const at = await positionOf(this.deps.ledger, delivery.id, node, record.stage);

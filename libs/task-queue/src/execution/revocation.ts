@@ -3,7 +3,7 @@ import type { Control } from '../backend/control.js';
 import type { HeaderStore } from '../backend/header-store.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { Publisher } from '../backend/publisher.js';
-import type { JobStore } from '../backend/job-store.js';
+import type { FoundTask, JobStore } from '../backend/job-store.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
 import { CANVAS_QUEUE, memberIndex, parentOf, rootOf } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
@@ -78,7 +78,7 @@ export class Revocation {
       await this.revokeBelow(id, { terminate }, tally);
       // Its body runs, and some of its header may still.
       if (snapshot.name === 'chord') await this.revokeStragglers(id, { terminate }, tally);
-    } else await this.#revokeTask({ queue, id }, { terminate }, tally);
+    } else await this.#revokeMember({ queue, id }, { terminate }, tally);
     await this.control.send({ revoke: id, terminate });
     return true;
   }
@@ -87,7 +87,7 @@ export class Revocation {
   async revokeFound(task: JobRef, options: Required<RevokeOptions>, tally: RevocationTally): Promise<void> {
     const { id, queue } = task;
     await this.ledger.markRevoked(id, this.#ttl(id, queue));
-    const isGone = await this.#revokeTask(task, options, tally);
+    const isGone = await this.#revokeMember(task, options, tally);
     if (!isGone) await this.control.send({ revoke: id, terminate: options.terminate });
   }
 
@@ -139,19 +139,31 @@ export class Revocation {
     });
   }
 
-  /** @returns whether it was taken out of its queue */
+  /** A task by itself: where its canvas goes on, a budget may be breached by it. */
+  async #revokeMember(
+    task: JobRef,
+    options: Required<RevokeOptions>,
+    tally: RevocationTally,
+  ): Promise<boolean> {
+    const withdrawn = await this.#revokeTask(task, options, tally);
+    const node = parentOf(task.id);
+    if (withdrawn?.reports === true && node !== undefined) await this.headers.wake(node);
+    return withdrawn !== undefined;
+  }
+
+  /** @returns the task, if it was taken out of its queue */
   async #revokeTask(
     { queue, id }: JobRef,
     options: Required<RevokeOptions>,
     tally: RevocationTally,
-  ): Promise<boolean> {
+  ): Promise<FoundTask | undefined> {
     const task = await this.jobs.find({ queue, id });
-    if (task === undefined) return false;
+    if (task === undefined) return undefined;
     const { name, headers, replacedBy } = task;
     // Its end is the end of the canvas in its place; its worker sees to one that is on its way.
     if (replacedBy !== undefined) {
       await this.revokeAdded(replacedBy.id, options, tally);
-      return false;
+      return undefined;
     }
     const failure = failureOfRevoked(id, name, queue, this.clock.wallMs(), headers);
     const ttlMs = this.#ttl(id, queue);
@@ -162,12 +174,12 @@ export class Revocation {
       // worker that looked for a revocation before there was one.
       const by = (await this.jobs.find({ queue, id }))?.replacedBy;
       if (by !== undefined) await this.revokeAdded(by.id, options, tally);
-      return false;
+      return undefined;
     }
     tally.withdrawn += 1;
     this.tell.withdrawn(id, name, queue, failure);
     if (this.#mayHaveHooks(name)) await this.hooks.publish({ id, name, queue }, 'revoked', { failure });
-    return true;
+    return task;
   }
 
   /** Whether a task has hooks is known only where it is served. */

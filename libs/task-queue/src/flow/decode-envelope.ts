@@ -114,15 +114,13 @@ function isNode(fields: Record<string, unknown>): boolean {
   if (!isRedriven(redriven) || (history !== undefined && !Array.isArray(history))) return false;
   switch (node) {
     case 'task':
-    case 'sentinel':
     case 'hold':
     case 'late':
       return true;
+    case 'sentinel':
+      return isGeneration(fields['generation']);
     case 'deadline':
-      return (
-        Number.isFinite(fields['afterMs']) &&
-        (fields['generation'] === undefined || isSize(fields['generation']))
-      );
+      return Number.isFinite(fields['afterMs']) && isGeneration(fields['generation']);
     case 'chain':
       return isSize(size) && areCanvases(rest);
     case 'group':
@@ -147,6 +145,11 @@ const CANVAS_KINDS: ReadonlySet<unknown> = new Set<CanvasData['kind']>(['task', 
 
 /** More members than anybody can publish; a forged size must not make a worker look for as many. */
 const MAX_SIZE = 10_000_000;
+
+/** One that is not the first is named. */
+function isGeneration(generation: unknown): boolean {
+  return generation === undefined || isSize(generation);
+}
 
 function isSize(size: unknown): boolean {
   return Number.isSafeInteger(size) && (size as number) >= 0 && (size as number) <= MAX_SIZE;

@@ -49,6 +49,7 @@ describe('decodeNode', () => {
     { v: 1, node: 'group', size: 0 },
     { v: 1, node: 'chord', size: 0, body, recovery: 'ErrbackOnly' },
     { v: 1, node: 'sentinel' },
+    { v: 1, node: 'sentinel', generation: 2 },
   ])('reads $node', (data) => {
     expect(decodeNode(data)).toBe(data);
   });

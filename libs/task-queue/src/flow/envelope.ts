@@ -266,6 +266,8 @@ export function hasChild(node: NodeEnvelope, id: string): boolean {
 export interface SentinelEnvelope {
   readonly v: 1;
   readonly node: 'sentinel';
+  /** Of the node, when it was redriven. */
+  readonly generation?: number;
 }
 
 /** Holds a parked node back; running it means nothing but that time has passed. */

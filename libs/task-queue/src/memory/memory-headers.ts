@@ -5,7 +5,7 @@ import type { Budget } from '../canvas/header-rules.js';
 import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
 import type { HeaderTimes } from '../chords/deadline.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
-import { generationOfJob, isOver, type MemoryJob, refOf } from './memory-job.js';
+import { generationOfJob, isOver, keyOf, type MemoryJob, refOf } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
 
 /** Headers that are judged before all of their members have ended, in memory. */
@@ -17,7 +17,9 @@ export class MemoryHeaders implements HeaderStore {
       if (fields.has(`c:${node.id}`)) return 'done';
       const waiter = closing.late === true ? this.#node(childId(node.id, 'late')) : undefined;
       if (closing.late === true && waiter === undefined) return 'changed';
-      fields.set(`c:${node.id}`, JSON.stringify(closing));
+      const ended = Math.max(0, seen.pending - membersIn(node));
+      const pending = Math.max(0, closing.pending - ended);
+      fields.set(`c:${node.id}`, JSON.stringify({ ...closing, pending }));
       fields.delete(`p:${node.id}`);
       node.left = new Set(node.pending);
       node.pending.clear();
@@ -63,7 +65,8 @@ export class MemoryHeaders implements HeaderStore {
     if (node === undefined || generationOfJob(node) < generation) return 'unknown';
     if (this.#isOver(node) || generationOfJob(node) > generation) return 'over';
     const { dispatch, timestamp } = node;
-    const sealedAt = dispatch === undefined ? timestamp : dispatch.sealedAt;
+    const isEnded = dispatch === undefined || dispatch.end !== undefined;
+    const sealedAt = dispatch?.sealedAt ?? (isEnded ? timestamp : undefined);
     const fields = this.store.record(id)?.fields;
     const [first, last] = [fields?.get(`first:${id}`), fields?.get(`last:${id}`)];
     return {
@@ -83,14 +86,15 @@ export class MemoryHeaders implements HeaderStore {
 
   async wake(id: string): Promise<void> {
     const node = this.#node(id);
-    if (node !== undefined) this.store.wake(node);
+    if (node !== undefined && !this.#isOver(node)) this.store.wake(node);
   }
 
-  async failuresByName(id: string): Promise<ReadonlyMap<string, number>> {
+  async failuresByName(id: string, names: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const counts = new Map<string, number>();
     for (const reason of this.#node(id)?.failures.values() ?? []) {
-      const name = /^([^:]*): /.exec(reason)?.[1] ?? reason;
-      counts.set(name, (counts.get(name) ?? 0) + 1);
+      const begun = names.filter((one) => reason.startsWith(`${one}: `));
+      const [name] = begun.toSorted((one, other) => other.length - one.length);
+      if (name !== undefined) counts.set(name, (counts.get(name) ?? 0) + 1);
     }
     return counts;
   }
@@ -137,4 +141,12 @@ export class MemoryHeaders implements HeaderStore {
   #node(id: string): MemoryJob | undefined {
     return this.store.job({ queue: CANVAS_QUEUE, id });
   }
+}
+
+/** The members that are pending: neither its hold nor what holds it open. */
+function membersIn({ id, pending }: MemoryJob): number {
+  const beside = (['hold', 'sentinel'] as const).map((name) =>
+    keyOf({ queue: CANVAS_QUEUE, id: childId(id, name) }),
+  );
+  return pending.size - beside.filter((key) => pending.has(key)).length;
 }

@@ -25,7 +25,11 @@ export class MemoryJobs implements JobStore {
   async find(ref: JobRef): Promise<FoundTask | undefined> {
     const job = this.store.job(ref);
     if (job === undefined) return undefined;
-    return { name: job.name, ...foundIn(JSON.parse(job.data) as Partial<TaskEnvelope>) };
+    return {
+      name: job.name,
+      reports: job.reports,
+      ...foundIn(JSON.parse(job.data) as Partial<TaskEnvelope>),
+    };
   }
 
   async readFailed(tasks: readonly JobRef[]): Promise<readonly (FailedJob | undefined)[]> {

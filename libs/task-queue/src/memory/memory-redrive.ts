@@ -1,6 +1,7 @@
 import type { JobRef } from '../backend/job-ref.js';
 import type { Stage } from '../backend/ledger.js';
 import type { PlannedJob } from '../flow/flow-plan.js';
+import type { SentinelEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
 import type { Rerun } from '../flow/redrive.js';
 import { generationIn } from '../task/redriven.js';
@@ -48,20 +49,17 @@ function takeLate(store: MemoryStore, chord: MemoryJob): void {
 function setAside(store: MemoryStore, header: MemoryJob, generation: number): void {
   header.refill = { generation, aside: new Map(header.failures) };
   header.failures.clear();
-  hold(store, header);
+  hold(store, header, generation);
 }
 
 /** Holds a header, until it is let go or nobody has renewed that for a time. */
-function hold(store: MemoryStore, header: MemoryJob): void {
-  const job = { ...sentinelOf(header), name: 'sentinel', data: { v: 1, node: 'sentinel' } } as const;
-  const before = store.job(job);
-  if (before === undefined || store.withdraw(job)) {
-    store.add({ job: { ...job, retention: 'parent', delayMs: LEASE_MS }, children: [], size: 1 }, header);
-    return;
-  }
-  // A worker has the one of the generation before, which has the same id: its end is the end of both.
-  before.parent = header;
-  header.pending.add(keyOf(job));
+function hold(store: MemoryStore, header: MemoryJob, generation: number): void {
+  const ref = sentinelOf(header);
+  // A worker may have the one of the generation before, which has the same id. It is not heard any more.
+  if (!store.withdraw(ref)) store.drop(ref, header);
+  const data: SentinelEnvelope = { v: 1, node: 'sentinel', generation };
+  const job = { ...ref, name: 'sentinel', data, retention: 'parent', delayMs: LEASE_MS } as const;
+  store.add({ job, children: [], size: 1 }, header);
 }
 
 /** Has the lease of a header begin anew. */

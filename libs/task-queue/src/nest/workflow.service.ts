@@ -19,7 +19,7 @@ import { readRevokeFilter, type RevokeFilter } from '../engine/revoke-filter.js'
 import { TaskQueueEngine } from '../engine/task-queue-engine.js';
 import type { RevokedCounts } from '../execution/bulk-revocation.js';
 import type { RevokeOptions } from '../execution/revocation.js';
-import { InvalidTaskError } from '../errors/configuration.errors.js';
+import { InvalidOptionsError, InvalidTaskError } from '../errors/configuration.errors.js';
 import { didYouMean } from '../options/did-you-mean.js';
 import { DEFAULT_CONNECTION } from '../options/resolve-options.js';
 import type { Clock } from '../primitives/clock.js';
@@ -245,7 +245,7 @@ export class WorkflowService {
    * @throws BrokerUnavailableError when Redis does not answer within the publish timeout
    */
   async explain(id: string, options?: ExplainOptions): Promise<Explanation> {
-    return this.engine.explainer.explain(id, readExtent(options));
+    return this.engine.explainer.explain(readId(id), readExtent(options));
   }
 
   /**
@@ -260,8 +260,8 @@ export class WorkflowService {
    * @throws InvalidCanvasError when the budget cannot be read; NoBudgetError when the canvas was published without one
    * @throws ResultUnknownError when no canvas has this id; BrokerUnavailableError
    */
-  setBudget(id: string, budget: Budget): Promise<boolean> {
-    return this.engine.setBudget(id, budget);
+  async setBudget(id: string, budget: Budget): Promise<boolean> {
+    return this.engine.setBudget(readId(id), budget);
   }
 
   /**
@@ -278,8 +278,8 @@ export class WorkflowService {
    * @throws InvalidOptionsError; BrokerUnavailableError within the publish timeout: it may have begun, and `after` makes
    *   it safe to ask again
    */
-  redrive<R = JsonValue>(id: string, options?: RedriveOptions): Promise<RedriveOutcome<R>> {
-    return new Redrive(this.engine).begin<R>(id, options);
+  async redrive<R = JsonValue>(id: string, options?: RedriveOptions): Promise<RedriveOutcome<R>> {
+    return new Redrive(this.engine).begin<R>(readId(id), options);
   }
 
   /**
@@ -311,15 +311,21 @@ export class WorkflowService {
     return report;
   }
 
-  /** The handle on a task or canvas, from its id alone. */
+  /** The handle on a task or canvas, from its id alone. @throws InvalidOptionsError for what is no text */
   result<R = JsonValue>(id: string): AsyncResult<R> {
-    return new AsyncResult<R>(id, this.engine);
+    return new AsyncResult<R>(readId(id), this.engine);
   }
 
-  /** The handle on a group, or on the header of a chord, from its id alone. `R` is what a member returns. */
+  /** The handle on a group, or on the header of a chord, from its id alone. `R` is what a member returns. @throws InvalidOptionsError */
   groupResult<R = JsonValue>(id: string): GroupResult<R> {
-    return new GroupResult<R>(id, this.engine);
+    return new GroupResult<R>(readId(id), this.engine);
   }
+}
+
+/** A parameter of a request that is missing, say, would end in the middle of things otherwise. */
+function readId(id: unknown): string {
+  if (typeof id === 'string') return id;
+  throw new InvalidOptionsError('id', 'the id of a task or canvas', id);
 }
 
 /** Tasks and composites of one canvas that are looked at in one call. */

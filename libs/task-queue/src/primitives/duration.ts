@@ -6,6 +6,9 @@
  */
 export type Duration = number | string;
 
+/** A longer wait than this is a point in time that was given by mistake: `Date.now() + …`. */
+export const LONGEST_WAIT_MS = 10 * 365 * 86_400_000;
+
 const UNIT_MS: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1_000,

@@ -178,7 +178,8 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
 
   /**
    * Waits until all members have been published, by whichever process, and says how many there are. They start before,
-   * as they come. What is published in one piece has all of them from the beginning.
+   * as they come. What is published in one piece has all of them from the beginning; of a header that its deadline or budget
+   * closed before that, it says at its end how many there were.
    *
    * @throws DispatchIncompleteError when the source has thrown, when the producer was closed or died: publishing again
    *   with this handle's id as `taskId` goes on, as long as the canvas has not ended for it
@@ -196,6 +197,7 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
       if (dispatch === undefined || dispatch.state === 'sealed')
         return dispatch?.dispatched ?? counts?.size ?? 1;
       if (failure !== undefined) throw await this.toError(failure);
+      if (isTerminal(state)) return dispatch.dispatched; // closed by its deadline or budget: no more will come
       await pause(waitMs, signal);
     }
     options.signal?.throwIfAborted();
@@ -360,14 +362,15 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
           : undefined;
     const { values } = this.source;
     const told = values.readIfPossible(failure);
+    const { message } = told.error;
     if (type === undefined) return this.source.errors.revive(told.error, told);
     const node = failure.request.id;
     const size = (failure.failureCount ?? 0) + (failure.values?.length ?? 0);
     const spec = await this.source.reader.node(node);
     if (spec === undefined || spec.node === 'task')
-      return new type(size, told.failures ?? [], told.values ?? []);
+      return new type(size, told.failures ?? [], told.values ?? [], message);
     const members = values.readIfPossible(await this.source.reader.settledOutcomes(node, spec.size));
-    return new type(spec.size, failuresOf(members), valuesOf(members));
+    return new type(spec.size, failuresOf(members), valuesOf(members), message);
   }
 }
 

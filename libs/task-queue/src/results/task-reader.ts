@@ -129,16 +129,18 @@ export class TaskReader {
       const isIncomplete = dispatch !== undefined && dispatch.state !== 'sealed';
       return ids.map((id, at) => records[at] ?? failureOfMissing(id, isIncomplete));
     }
-    // What a straggler came to afterwards is not what the header came to.
+    // What a straggler came to afterwards is not what the header came to. One that was removed before is none.
     const areStragglers = await this.headers.areStragglers(node, ids);
-    return ids.map(
-      (id, at) => (areStragglers[at] === true ? undefined : records[at]) ?? failureOfPending(id),
-    );
+    const published = dispatch === undefined || dispatch.state === 'sealed' ? Infinity : dispatch.dispatched;
+    return ids.map((id, at) => {
+      if (areStragglers[at] === true || memberIndex(id) >= published) return failureOfPending(id);
+      return records[at] ?? failureOfMissing(id, false);
+    });
   }
 
   async #failureOfMissing(node: string, id: string): Promise<TaskFailure> {
-    const { closing } = await this.ledger.readNode(node);
-    return closing === undefined || closing.by === 'end' ? failureOfMissing(id, false) : failureOfPending(id);
+    const [failure] = await this.#failuresOfMissing(node, [id], await this.ledger.readNode(node));
+    return failure ?? failureOfMissing(id, false);
   }
 
   /** A task that nothing is stored about: not there yet, skipped or removed, as its node says. */

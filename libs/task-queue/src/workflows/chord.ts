@@ -1,7 +1,7 @@
 import type { ChordData } from '../canvas/canvas-data.js';
 import { type HeaderRules, makeChord } from '../canvas/chord.js';
 import { type Deadline, readDeadline } from '../canvas/deadline-rule.js';
-import { FAIL_FAST } from '../canvas/header-rules.js';
+import { FAIL_FAST, shown } from '../canvas/header-rules.js';
 import { readLate } from '../canvas/late-rule.js';
 import {
   type BodyInputKind,
@@ -115,15 +115,25 @@ export function headerRules({
 const KNOWN: readonly string[] = ['recovery', 'failFast', 'window'];
 
 function recoveryRules({ recovery, failFast = false }: Omit<ChordOptions, 'deadline' | 'late'>): HeaderRules {
+  if (typeof failFast !== 'boolean')
+    throw new InvalidCanvasError('failFast', `expected true or false, got ${shown(failFast)}`);
   if (recovery instanceof Tolerance) {
     if (failFast)
       throw new InvalidCanvasError('failFast', 'Tolerate({ … }) says already when the header ends');
-    return { recovery: recoveryName(recovery.recovery), budget: recovery.budget };
+    return { recovery: nameOf(recovery.recovery, 'recovery.recovery'), budget: recovery.budget };
   }
   return {
-    ...(recovery === undefined ? {} : { recovery: recoveryName(recovery) }),
+    ...(recovery === undefined ? {} : { recovery: nameOf(recovery, 'recovery') }),
     ...(failFast ? { budget: FAIL_FAST } : {}),
   };
+}
+
+/** Where types are not looked at, a name in the place of the class would leave the chord to the module's default. */
+function nameOf(recovery: unknown, at: string): string {
+  if (typeof recovery === 'function') return recoveryName(recovery as ChordRecoveryType);
+  const expected =
+    at === 'recovery' ? 'the class of a strategy, or Tolerate({ … })' : 'the class of a strategy';
+  throw new InvalidCanvasError(at, `expected ${expected}, got ${shown(recovery)}`);
 }
 
 /** The list of a header's values. */

@@ -1,6 +1,7 @@
 import type { CanvasData, GroupData } from '../canvas/canvas-data.js';
 import type { CanvasStream } from '../canvas/canvas-stream.js';
 import { CallbackWithSuccesses } from '../chords/built-in-recoveries.js';
+import { Tolerate } from '../chords/tolerate.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { AsyncResult, type ResultSource } from '../results/async-result.js';
@@ -245,6 +246,23 @@ describe('an option', () => {
     const make = () => createGroup(publisher, [], options);
     expect(make).toThrow(InvalidCanvasError);
     expect(make).toThrow(new RegExp(`${name}.*chord\\(members, body, options\\)`));
+  });
+
+  it.each<[string, object]>([
+    ['recovery: expected the class of a strategy, or Tolerate', { recovery: 'CallbackWithSuccesses' }],
+    ['recovery: expected the class of a strategy', { recovery: null }],
+    [
+      'recovery.recovery: expected the class',
+      { recovery: Tolerate({ count: 1, recovery: 'ErrbackOnly' as never }) },
+    ],
+    ['recovery: a budget needs a limit', { recovery: Tolerate(undefined as never) }],
+    ['failFast: expected true or false, got "yes"', { failFast: 'yes' }],
+    ['deadline: expected a time of at most 10 years', { deadline: '99999d' }],
+    ["deadline: expected milliseconds or a duration such as '30s'", { deadline: '0' }],
+  ])('that cannot be read is refused, and not passed over: %s', (message, options) => {
+    const make = () => createChord(publisher, [], body, options);
+    expect(make).toThrow(InvalidCanvasError);
+    expect(make).toThrow(message);
   });
 
   it('that nobody knows is refused', () => {

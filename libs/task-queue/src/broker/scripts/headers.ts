@@ -13,16 +13,23 @@ if (redis.call('HGET', KEYS[2], 'b:' .. ARGV[2]) or '') ~= ARGV[3] then return 0
  * Closes a header: the verdict, and the members that have not ended set aside, in one step. The first verdict stands.
  * Where their ends are to be heard of, they become children of another job: BullMQ reads a job's parent when the job ends.
  * KEYS: node's job, record, those set aside, what waits for them. ARGV: token, node id, budget seen or '', verdict as JSON,
- * id of what waits for them or ''.
+ * id of what waits for them or '', members that were seen pending.
  * Returns 1, 0 when the budget has changed or nothing is there that could wait, or nil when superseded.
  */
 export const CLOSE_HEADER = script(`${FENCE}
 if ARGV[5] ~= '' and redis.call('EXISTS', KEYS[4]) == 0 and redis.call('HEXISTS', KEYS[2], 'c:' .. ARGV[2]) == 0 then return 0 end
-if redis.call('HSETNX', KEYS[2], 'c:' .. ARGV[2], ARGV[4]) == 0 then return 1 end
+local pending, verdict = KEYS[1] .. ':dependencies', ARGV[4]
+local beside = redis.call('SISMEMBER', pending, KEYS[1] .. '.sentinel') + redis.call('SISMEMBER', pending, KEYS[1] .. '.hold')
+local ended = tonumber(ARGV[6]) - (redis.call('SCARD', pending) - beside)
+if ended > 0 then
+  local counted = cjson.decode(verdict)
+  counted.pending = math.max(0, counted.pending - ended)
+  verdict = cjson.encode(counted)
+end
+if redis.call('HSETNX', KEYS[2], 'c:' .. ARGV[2], verdict) == 0 then return 1 end
 redis.call('HSET', KEYS[1], 'tq:closed', 1)
 redis.call('HSET', KEYS[2], 'closed', 1)
 redis.call('HDEL', KEYS[2], 'p:' .. ARGV[2])
-local pending = KEYS[1] .. ':dependencies'
 if redis.call('EXISTS', pending) == 0 then return 1 end
 redis.call('RENAME', pending, KEYS[3])
 if ARGV[5] == '' then return 1 end
@@ -80,11 +87,6 @@ local function wake(node, waiting, wait, marker, meta, active, events, id)
   redis.call('XADD', events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'waiting-children')
 end`;
 
-/** KEYS: node's job, waiting-children, wait, marker, meta, active, events. ARGV: node id. */
-export const WAKE_NODE = script(`${WAKE}
-wake(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], ARGV[1])
-return 1`);
-
 /** Whether nothing waits for the members of a node any more; nil when there is no such node. */
 const OVER = `
 local function isOver(node, record, id)
@@ -105,8 +107,17 @@ local function generationOf(node)
 end`;
 
 /**
+ * Has a header judged that is not over.
+ * KEYS: node's job, waiting-children, wait, marker, meta, active, events, record. ARGV: node id. Returns 1, or 0 when it is over.
+ */
+export const WAKE_NODE = script(`${WAKE}${OVER}
+if isOver(KEYS[1], KEYS[8], ARGV[1]) ~= false then return 0 end
+wake(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], ARGV[1])
+return 1`);
+
+/**
  * Sets the budget of a header that is not over, and has it judged by it.
- * KEYS: as above, then record. ARGV: node id, budget as JSON. Returns 1, or 0 when it is over.
+ * KEYS: as above. ARGV: node id, budget as JSON. Returns 1, or 0 when it is over.
  */
 export const SET_BUDGET = script(`${WAKE}${OVER}
 local id, record = ARGV[1], KEYS[8]
@@ -130,7 +141,8 @@ return 1`);
 /**
  * What the deadline of a header can count from.
  * KEYS: node's job, record. ARGV: node id, generation. Returns 'unknown', also before the generation has begun, or 'over';
- * or when it was published, when it was sealed, when its first and its last member ended, as far as that has happened.
+ * or when it was published, when it was sealed, when its first and its last member ended, as far as that has happened. One that
+ * is never sealed, because its dispatch ended otherwise, counts as sealed when it was published.
  */
 export const HEADER_TIMES = script(`${OVER}${GENERATION}
 local over = isOver(KEYS[1], KEYS[2], ARGV[1])
@@ -138,9 +150,10 @@ if over == nil then return 'unknown' end
 local generation, asked = generationOf(KEYS[1]), tonumber(ARGV[2])
 if generation < asked then return 'unknown' end
 if over or generation > asked then return 'over' end
-local node = redis.call('HMGET', KEYS[1], 'timestamp', 'tq:dispatched', 'tq:sealed')
+local node = redis.call('HMGET', KEYS[1], 'timestamp', 'tq:dispatched', 'tq:sealed', 'tq:end')
 local ends = redis.call('HMGET', KEYS[2], 'first:' .. ARGV[1], 'last:' .. ARGV[1])
-return { node[1], node[2] and node[3] or not node[2] and node[1], ends[1], ends[2] }`);
+local isEnded = not node[2] or node[4] or redis.call('HEXISTS', KEYS[1] .. ':failed', KEYS[1] .. '.sentinel') == 1
+return { node[1], node[3] or isEnded and node[1], ends[1], ends[2] }`);
 
 /**
  * Notes that a member ends, for whoever holds it: BullMQ refuses the end of any other, who may be of an older generation.
@@ -153,15 +166,21 @@ redis.call('HSET', KEYS[2], 'last:' .. ARGV[2], ARGV[3])
 return 1`);
 
 /**
- * How many members failed with which error: what BullMQ keeps of each begins with its name.
- * KEYS: node's failures. ARGV: cursor, how many to look at. Returns the next cursor, then name and count in turn.
+ * How many members failed with which error: what BullMQ keeps of each begins with its name. Of two names of which one
+ * begins with the other it is the longer one.
+ * KEYS: node's failures. ARGV: cursor, how many to look at, names. Returns the next cursor, then name and count in turn.
  */
 export const COUNT_FAILURES = script(`
 local page = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
 local counts, reply = {}, { page[1] }
 for at = 2, #page[2], 2 do
-  local name = string.match(page[2][at], '^([^:]*): ') or page[2][at]
-  counts[name] = (counts[name] or 0) + 1
+  local name
+  for index = 3, #ARGV do
+    local one = ARGV[index]
+    local begins = string.sub(page[2][at], 1, #one + 2) == one .. ': '
+    if begins and (not name or #one > #name) then name = one end
+  end
+  if name then counts[name] = (counts[name] or 0) + 1 end
 end
 for name, count in pairs(counts) do
   table.insert(reply, name)

@@ -66,10 +66,13 @@ for at = 3, #ARGV, 4 do
     redis.call('ZREM', base .. 'completed', id)
     redis.call('DEL', key, key .. ':logs')
     if kind == 'held' then
-      -- One that has been left behind would be taken for the new one.
+      -- One that has been left behind would be taken for the new one, which has the same id. Whoever has it is not heard without a lock.
       local sentinel = key .. '.sentinel'
-      redis.call('ZREM', base .. 'delayed', id .. '.sentinel')
-      redis.call('DEL', sentinel)
+      if redis.call('EXISTS', sentinel) == 1 then
+        redis.call('ZREM', base .. 'delayed', id .. '.sentinel')
+        for _, list in ipairs({ 'wait', 'paused', 'active' }) do redis.call('LREM', base .. list, 0, id .. '.sentinel') end
+        redis.call('DEL', sentinel, sentinel .. ':lock')
+      end
       redis.call('HDEL', key .. ':failed', sentinel)
       if redis.call('EXISTS', key .. ':failed') == 1 then redis.call('RENAME', key .. ':failed', key .. ':again') end
     end
