@@ -49,7 +49,7 @@ const stages = [
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const reports = await mkdtemp(join(tmpdir(), 'verify-'));
 const [keepGoing, wanted] = readArguments(process.argv.slice(2));
-/** One line for each failed test, told before its step's output and at the end: that output may be long, and logs get cut. @type {string[]} */
+/** Each failed test with the beginning of its error, told before its step's output and at the end: that output may be long, and logs get cut. @type {string[]} */
 const failures = [];
 let failed = false;
 
@@ -147,8 +147,19 @@ function failuresOf({ name, status, message, assertionResults }) {
     return [`FAILED ${relative(root, name)}: ${firstLineOf(message)}`];
   return tests.map(
     ({ fullName, failureMessages }) =>
-      `FAILED ${relative(root, name)} › ${fullName}: ${firstLineOf(failureMessages[0] ?? '')}`,
+      `FAILED ${relative(root, name)} › ${fullName}:\n${firstLinesOf(failureMessages[0] ?? '')}`,
   );
+}
+
+/** What was expected and what was there, as far as that fits. @param {string} text */
+function firstLinesOf(text) {
+  const lines = stripVTControlCharacters(text)
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+  return lines
+    .slice(0, 16)
+    .map((line) => `  ${line.slice(0, 300)}`)
+    .join('\n');
 }
 
 /** @param {string} text */

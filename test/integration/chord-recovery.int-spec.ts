@@ -5,6 +5,7 @@
 import { Injectable } from '@nestjs/common';
 import {
   type AsyncResult,
+  BrokerUnavailableError,
   CallbackWithOutcomes,
   CallbackWithSuccesses,
   type ChordDecision,
@@ -20,6 +21,7 @@ import {
   Task,
   type TaskFailure,
 } from 'nestjs-task-queue';
+import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 import { Runs, type TestApp, until, useApps } from '../support/app-fixture.js';
 
 const WITHIN_MS = 60_000;
@@ -372,6 +374,21 @@ describe('a strategy of the application', () => {
     });
     expect(told.failures?.map(({ index }) => index)).toEqual([1, 3]);
     expect(await chord.state()).toBe('FAILURE');
+  });
+
+  it('is not asked, and nothing fails, while what the members came to cannot be read', async () => {
+    const app = await boot();
+    const { reader } = app.get(TaskQueueEngine);
+    const read = jest.spyOn(reader, 'settledOutcomes').mockImplementationOnce(() => {
+      throw new BrokerUnavailableError('cut off');
+    });
+    const chord = await publish(app, 3, OwnArguments);
+
+    expect(await chord.get({ timeout: WITHIN_MS })).toBe('report of x');
+    expect(await ends(app, { report: 1 })).toEqual([{ failed: [1] }]);
+    expect(app.get(Book).asked).toHaveLength(1);
+    expect(read).toHaveBeenCalledTimes(2);
+    read.mockRestore();
   });
 
   it('keeps the cause of what it threw', async () => {

@@ -108,8 +108,10 @@ export class ChordRecoverer {
         ),
       );
     }
+    // A store that is away says nothing of the strategy: the chord is taken up again.
+    const members = await this.reader.settledOutcomes(delivery.id, node.size);
     try {
-      const outcome = await this.#outcome(delivery.id, node.size);
+      const outcome = this.#outcome(delivery.id, node.size, members);
       const decision = await bounded(
         Promise.resolve().then(() => strategy.recover(outcome)),
         STRATEGY_TIMEOUT_MS,
@@ -124,10 +126,8 @@ export class ChordRecoverer {
     }
   }
 
-  async #outcome(chordId: string, size: number): Promise<ChordOutcome> {
-    const members = this.values.read(
-      await this.reader.settledOutcomes(chordId, size),
-    ) as readonly MemberOutcome[];
+  #outcome(chordId: string, size: number, stored: readonly MemberOutcome[]): ChordOutcome {
+    const members = this.values.read(stored) as readonly MemberOutcome[];
     return {
       chordId,
       size,
