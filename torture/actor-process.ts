@@ -9,6 +9,7 @@ import { Redis } from 'ioredis';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   type CanvasData,
+  RedriveRefusedError,
   TaskQueueModule,
   type TaskQueueModuleOptions,
   WorkflowService,
@@ -54,8 +55,7 @@ async function carryOut(order: Order): Promise<void> {
     case 'publish':
       return order.isStreamed ? stream(order.id, order.canvas) : publish(order.id, order.canvas);
     case 'redrive':
-      await workflows().redrive(order.id, { after: order.after });
-      return;
+      return redrive(order.id, order.after);
     case 'jump':
       Date.now = () => rightClock() + order.ms;
       return;
@@ -98,6 +98,19 @@ async function stream(taskId: string, canvas: CanvasData): Promise<void> {
   const chord = workflows().chord(source as never, workflows().fromData(body) as never);
   const handle = await (chord as unknown as Publishable).applyAsync([], { taskId });
   await handle.sealed?.();
+}
+
+/** Members may go on past a header that was closed: they have to end first. */
+async function redrive(id: string, after: number): Promise<void> {
+  for (;;) {
+    try {
+      await workflows().redrive(id, { after });
+      return;
+    } catch (error) {
+      if (!(error instanceof RedriveRefusedError) || error.reason !== 'running') throw error;
+      await pause(100);
+    }
+  }
 }
 
 interface Publishable {

@@ -75,8 +75,11 @@ export function closedHeaderCases(world: World): void {
       const handle = await publish(source(), { failFast: true });
       await expect(handle.get()).rejects.toThrow('1 of 2 members failed and 1 had not ended');
       expect(held).toHaveBeenCalled();
-      await expect(stage().workflows.redrive(handle.id)).rejects.toMatchObject({ reason: 'closed' });
+      await expect(stage().workflows.redrive(handle.id)).rejects.toMatchObject({ reason: 'running' });
       diary().open('a');
+      await stage().app.quiet();
+      expect(await stage().workflows.redrive(handle.id)).toMatchObject({ rerun: [`${handle.id}.1`] });
+      await handle.get({ propagate: false });
       await stage().app.quiet();
     });
 

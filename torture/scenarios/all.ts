@@ -1,5 +1,5 @@
 import { deadline, errback, join, recovery, redrive, retry, wide } from './chords.js';
-import { amended, breached, fast, late, tolerated } from './closed.js';
+import { amended, breached, fast, late, reopened, tolerated } from './closed.js';
 import { chained, grove, nested } from './nested.js';
 import type { Scenario } from './scenario.js';
 
@@ -17,6 +17,7 @@ export const SCENARIOS: readonly Scenario[] = [
   tolerated,
   breached,
   fast,
+  reopened,
   late,
   amended,
 ];

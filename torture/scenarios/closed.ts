@@ -45,6 +45,39 @@ export const breached: Scenario = { name: 'breached', paths: ['worker'], plan: (
 /** The first member that fails is one too many. */
 export const fast: Scenario = { name: 'fast', paths: ['worker'], plan: (size) => breach(size, 0) };
 
+/**
+ * A member fails, and the rest is cancelled; what failed and what was cancelled is run again, and the body follows with what
+ * returned meanwhile.
+ */
+export const reopened: Scenario = {
+  name: 'reopened',
+  paths: ['producer', 'worker'],
+  plan: (size) => ({
+    canvas: {
+      kind: 'chord',
+      header: members('mended', 'late', ...values(size - 2)),
+      body: call('body'),
+      failFast: true,
+      errbacks: [call('errback')],
+    },
+    isRedriven: true,
+    // Who had returned when the header was closed, or after it, is not made again.
+    made: ({ made }) => ({
+      ...Object.fromEntries(indexes(size).map((path) => [path, made[path] === 2 ? 2 : 1])),
+      ...once('.errback.0', '.body'),
+      '.0': 2,
+    }),
+    judge: ({ state, gotBy, runs }) => [
+      ...stateIs('SUCCESS', state),
+      ...unlessAll(gotBy('.errback.0'), (got) => isOfAll(got, size), 'what became of every member'),
+      ...unlessAll(gotBy('.body'), (got) => Array.isArray(got) && got.length === size, 'every value'),
+      ...runs
+        .filter(({ task, generation }) => generation !== (task === 'body' ? 1 : 0) && task !== 'member')
+        .map(({ task, generation }) => `${task} ran in generation ${generation}`),
+    ],
+  }),
+};
+
 /** What an errback notes. */
 interface Told {
   readonly failed: readonly number[];
@@ -69,14 +102,20 @@ function breach(size: number, count: number): Plan {
         gotBy('.errback.0'),
         // Members that had not ended by then stand among those who failed.
         (got) => {
-          const { failed, succeeded } = got as unknown as Told;
+          const { failed } = got as unknown as Told;
           const isTold = Array.from({ length: failing }, (_, at) => failed.includes(at));
-          return isTold.every(Boolean) && failed.length + succeeded.length === size;
+          return isTold.every(Boolean) && isOfAll(got, size);
         },
         'what became of every member',
       ),
     ],
   };
+}
+
+/** Whether an errback was told of every member. */
+function isOfAll(got: unknown, size: number): boolean {
+  const { failed, succeeded } = got as Told;
+  return failed.length + succeeded.length === size;
 }
 
 /** What comes after the deadline goes to a callback of its own. */

@@ -54,6 +54,8 @@ export const setBudget = (budget: Budget): Outside => ({
   act: (engine) => engine.backend.headers.setBudget(CANVAS_ID, budget),
 });
 export const isOver = (canvas: Standing): boolean => canvas.isOver;
+/** Whoever waits for a member of a closed header that goes on. */
+export const LATE = `${CANVAS_ID}.late waiting-children`;
 export const isHolding = (canvas: Standing): boolean => canvas.isHolding;
 export const isParked = (canvas: Standing): boolean => canvas.isParked;
 export const revoke: Outside = { act: (engine) => engine.revocation.revoke(CANVAS_ID) };

@@ -41,7 +41,7 @@ export const GATED = new Set(['ledger', 'publisher', 'headers', 'jobs', 'failure
 export const REST = 'rest';
 
 /** What somebody looks at again and again until it has changed: of all that he heard he keeps nothing when he rests. */
-const WATCHED = new Set(['jobs.look', 'refills.unfinished']);
+const WATCHED = new Set(['jobs.look', 'jobs.find', 'refills.unfinished']);
 
 /** Commands that change nothing, and whose answer is the same when it is known that somebody is lost. */
 const LOOKS = new Set([
@@ -51,9 +51,11 @@ const LOOKS = new Set([
   'ledger.readFailures',
   'ledger.isRevoked',
   'headers.failuresByName',
+  'ledger.areRevokedByHand',
   'headers.areStragglers',
   'refills.unfinished',
   'jobs.look',
+  'jobs.find',
   'jobs.readFailed',
   REST,
 ]);
@@ -63,7 +65,7 @@ const LOOKS = new Set([
  * put off, and it is looked whether they do nothing.
  */
 export const FENCED =
-  /^(ledger\.(setStage|settleValue|startExpiry|recordFailure|settleFailure|decideOnce|setData)|headers\.(close|park|wait|noteOutcome)|publisher\.(publishUnder|addMember)|waitForChildren|end by .*)$/;
+  /^(ledger\.(setStage|settleValue|startExpiry|recordFailure|settleFailure|decideOnce|setData)|headers\.(close|park|wait|noteOutcome|keepLate)|publisher\.(publishUnder|addMember)|waitForChildren|end by .*)$/;
 
 /** Commands of one activity: whoever needs more goes round in circles. */
 const MOST = 100;

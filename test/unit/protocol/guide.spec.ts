@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { everyEndOf, PATIENCE_MS } from './check.js';
+import { CLOSED } from './closed-scenarios.js';
 import { PHASES } from './phase.js';
 import { PLANTED } from './planted.js';
 import { PLANTED_REDRIVES } from './planted-redrives.js';
@@ -31,7 +32,7 @@ function named(cell = ''): string[] {
 
 /** Those that come through the same as smaller ones. */
 const LARGE =
-  /in the header of|while a member runs|of two|fails fast|goes on to publish|same time|timer is at work|hold is at work|somebody else sets|is revoked while/;
+  /in the header of|while a member runs|of two|fails fast|goes on to publish|same time|timer is at work|hold is at work|somebody else sets|redriven in steps|two redrive|is revoked while/;
 
 /** Of those that are changed and come late, who have commands and states of their own. */
 const OTHERS = Object.fromEntries(
@@ -60,6 +61,7 @@ describe('docs/protocol.md', () => {
         ...REDRIVEN,
         ...OTHERS,
         ...REDRIVES,
+        ...CLOSED,
       })) {
         if (LARGE.test(name) || one.isLong === true) continue;
         const explored = await everyEndOf(one, 0);

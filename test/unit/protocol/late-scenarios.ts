@@ -1,5 +1,16 @@
 import type { CanvasData, ChordData } from '../../../libs/task-queue/src/canvas/canvas-data.js';
-import { bad, chord, errbacks, good, isOver, isParked, revoke, setBudget, task } from './canvases.js';
+import {
+  bad,
+  chord,
+  errbacks,
+  good,
+  isOver,
+  isParked,
+  LATE as UNHEARD,
+  revoke,
+  setBudget,
+  task,
+} from './canvases.js';
 import { CANVAS_ID } from './scenario.js';
 import type { Case, Expected } from './scenarios.js';
 
@@ -141,7 +152,7 @@ export const CHANGED: Readonly<Record<string, Case>> = {
     ...WITHHELD,
     waits: 1,
     fewer: 1,
-    ends: [{ state: 'SUCCESS', value: [], made: BOTH, unfinished: [`${CANVAS_ID}.1 waiting`] }],
+    ends: [{ state: 'SUCCESS', value: [], made: BOTH, unfinished: [`${CANVAS_ID}.1 waiting`, UNHEARD] }],
   },
   'a chord whose budget is lowered while it runs': {
     canvas: chord([bad, good(1)], { budget: { count: 1 }, recovery: 'CallbackWithSuccesses' }),

@@ -18,6 +18,7 @@ export function likenessOfJobs(store: CountingStore, activities: readonly Activi
     inOrder(job.values),
     inOrder(job.failures),
     inOrder(job.left ?? []),
+    job.late && [inOrder(job.late.values), inOrder(job.late.failures)],
     job.stage,
     job.size,
     job.refill && [job.refill.generation, inOrder(job.refill.aside)],

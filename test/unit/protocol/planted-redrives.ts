@@ -1,6 +1,8 @@
+import type { JobRef } from '../../../libs/task-queue/src/backend/job-ref.js';
 import type { Refill } from '../../../libs/task-queue/src/backend/refills.js';
 import type { MemoryJob } from '../../../libs/task-queue/src/memory/memory-job.js';
 import { putBack } from '../../../libs/task-queue/src/memory/memory-redrive.js';
+import { CLOSED } from './closed-scenarios.js';
 import type { Planted } from './defects.js';
 import type { PlantedDefect } from './planted.js';
 import { CANVAS_ID } from './scenario.js';
@@ -92,6 +94,46 @@ export const PLANTED_REDRIVES: Readonly<Record<string, PlantedDefect>> = {
     isLong: true,
     at: WIDELY['a wide chord whose closing worker is lost, and that is redriven'],
     defects: { 'publisher.letGo': ({ command, args: [node] }) => command(node) },
+  },
+  'what is cancelled for the closing of a header is gone': {
+    at: CLOSED['a closed chord whose cancelled member is redriven'],
+    losses: 0,
+    defects: { 'jobs.withdraw': ({ args: [job], store }) => store.withdraw(job as JobRef) },
+  },
+  'what comes late to a closed header is not kept': {
+    at: CLOSED['a closed chord whose late member has returned, and that is redriven'],
+    losses: 0,
+    defects: { 'headers.keepLate': () => true },
+  },
+  'a redrive does not wait for members of a closed header that go on': {
+    at: CLOSED['a closed chord whose late member has returned, and that is redriven'],
+    losses: 0,
+    defects: { 'jobs.find': (planted) => (planted.by === 'redrive' ? undefined : right(planted)) },
+  },
+  'a redrive leaves the mark of the closing': {
+    at: CLOSED['a closed chord whose member is run again by workers that are lost'],
+    defects: {
+      'publisher.reopen': async (planted) => {
+        const { fields } = planted.store.openRecord(CANVAS_ID);
+        const marks = [...fields].filter(([field]) => field.startsWith('x:'));
+        const answer = await right(planted);
+        for (const [field, mark] of marks) fields.set(field, mark);
+        return answer;
+      },
+    },
+  },
+  'a worker that was lost cancels members of a later generation': {
+    at: CLOSED['a closed chord whose closing worker is lost, and whose cancelled member is redriven'],
+    defects: {
+      'headers.cancelStraggler': ({ args: [, member], store }) => {
+        store.openRecord(CANVAS_ID).fields.set(`x:${(member as JobRef).id}`, 'closed');
+        return true;
+      },
+    },
+  },
+  'a worker that was lost takes away a member that is marked no more': {
+    at: CLOSED['a closed chord whose closing worker is lost, and whose cancelled member is redriven'],
+    defects: { 'jobs.withdraw': ({ args: [job], store }) => store.withdraw(job as JobRef, 'revoked') },
   },
   'a redrive begins before the generation before has ended': {
     isLong: true,

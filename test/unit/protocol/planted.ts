@@ -348,7 +348,7 @@ export const PLANTED: Readonly<Record<string, PlantedDefect>> = {
     defects: {
       'publisher.reopen': ({ command, args: [reopening] }) => {
         const { rerun, ...more } = reopening as { readonly rerun: object };
-        return command({ ...more, rerun: { ...rerun, takesLate: false } });
+        return command({ ...more, rerun: { ...rerun, isAmended: false } });
       },
     },
   },

@@ -1,5 +1,5 @@
 import type { CanvasData, ChordData } from '../../../libs/task-queue/src/canvas/canvas-data.js';
-import { bad, chord, good, setBudget } from './canvases.js';
+import { bad, chord, good, LATE, setBudget } from './canvases.js';
 import { CANVAS_ID, type Outside } from './scenario.js';
 import type { Case, Expected } from './scenarios.js';
 
@@ -32,7 +32,7 @@ const streamEnds = (value: readonly number[]): Expected[] => {
 const SEALED = { afterMs: 100, from: 'seal', rest: 'leave' } as const;
 const sealed = streamed([good(1)], { deadline: SEALED });
 /** The member that nobody takes up stays behind. */
-const LEFT_BEHIND = { unfinished: [`${CANVAS_ID}.0 waiting`] };
+const LEFT_BEHIND = [`${CANVAS_ID}.0 waiting`];
 const SEALING: Case = {
   canvas: chord([]),
   deadline: SEALED,
@@ -41,10 +41,10 @@ const SEALING: Case = {
   loses: /producer/,
   untaken: /^c\.0$/,
   waits: 1,
-  ends: [{ state: 'SUCCESS', value: [], made: ['', '.0', '.body'], ...LEFT_BEHIND }],
+  ends: [{ state: 'SUCCESS', value: [], made: ['', '.0', '.body'], unfinished: [...LEFT_BEHIND, LATE] }],
   endsOfLosses: [
     // Nobody went on: at the deadline it fails, as it is not whole.
-    { state: 'FAILURE', made: ['', '.0', '.errback.0'], ...LEFT_BEHIND },
+    { state: 'FAILURE', made: ['', '.0', '.errback.0'], unfinished: LEFT_BEHIND },
     { state: 'FAILURE', made: ['', '.errback.0'] },
   ],
 };

@@ -5,7 +5,12 @@ import type { ClosingRecord } from '../../../libs/task-queue/src/chords/closing-
 import { TaskQueueEngine } from '../../../libs/task-queue/src/engine/task-queue-engine.js';
 import { CANVAS_QUEUE } from '../../../libs/task-queue/src/flow/ids.js';
 import { MemoryBackend } from '../../../libs/task-queue/src/memory/memory-backend.js';
-import { isOver, keyOf, type MemoryJob } from '../../../libs/task-queue/src/memory/memory-job.js';
+import {
+  generationOfJob,
+  isOver,
+  keyOf,
+  type MemoryJob,
+} from '../../../libs/task-queue/src/memory/memory-job.js';
 import { MemoryKeyStore } from '../../../libs/task-queue/src/memory/memory-key-store.js';
 import { MemoryLocks } from '../../../libs/task-queue/src/memory/memory-locks.js';
 import { VirtualClock } from '../../../libs/task-queue/src/memory/virtual-clock.js';
@@ -213,6 +218,8 @@ export class World {
     if (json === undefined) return undefined;
     const closing = JSON.parse(json) as ClosingRecord;
     const node = this.#node;
+    // It was closed before this generation, which has its body alone.
+    if (node !== undefined && closing.atMs <= node.timestamp && generationOfJob(node) > 0) return undefined;
     // One that was never sealed fails.
     const isSealed = from === 'seal' && closing.follow !== 'incomplete';
     const beginMs = isSealed ? node?.dispatch?.sealedAt : node?.timestamp;

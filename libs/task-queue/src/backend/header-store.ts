@@ -63,6 +63,20 @@ export interface HeaderStore {
   failuresByName(node: string, names: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** The members that had not ended when the header was closed, page by page. */
   stragglers(node: string): AsyncIterable<JobRef[]>;
+  /**
+   * Marks one of them as revoked, because its header is closed. Nothing happens when it is none any more: the canvas has been
+   * redriven meanwhile.
+   *
+   * @returns whether it is one
+   */
+  cancelStraggler(node: string, member: JobRef): Promise<boolean>;
+  /**
+   * Keeps what the members have come to that had not ended when the header was closed, now that all of them have: in the name
+   * of the job that waited for them, and which goes after that.
+   */
+  keepLate(waiter: Holder, node: string): Promise<boolean>;
+  /** Those of them that returned, or failed, page by page; nobody before all have ended. */
+  lateMembers(node: string, end: 'returned' | 'failed'): AsyncIterable<JobRef[]>;
   /** Which of these members had not ended when the header was closed. */
   areStragglers(node: string, ids: readonly string[]): Promise<boolean[]>;
 }

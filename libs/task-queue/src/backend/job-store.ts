@@ -16,6 +16,8 @@ export interface FoundTask {
   readonly headers?: Readonly<Record<string, JsonValue>>;
   /** Its node is told of its failure at once: it has a budget. */
   readonly reports: boolean;
+  /** Of a canvas that was redriven; absent in its first one. */
+  readonly generation?: number;
   /** The canvas that has taken its place. */
   readonly replacedBy?: JobRef;
 }
@@ -50,7 +52,9 @@ export interface JobStore {
   /**
    * Takes a job out of its queue before it runs (again); its node hears of it in the same moment.
    *
-   * @param record what is kept of it: written in the same step, so that nobody sees it of a task that was not taken
+   * @param record of a task that is revoked, what is kept of it: written in the same step, so that nobody sees it of a task that
+   * was not taken. Where only the closing of a header revoked it, its job is kept as well, as one that has failed; where nothing
+   * does any more, it stays
    * @returns false when there is none, or it runs, waits for a canvas in its place, or has ended
    */
   withdraw(job: JobRef, record?: WithdrawalRecord): Promise<boolean>;

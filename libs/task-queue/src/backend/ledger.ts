@@ -114,6 +114,8 @@ export interface Ledger {
   markRevoked(id: string, ttlMs: number | undefined): Promise<void>;
   /** Whether a task, or a node above it, is revoked. */
   isRevoked(id: string): Promise<boolean>;
+  /** Which of these tasks and nodes somebody has revoked, or a node above them; closing a header is nobody. */
+  areRevokedByHand(ids: readonly string[]): Promise<boolean[]>;
   /** A node's children that are not terminal yet, page by page. */
   pendingChildren(node: string): AsyncIterable<JobRef[]>;
   /** A node's children that have failed, page by page. */

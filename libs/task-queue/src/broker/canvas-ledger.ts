@@ -10,7 +10,7 @@ import type {
   Stage,
 } from '../backend/ledger.js';
 import type { Budget } from '../canvas/header-rules.js';
-import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
+import { type ClosingRecord, type ParkedRecord, REVOKED_BY_CLOSING } from '../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import { summaryOf } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
@@ -113,6 +113,15 @@ export class CanvasLedger implements Ledger {
       client.hmget(this.keys.record(id), ...lineOf(id).map(revocationField)),
     );
     return marks.some((mark) => mark !== null);
+  }
+
+  async areRevokedByHand(ids: readonly string[]): Promise<boolean[]> {
+    const [first] = ids;
+    if (first === undefined) return [];
+    const fields = [...new Set(ids.flatMap(lineOf))].map(revocationField);
+    const marks = await this.#ask((client) => client.hmget(this.keys.record(first), ...fields));
+    const byHand = new Set(fields.filter((_, at) => marks[at] !== null && marks[at] !== REVOKED_BY_CLOSING));
+    return ids.map((id) => lineOf(id).some((one) => byHand.has(revocationField(one))));
   }
 
   async *pendingChildren(node: string): AsyncGenerator<JobRef[]> {

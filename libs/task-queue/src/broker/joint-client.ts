@@ -66,6 +66,7 @@ export class Joint {
   #multi: ChainableCommander | undefined;
   #exec: ChainableCommander['exec'] | undefined;
   #hset: ((key: string, fields: object) => unknown) | undefined;
+  #zadd: ((key: string, score: number, member: string) => unknown) | undefined;
   #pexpire: ((key: string, ms: number) => unknown) | undefined;
   #asked = 0;
   #added: Promise<unknown> = Promise.resolve();
@@ -82,6 +83,7 @@ export class Joint {
       const multi = this.client.multi();
       this.#exec = multi.exec.bind(multi);
       this.#hset = multi.hset.bind(multi);
+      this.#zadd = multi.zadd.bind(multi) as (key: string, score: number, member: string) => unknown;
       this.#pexpire = multi.pexpire.bind(multi);
       multi.exec = () => this.#ask();
       this.#multi = multi;
@@ -125,6 +127,7 @@ export class Joint {
     try {
       write({
         set: (key, fields) => void this.#hset?.(key, fields),
+        rank: (key, score, member) => void this.#zadd?.(key, score, member),
         expire: (key, ms) => void this.#pexpire?.(key, ms),
       });
       if (this.#exec) multi.exec = this.#exec; // ioredis calls it itself where it has to send again
@@ -172,6 +175,8 @@ export interface ScriptCall {
 export interface OwnWrites {
   /** Sets fields of a hash. */
   set(key: string, fields: Readonly<Record<string, string | number>>): void;
+  /** Adds to a sorted set. */
+  rank(key: string, score: number, member: string): void;
   /** Has a key go by itself after a time. */
   expire(key: string, ms: number): void;
 }

@@ -6,12 +6,14 @@ import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
 import type { HeaderTimes } from '../chords/deadline.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
 import type { Clock } from '../primitives/clock.js';
-import { jobInKey, type RedisKeys } from './redis-keys.js';
+import { jobInKey, revocationField, type RedisKeys } from './redis-keys.js';
 import type { ScriptRunner } from './script-runner.js';
 import {
+  CANCEL_STRAGGLER,
   CLOSE_HEADER,
   COUNT_FAILURES,
   HEADER_TIMES,
+  KEEP_LATE,
   NOTE_OUTCOME,
   PARK_HEADER,
   SET_BUDGET,
@@ -107,6 +109,29 @@ export class RedisHeaders implements HeaderStore {
         client.sscan(this.keys.left(node), cursor, 'COUNT', SCAN_COUNT),
       );
       yield keys.map(jobInKey);
+      cursor = next;
+    } while (cursor !== '0');
+  }
+
+  async cancelStraggler(node: string, { queue, id }: JobRef): Promise<boolean> {
+    const keys = [this.keys.left(node), this.keys.record(node)];
+    const args = [this.keys.job(queue, id), revocationField(id)];
+    return (await this.scripts.run(CANCEL_STRAGGLER, keys, args)) === 1;
+  }
+
+  async keepLate({ id, token }: Holder, node: string): Promise<boolean> {
+    const keys = [this.keys.node(id), this.keys.node(node), ...this.keys.late(node)];
+    return (await this.scripts.run(KEEP_LATE, keys, [token])) === 1;
+  }
+
+  async *lateMembers(node: string, end: 'returned' | 'failed'): AsyncGenerator<JobRef[]> {
+    const [values, failures] = this.keys.late(node);
+    let cursor = '0';
+    do {
+      const [next, flat] = await this.scripts.ask((client) =>
+        client.hscan(end === 'returned' ? values : failures, cursor, 'COUNT', SCAN_COUNT),
+      );
+      yield flat.filter((_, at) => at % 2 === 0).map(jobInKey);
       cursor = next;
     } while (cursor !== '0');
   }

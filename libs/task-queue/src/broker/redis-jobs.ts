@@ -3,12 +3,12 @@ import type { FailedJob, FoundTask, JobStore, TaskQuery, WithdrawalRecord } from
 import type { TaskReply } from '../backend/task-reply.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
-import { CANVAS_QUEUE, childId, parentOf, rootOf } from '../flow/ids.js';
+import { CANVAS_QUEUE, childId, lineOf, parentOf, rootOf } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
 import type { Clock } from '../primitives/clock.js';
 import type { Producers } from './producers.js';
 import type { RedisClient } from './redis-client.js';
-import { idInKey, type RedisKeys } from './redis-keys.js';
+import { idInKey, revocationField, type RedisKeys } from './redis-keys.js';
 import { READ_FAILED, READ_TASK } from './scripts/reads.js';
 import { ScriptRunner } from './script-runner.js';
 import { runScript } from './scripts/script.js';
@@ -16,6 +16,7 @@ import { parseReply } from './scripts/task-reply.js';
 import { CAN_WITHDRAW } from './scripts/withdrawal.js';
 import { closedNodes, hasStragglers, STRAGGLERS_MS } from './stragglers.js';
 import { TaskSearch } from './task-search.js';
+import type { OwnWrites } from './joint-client.js';
 import type { Transactions } from './transactions.js';
 
 const SCAN_COUNT = 1_000;
@@ -90,20 +91,38 @@ export class RedisJobs implements JobStore {
   async withdraw({ queue, id }: JobRef, record?: WithdrawalRecord): Promise<boolean> {
     const job = this.keys.job(queue, id);
     const waiting = `${this.keys.prefixOf(id)}:${queue}:waiting-children`;
+    const marks = record === undefined ? [] : lineOf(id).map(revocationField);
+    let kept: Readonly<Record<string, string>> | undefined;
     const answer = await this.transactions.run<false>({
       id,
       keys: [job, `${job}:lock`],
-      look: async (client) =>
-        (await runScript(client, CAN_WITHDRAW, [job, waiting], [id])) === 1 ? undefined : false,
+      look: async (client) => {
+        const lists = [job, waiting, this.keys.record(id)];
+        const reply = await runScript(client, CAN_WITHDRAW, lists, [id, ...marks]);
+        kept = Array.isArray(reply) ? pairsOf(reply as string[]) : undefined;
+        return reply === 0 ? false : undefined;
+      },
       additions: [() => this.producers.queue(queue, id, 'ledger').remove(id)],
       write: (own) => {
         if (record === undefined) return;
         const { failure, ttlMs } = record;
         own.set(this.keys.record(id), { [`f:${id}`]: JSON.stringify(failure) });
         if (ttlMs !== undefined) own.expire(this.keys.record(id), ttlMs);
+        if (kept !== undefined)
+          this.#keep(own, { queue, id }, kept, `${failure.error.name}: ${failure.error.message}`);
       },
     });
     return answer === 'done';
+  }
+
+  /** A job that was taken out of its queue stands there as one that has failed, as it does when a worker has failed it. */
+  #keep(own: OwnWrites, { queue, id }: JobRef, job: Readonly<Record<string, string>>, reason: string): void {
+    const { parentKey, parent: _parent, ...fields } = job;
+    const key = this.keys.job(queue, id);
+    const nowMs = this.clock.wallMs();
+    own.set(key, { ...fields, finishedOn: nowMs, failedReason: reason });
+    own.rank(`${this.keys.prefixOf(id)}:${queue}:failed`, nowMs, id);
+    if (parentKey !== undefined) own.set(`${parentKey}:failed`, { [key]: reason });
   }
 
   /**
@@ -218,7 +237,7 @@ export class RedisJobs implements JobStore {
       await this.#removeChildren(node, keys, traces);
       cursor = next;
     } while (cursor !== '0');
-    await (await this.client()).del(left);
+    await (await this.client()).unlink(left, ...this.keys.late(node));
   }
 
   /** Those that may still be there: nodes, and tasks that failed. */
@@ -233,6 +252,13 @@ export class RedisJobs implements JobStore {
     }
     await Promise.all(tasks);
   }
+}
+
+/** The fields of a hash, as Redis lists them. */
+function pairsOf(flat: readonly string[]): Record<string, string> {
+  const pairs: Record<string, string> = {};
+  for (let at = 0; at + 1 < flat.length; at += 2) pairs[flat[at] ?? ''] = flat[at + 1] ?? '';
+  return pairs;
 }
 
 /** Data that is no JSON is not ours. */

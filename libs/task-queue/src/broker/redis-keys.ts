@@ -8,12 +8,13 @@ import { CANVAS_QUEUE, placeOf, rootOf, shardOf } from '../flow/ids.js';
  * ```
  * {tq:0}:<queue>:…            BullMQ's, per queue; composite nodes live in the queue _canvas
  * {tq:0}:_record:<canvas>     hash: f:<id> failure of a task or node · r:<id> what a chord's recovery decided ·
- *                             x:<id> revoked · a:<id>:<call> place of a member that a task added ·
+ *                             x:<id> revoked, or closed with its header · a:<id>:<call> place of a member that a task added ·
  *                             c:<id> that a header is closed · p:<id> parked · b:<id> its budget by now ·
  *                             d:<id> past its deadline · first:<id>, last:<id> when members ended ·
  *                             closed that a header of the canvas is · i:<canvas> the queue of what took a task's place ·
  *                             replaced that there is one of those · again that it has been redriven in several steps
  * {tq:0}:_canvas:<id>:left    set: members that had not ended when the header of this node was closed
+ * …:left:processed, …:failed  hash: what they came to, when all of them had ended
  * {tq:0}:_canvas:<id>:again   hash: failures of its members that are still to be put back, while a wide redrive begins
  * {tq:0}:_expiry              sorted set: canvases whose results expire, by time
  * {tq:0}:_dead                sorted set: dead letters, by the time at which their tasks failed
@@ -59,6 +60,11 @@ export class RedisKeys {
   /** The members that had not ended when a node's header was closed. */
   left(node: string): string {
     return `${this.node(node)}:left`;
+  }
+
+  /** What these came to when all of them had ended: values and failures, as in BullMQ's own lists. */
+  late(node: string): readonly [values: string, failures: string] {
+    return [`${this.left(node)}:processed`, `${this.left(node)}:failed`];
   }
 
   /** The failures of a node's members that are still to be put back. */

@@ -3,7 +3,7 @@ import type { Reopening } from '../backend/publisher.js';
 import type { NodeEnvelope } from '../flow/envelope.js';
 import type { FlowPlan } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
-import type { KeptStage, Rerun } from '../flow/redrive.js';
+import { isHeaderAnew, type KeptStage, type Rerun } from '../flow/redrive.js';
 import { firstStepOf } from '../flow/refill.js';
 import { generationOf } from '../task/redriven.js';
 import { flowJob, withSentinels } from './flow-jobs.js';
@@ -86,11 +86,14 @@ export function* jobsOf(rerun: Rerun): Generator<Rerun> {
 }
 
 /** What the script takes away for a job, and of a chord the body that is superseded. */
-export function clearing({ job, keepsDecision, drops, takesLate, isHeld }: Rerun): string[] {
+export function clearing(rerun: Rerun): string[] {
+  const { job, keepsDecision, drops, isAmended, isHeld } = rerun;
+  const kind = isAmended === true ? 'amending' : 'late';
+  const late = isHeaderAnew(rerun) ? [kind, CANVAS_QUEUE, childId(job.id, 'late'), job.id] : [];
   const own = [kindOf({ job, keepsDecision, isHeld }), job.queue, job.id, parentOf(job.id) ?? ''];
-  if (drops !== undefined) own.push('dropped', drops.queue, drops.id, job.id);
-  if (takesLate === true) own.push('late', CANVAS_QUEUE, childId(job.id, 'late'), job.id);
-  return own;
+  const dropped = drops === undefined ? [] : ['dropped', drops.queue, drops.id, job.id];
+  // What was late is among what failed before that is set aside.
+  return [...late, ...own, ...dropped];
 }
 
 function kindOf({ job, keepsDecision, isHeld }: Pick<Rerun, 'job' | 'keepsDecision' | 'isHeld'>): string {

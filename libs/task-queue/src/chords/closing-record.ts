@@ -13,11 +13,14 @@ export interface ClosingRecord {
   readonly why: string;
   /** Members that had not ended. */
   readonly pending: number;
-  /** What they come to is not dropped: `<node>.late` waits for them. */
+  /** `<node>.late` waits for them, so that what they come to is known when somebody asks for it. */
   readonly late?: true;
   /** Epoch milliseconds. */
   readonly atMs: number;
 }
+
+/** The mark of a revocation that nobody asked for: its header was closed, and the rest cancelled. Scripts have it as well. */
+export const REVOKED_BY_CLOSING = 'closed';
 
 /** That a header waits for somebody to decide. */
 export interface ParkedRecord {

@@ -1,10 +1,11 @@
 import type { Backend } from '../backend/backend.js';
 import type { FailedJob } from '../backend/job-store.js';
 import type { JobRef } from '../backend/job-ref.js';
+import type { NodeRecord } from '../backend/ledger.js';
 import type { TaskReply } from '../backend/task-reply.js';
 import { decodeNode, decodeTask } from '../flow/decode-envelope.js';
 import type { NodeEnvelope } from '../flow/envelope.js';
-import { CANVAS_QUEUE } from '../flow/ids.js';
+import { CANVAS_QUEUE, childId, memberIndex } from '../flow/ids.js';
 import type { EndedNode, EndedTask } from '../flow/redrive.js';
 import { generationOf } from '../task/redriven.js';
 
@@ -24,32 +25,35 @@ const NODES_AT_ONCE = 20;
 
 /** Reads what is kept of canvases that have ended: what failed in them, and could be run again. */
 export class EndedCanvas {
-  constructor(private readonly backend: Pick<Backend, 'ledger' | 'jobs' | 'refills'>) {}
+  constructor(private readonly backend: Pick<Backend, 'ledger' | 'jobs' | 'headers' | 'refills'>) {}
 
   /** What is kept of a node that has ended, and of all that failed below it. */
   async read(id: string, { node, reply }: NodeLook): Promise<EndedNode> {
-    const { ledger, refills } = this.backend;
+    const { ledger, headers, refills } = this.backend;
     const record = await ledger.readNode(id);
     // Only there a redrive before can have left something to be put back. What is set aside by now may be of the next one.
     if (record.closing !== undefined) await refills.giveUp(id, generationOf(node));
+    const closed = await this.#closed(id, record);
     const failed: EndedNode['failed'][number][] = [];
-    for await (const page of ledger.failedChildren(id)) {
-      for (const child of await this.children(page)) failed.push(child);
+    const lists = [ledger.failedChildren(id)];
+    if (closed?.is === 'ended') lists.push(headers.lateMembers(id, 'failed'));
+    for (const list of lists) {
+      for await (const page of list) for (const child of await this.children(page)) failed.push(child);
     }
     // The one child of a stage that is in neither list was removed by hand; its node knows what it was.
     const { child } = record.stage ?? {};
     if (child !== undefined && reply.job.node?.child === undefined)
       failed.push(...(await this.#tasks([child])));
-    const { closing, dispatch, size, stage } = record;
+    const { closing, size, stage } = record;
+    const [isRevoked] = record.revoked ? await ledger.areRevokedByHand([id]) : [false];
     return {
       kind: 'node',
       id,
       node,
       ...(size === undefined ? {} : { size }),
       ...(stage === undefined ? {} : { stage: { ...stage } }),
-      isOut:
-        record.revoked || (closing === undefined && dispatch !== undefined && dispatch.state !== 'sealed'),
-      ...(closing !== undefined && closing.pending > 0 ? { isClosed: true } : {}),
+      isOut: isRevoked === true || (closing === undefined && !isWhole(record)),
+      ...(closed === undefined ? {} : { closed }),
       failed,
     };
   }
@@ -67,6 +71,27 @@ export class EndedCanvas {
     return [...read, ...(await this.#tasks(tasks))];
   }
 
+  /** Where a header was closed before its end, what has become of the members that were pending. */
+  async #closed(id: string, record: NodeRecord): Promise<EndedNode['closed']> {
+    const { headers, ledger } = this.backend;
+    const { closing } = record;
+    if (closing === undefined || closing.by === 'end') return undefined;
+    const isHeard = closing.late === true;
+    if ((!isHeard && closing.pending > 0) || !isWhole(record)) return { is: 'part' };
+    if (!isHeard) return { is: 'ended', late: [] };
+    if (await this.isHearing(id))
+      return { is: 'going-on', pending: (await ledger.readNode(childId(id, 'late'))).pending };
+    const late: number[] = [];
+    for await (const page of headers.lateMembers(id, 'returned'))
+      for (const member of page) late.push(memberIndex(member.id));
+    return { is: 'ended', late };
+  }
+
+  /** Whether somebody waits for the late members of a node. */
+  async isHearing(node: string): Promise<boolean> {
+    return (await this.backend.jobs.find({ queue: CANVAS_QUEUE, id: childId(node, 'late') })) !== undefined;
+  }
+
   async #node(ref: JobRef): Promise<EndedNode | EndedTask> {
     const reply = await this.backend.jobs.look(ref.id);
     if (reply.source === 'job' && reply.job.node !== undefined)
@@ -78,11 +103,19 @@ export class EndedCanvas {
     const { ledger, jobs } = this.backend;
     const ids = refs.map(({ id }) => id);
     const [found, failures] = await Promise.all([jobs.readFailed(refs), ledger.readFailures(ids)]);
+    const revoked = ids.filter((_, at) => failures[at]?.reason === 'revoked');
+    const areByHand = await ledger.areRevokedByHand(revoked);
+    const byHand = new Set(revoked.filter((_, at) => areByHand[at]));
     return refs.map(({ queue, id }, at) => {
-      const call = failures[at]?.reason === 'revoked' ? 'revoked' : callOf(found[at]);
+      const call = byHand.has(id) ? 'revoked' : callOf(found[at]);
       return { kind: 'task', queue, id, call };
     });
   }
+}
+
+/** Whether all members of a node were published. */
+function isWhole({ dispatch }: NodeRecord): boolean {
+  return dispatch === undefined || dispatch.state === 'sealed';
 }
 
 /** The call that a job still holds, if it is one of ours. */

@@ -2,7 +2,7 @@ import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { type RedriveRefusal, RedriveRefusedError } from '../errors/redrive.errors.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
 import { wholeOf } from '../flow/ids.js';
-import { type EndedNode, planRedrive, type RedrivePlan, type Rerun } from '../flow/redrive.js';
+import { type EndedNode, type GoingOn, planRedrive, type RedrivePlan, type Rerun } from '../flow/redrive.js';
 import { readObject } from '../options/option-readers.js';
 import { pause } from '../primitives/bounded.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -41,6 +41,9 @@ export interface RedriveOutcome<R = JsonValue> {
    */
   readonly left: readonly string[];
 }
+
+/** What is to be run again, of which there is something. */
+type Planned = Pick<RedrivePlan, 'tasks' | 'left'> & { readonly rerun: Rerun };
 
 /** What a canvas came to stands a moment before its job has ended. */
 const END_MS = 5_000;
@@ -113,16 +116,32 @@ export class Redrive {
   }
 
   /** What is to run again. @throws RedriveRefusedError when nothing is */
-  async #plan(id: string, root: NodeLook): Promise<RedrivePlan & { readonly rerun: Rerun }> {
+  async #plan(id: string, root: NodeLook): Promise<Planned> {
     const { backend, clock } = this.engine;
     const record = await backend.ledger.readNode(id);
     if (record.revoked) throw refused(id, 'revoked', 'it was revoked; publish it again');
     const generation = generationOf(root.node);
     const ended = endedGeneration(generation, root.reply, clock.wallMs());
-    const tree = await this.#ended.read(id, root);
-    const { rerun, ...plan } = planRedrive(tree, generation + 1, ended);
-    if (rerun === undefined) throw nothing(id, root, tree);
-    return { ...plan, rerun };
+    for (let isSecond = false; ; isSecond = true) {
+      const tree = await this.#ended.read(id, root);
+      const { rerun, goingOn, ...plan } = planRedrive(tree, generation + 1, ended);
+      const [closed] = goingOn;
+      if (closed === undefined) {
+        if (rerun === undefined) throw nothing(id, root, tree);
+        return { ...plan, rerun };
+      }
+      const isOver = goingOn.every(({ pending }) => pending === 0);
+      if (!isOver || isSecond) throw goesOn(id, closed);
+      for (const node of goingOn) await this.#kept(id, node);
+    }
+  }
+
+  /** Waits until it is kept what the last members of a closed header came to, which have ended. */
+  async #kept(id: string, node: GoingOn): Promise<void> {
+    for (let waitedMs = 0; await this.#ended.isHearing(node.id); waitedMs += LOOK_AGAIN_MS) {
+      if (waitedMs >= END_MS) throw goesOn(id, node);
+      await this.wait(LOOK_AGAIN_MS);
+    }
   }
 
   /**
@@ -169,13 +188,18 @@ export class Redrive {
   }
 }
 
+/** Members of a header that was closed have not ended. */
+function goesOn(id: string, { id: node, pending }: GoingOn): RedriveRefusedError {
+  const members = pending === 1 ? '1 member goes on that was' : `${pending} members go on that were`;
+  return refused(id, 'running', `${members} pending when the header of ${node} was closed`);
+}
+
 /** Why there is nothing to be run again. */
 function nothing(id: string, { reply }: NodeLook, root: EndedNode): RedriveRefusedError {
   if (reply.place === 'completed' && root.failed.length === 0)
     return refused(id, 'succeeded', 'nothing in it failed');
-  if (root.isClosed === true)
-    return refused(id, 'closed', 'its header was closed while members were pending; publish it again');
-  if (root.isOut) return refused(id, 'incomplete', 'its members were never all published; publish it again');
+  if (root.isOut || root.closed?.is === 'part')
+    return refused(id, 'incomplete', 'its members were never all published; publish it again');
   return refused(id, 'gone', 'what failed in it was revoked, or is not kept any more; publish it again');
 }
 

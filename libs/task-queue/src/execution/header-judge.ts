@@ -49,7 +49,7 @@ interface Looked {
   readonly record: NodeRecord;
   readonly seen: Seen;
   readonly view: HeaderView;
-  /** Whether it is to hear of members that come late. */
+  /** Whether anything can be made of members that come late. */
   readonly hears: boolean;
 }
 
@@ -101,8 +101,7 @@ export class HeaderJudge {
     if (record.parked !== undefined) return this.#hold(delivery, record, seen);
     const view = await this.#view(delivery.id, node.size, law.budget, record);
     if (!isComplete(view) || view.size < (law.budget?.minSuccesses ?? 0)) {
-      const hears = node.node === 'chord' && node.late !== undefined;
-      return this.#carryOut(delivery, { record, seen, view, hears }, judgeHeader(law, view));
+      return this.#carryOut(delivery, { record, seen, view, hears: true }, judgeHeader(law, view));
     }
     await this.#stopTimer(delivery, node);
     return this.#letGo(delivery, record);
@@ -185,7 +184,7 @@ export class HeaderJudge {
     if (isHeldBack) await publisher.letGo(id, generationOf(node));
     await this.#withdraw(id, 'hold');
     await this.#stopTimer(delivery, node);
-    if (rest !== 'leave') await revocation.revokeStragglers(id, { terminate: rest === 'terminate' });
+    if (rest !== 'leave') await revocation.cancelStragglers(id, { terminate: rest === 'terminate' });
     return 'go-on';
   }
 

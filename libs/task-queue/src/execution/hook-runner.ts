@@ -46,11 +46,14 @@ export class HookRunner {
   ) {}
 
   async publish(
-    task: Pick<Delivery, 'id' | 'name' | 'queue'> & { readonly data?: unknown },
+    task: Pick<Delivery, 'id' | 'name' | 'queue'> & {
+      readonly data?: unknown;
+      readonly generation?: number | undefined;
+    },
     kind: HookEnvelope['hook'],
     what: Pick<HookEnvelope, 'failure' | 'args' | 'headers'>,
   ): Promise<void> {
-    const generation = generationIn(task.data);
+    const generation = task.generation ?? generationIn(task.data);
     const about = { hook: kind, task: task.name, taskId: task.id, ...what };
     const data: HookEnvelope = { v: 1, ...about, ...(generation === undefined ? {} : { generation }) };
     await this.publisher.publishOnce({

@@ -1,4 +1,5 @@
 import type { Delivery, Verdict } from '../backend/delivery.js';
+import type { HeaderStore } from '../backend/header-store.js';
 import type { JobStore } from '../backend/job-store.js';
 import type { Ledger, NodeRecord } from '../backend/ledger.js';
 import type { Publisher } from '../backend/publisher.js';
@@ -9,7 +10,7 @@ import type { MemberOutcome } from '../chords/chord-recovery.js';
 import { type CompileContext, compileCanvas } from '../flow/compile-canvas.js';
 import { compileStored } from '../flow/compile-stored.js';
 import { decodeNode } from '../flow/decode-envelope.js';
-import type { ChordNode } from '../flow/envelope.js';
+import type { ChordNode, GroupNode } from '../flow/envelope.js';
 import { parentOf, releasedId, wholeOf } from '../flow/ids.js';
 import { planAmendment } from '../flow/late.js';
 import type { Clock } from '../primitives/clock.js';
@@ -23,6 +24,7 @@ import type { EngineLog } from './engine-log.js';
 /** What hearing of late members needs. */
 export interface LateMembersDeps {
   readonly ledger: Ledger;
+  readonly headers: HeaderStore;
   readonly jobs: JobStore;
   readonly reader: TaskReader;
   readonly publisher: Publisher;
@@ -35,47 +37,47 @@ export interface LateMembersDeps {
 /** How soon, and how seldom at last, a chord is looked at again that has not come to where it can be amended. */
 const LOOK_AGAIN_MS = { first: 250, last: 15_000 } as const;
 
-/** A chord as its job says. */
-interface Look {
+/** A header's node as its job says. */
+interface Look<Node = GroupNode | ChordNode> {
   readonly id: string;
   readonly reply: Extract<TaskReply, { source: 'job' }>;
   readonly data: string;
-  readonly node: ChordNode;
+  readonly node: Node;
 }
 
 /**
- * What waits, beside a chord whose header was closed early, for the members that had not ended.
+ * What waits, beside a node whose header was closed early, for the members that had not ended.
  *
  * ```
- * beside an open header ──closed──→ waits for the late ──the last has ended──→ callback, or the next generation
- *          └──the chord ends otherwise──→ gone                       └──all of them were revoked──→ gone
+ * beside an open header ──closed──→ waits for the late ──the last has ended──→ the next generation: gone
+ *          └──the node ends otherwise──→ gone                       └──callback, or nothing──→ kept for a redrive: gone
  * ```
  *
  * It is a job that they are children of, so BullMQ stores what they come to and releases it with the last one, in the
  * script that ends them. The callback has a fixed id, and the next generation begins only where the chord is as it was
- * read: a worker that dies in between does nothing twice.
+ * read: a worker that dies in between does nothing twice. What they came to is kept beside the header then, and it goes: as
+ * long as it is there, some of them go on.
  */
 export class LateMembers {
   constructor(private readonly deps: LateMembersDeps) {}
 
   async activate(delivery: Delivery): Promise<Verdict> {
-    const chord = await this.#look(parentOf(delivery.id) ?? '');
-    if (chord?.node.late === undefined) return DONE;
-    const record = await this.deps.ledger.readNode(chord.id);
-    if (record.closing?.late !== true) return isOpen(chord, record) ? again(delivery) : DONE;
+    const header = await this.#look(parentOf(delivery.id) ?? '');
+    if (header === undefined) return DONE;
+    const record = await this.deps.ledger.readNode(header.id);
+    if (record.closing?.late !== true) return isOpen(header, record) ? again(delivery) : DONE;
     if (await delivery.waitForChildren()) return { do: 'leave' };
-    if (record.revoked) return DONE;
-    const members = (await this.deps.reader.outcomes(delivery.id)).filter(hasComeToSomething);
-    if (members.length === 0) return DONE;
-    if (chord.node.late !== 'amend') return this.#release(chord, chord.node.late, members);
-    return this.#amend(delivery, chord, record, members);
+    if (isHeard(header) && !record.revoked) {
+      const members = (await this.deps.reader.outcomes(delivery.id)).filter(hasComeToSomething);
+      const { late } = header.node;
+      if (members.length > 0 && late === 'amend') return this.#amend(delivery, header, record, members);
+      if (members.length > 0 && late !== undefined && late !== 'amend')
+        await this.#release(header, late, members);
+    }
+    return (await this.deps.headers.keepLate(delivery, header.id)) ? DONE : { do: 'leave' };
   }
 
-  async #release(
-    { id, node }: Look,
-    callback: CanvasData,
-    members: readonly MemberOutcome[],
-  ): Promise<Verdict> {
+  async #release({ id, node }: Look, callback: CanvasData, members: readonly MemberOutcome[]): Promise<void> {
     const { publisher, context, tell, log } = this.deps;
     const released = releasedId(id, 'late', 0, generationOf(node));
     const outcomes = members.map((member) => ({
@@ -91,12 +93,11 @@ export class LateMembers {
     await publisher.publishOnce(plan);
     log.debug(`${released} gets what ${members.length} late members of chord ${id} came to`);
     tell.callbacksReleased('callback.released', id, node, [released]);
-    return DONE;
   }
 
   async #amend(
     delivery: Delivery,
-    chord: Look,
+    chord: Look<ChordNode>,
     { size, stage }: NodeRecord,
     members: readonly MemberOutcome[],
   ): Promise<Verdict> {
@@ -119,8 +120,13 @@ export class LateMembers {
     if (reply.source !== 'job' || reply.job.node === undefined) return undefined;
     const { data } = reply.job.node;
     const node = decodeNode(JSON.parse(data));
-    return node.node === 'chord' ? { id, reply, data, node } : undefined;
+    return node.node === 'chord' || node.node === 'group' ? { id, reply, data, node } : undefined;
   }
+}
+
+/** Whether somebody wants to hear of what comes late. */
+function isHeard(header: Look): header is Look<ChordNode> {
+  return header.node.node === 'chord' && header.node.late !== undefined;
 }
 
 const DONE: Verdict = { do: 'complete', value: null };

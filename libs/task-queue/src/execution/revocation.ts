@@ -64,20 +64,34 @@ export class Revocation {
    * @returns whether there was anything left to revoke
    * @throws ResultUnknownError when no task or canvas has this id
    */
-  async revoke(
+  revoke(
     id: string,
     { terminate = false }: RevokeOptions = {},
     tally: RevocationTally = newTally(),
+  ): Promise<boolean> {
+    return this.#revoke(id, { terminate }, tally);
+  }
+
+  /** @param closed the node whose header was closed, where it is revoked for that */
+  async #revoke(
+    id: string,
+    { terminate }: Required<RevokeOptions>,
+    tally: RevocationTally,
+    closed?: string,
   ): Promise<boolean> {
     const snapshot = await this.reader.read(id);
     if (snapshot.state === 'UNKNOWN') throw new ResultUnknownError(id);
     if (isTerminal(snapshot.state)) return false;
     const { queue = CANVAS_QUEUE } = snapshot;
-    await this.ledger.markRevoked(id, this.#ttl(id, queue));
+    if (closed === undefined) await this.ledger.markRevoked(id, this.#ttl(id, queue));
+    else if (!(await this.headers.cancelStraggler(closed, { queue, id }))) return false;
     if (queue === CANVAS_QUEUE) {
       await this.revokeBelow(id, { terminate }, tally);
       // Its body runs, and some of its header may still.
-      if (snapshot.name === 'chord') await this.revokeStragglers(id, { terminate }, tally);
+      if (snapshot.name === 'chord') {
+        if (closed === undefined) await this.revokeStragglers(id, { terminate }, tally);
+        else await this.cancelStragglers(id, { terminate });
+      }
     } else await this.#revokeMember({ queue, id }, { terminate }, tally);
     await this.control.send({ revoke: id, terminate });
     return true;
@@ -122,21 +136,28 @@ export class Revocation {
     options: Required<RevokeOptions>,
     tally?: RevocationTally,
   ): Promise<void> {
+    await this.#eachStraggler(node, ({ id }) => this.revokeAdded(id, options, tally));
+  }
+
+  /**
+   * The same because the header was closed, and nobody asked for it: what is taken out of its queue is kept, so that a redrive
+   * can run it again. Whoever comes late with it, after such a redrive, revokes nothing.
+   */
+  async cancelStragglers(node: string, options: Required<RevokeOptions>): Promise<void> {
+    await this.#eachStraggler(node, ({ id }) => ifKnown(this.#revoke(id, options, newTally(), node)));
+  }
+
+  async #eachStraggler(node: string, revoke: (member: JobRef) => Promise<void>): Promise<void> {
     for await (const page of this.headers.stragglers(node)) {
       const members = page.filter(({ id }) => Number.isInteger(memberIndex(id)));
-      for (let from = 0; from < members.length; from += AT_ONCE) {
-        await Promise.all(
-          members.slice(from, from + AT_ONCE).map(({ id }) => this.revokeAdded(id, options, tally)),
-        );
-      }
+      for (let from = 0; from < members.length; from += AT_ONCE)
+        await Promise.all(members.slice(from, from + AT_ONCE).map(revoke));
     }
   }
 
   /** Revokes what a running task has added: the canvas in its place, or a member of its group; if it is there. */
   async revokeAdded(id: string, options: Required<RevokeOptions>, tally?: RevocationTally): Promise<void> {
-    await this.revoke(id, options, tally).catch((error: unknown) => {
-      if (!(error instanceof ResultUnknownError)) throw error;
-    });
+    await ifKnown(this.revoke(id, options, tally));
   }
 
   /** A task by itself: where its canvas goes on, a budget may be breached by it. */
@@ -159,13 +180,13 @@ export class Revocation {
   ): Promise<FoundTask | undefined> {
     const task = await this.jobs.find({ queue, id });
     if (task === undefined) return undefined;
-    const { name, headers, replacedBy } = task;
+    const { name, headers, replacedBy, generation } = task;
     // Its end is the end of the canvas in its place; its worker sees to one that is on its way.
     if (replacedBy !== undefined) {
       await this.revokeAdded(replacedBy.id, options, tally);
       return undefined;
     }
-    const failure = failureOfRevoked(id, name, queue, this.clock.wallMs(), headers);
+    const failure = failureOfRevoked(id, name, queue, this.clock.wallMs(), { headers, generation });
     const ttlMs = this.#ttl(id, queue);
     // With its record in one step: one that was taken is never without, and nobody reads one of a task that was not.
     if (!(await this.jobs.withdraw({ queue, id }, { failure, ttlMs }))) {
@@ -178,7 +199,8 @@ export class Revocation {
     }
     tally.withdrawn += 1;
     this.tell.withdrawn(id, name, queue, failure);
-    if (this.#mayHaveHooks(name)) await this.hooks.publish({ id, name, queue }, 'revoked', { failure });
+    if (this.#mayHaveHooks(name))
+      await this.hooks.publish({ id, name, queue, generation }, 'revoked', { failure });
     return task;
   }
 
@@ -193,4 +215,11 @@ export class Revocation {
       ? this.resultExpiresMs(queue)
       : undefined;
   }
+}
+
+/** Nothing is to be revoked where nothing is. */
+async function ifKnown(revoked: Promise<unknown>): Promise<void> {
+  await revoked.catch((error: unknown) => {
+    if (!(error instanceof ResultUnknownError)) throw error;
+  });
 }

@@ -4,7 +4,7 @@ import type { Budget } from '../canvas/header-rules.js';
 import type { FailedAttempt } from '../failure/dead-letter.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { JsonValue } from '../primitives/json.js';
-import { generationOf, type Redriven } from '../task/redriven.js';
+import { generationIn, generationOf, type Redriven } from '../task/redriven.js';
 import type { HookKind } from '../task/task-definition.js';
 import type { BodyName, DeadlineName } from './ids.js';
 
@@ -66,11 +66,15 @@ export interface TaskEnvelope {
 }
 
 /** What a task's message says to those who look at its job from outside; anybody may have written it. */
-export function foundIn({ headers, replaced }: Partial<TaskEnvelope>): {
+export function foundIn(data: Partial<TaskEnvelope>): {
   readonly headers?: NonNullable<TaskEnvelope['headers']>;
   readonly replacedBy?: ReplacedNote['by'];
+  readonly generation?: number;
 } {
+  const { headers, replaced } = data;
+  const generation = generationIn(data);
   return {
+    ...(generation === undefined ? {} : { generation }),
     ...(headers === undefined ? {} : { headers }),
     ...(replaced === undefined ? {} : { replacedBy: replaced.by }),
   };

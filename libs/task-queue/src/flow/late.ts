@@ -3,9 +3,12 @@ import type { FlowPlan } from './flow-plan.js';
 import { CANVAS_QUEUE, childId } from './ids.js';
 import { type KeptStage, type Rerun, withHistory } from './redrive.js';
 
-/** What waits, beside a chord, for those that had not ended when its header was closed. */
-export function lateWaiter(chord: string): FlowPlan {
-  const job = { id: childId(chord, 'late'), queue: CANVAS_QUEUE, name: 'late' };
+/** It is put there before the header is closed, and looks first when it has probably been. */
+const FIRST_LOOK_MS = 250;
+
+/** What waits, beside a header's node, for those that had not ended when the header was closed. */
+export function lateWaiter(header: string): FlowPlan {
+  const job = { id: childId(header, 'late'), queue: CANVAS_QUEUE, name: 'late', delayMs: FIRST_LOOK_MS };
   return { job: { ...job, data: { v: 1, node: 'late' }, retention: 'parent' }, children: [], size: 1 };
 }
 
@@ -42,6 +45,6 @@ export function planAmendment(
     children: [],
     ...(size === undefined ? {} : { size }),
     ...(body === undefined ? {} : { drops: body }),
-    takesLate: true,
+    isAmended: true,
   };
 }

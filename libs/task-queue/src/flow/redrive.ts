@@ -63,10 +63,19 @@ export interface EndedNode {
   readonly stage?: KeptStage;
   /** It is not run again: it was revoked by itself, or its members were never all published. */
   readonly isOut: boolean;
-  /** Its header was closed while members were pending, whose ends nobody has heard of: none of it is run again. */
-  readonly isClosed?: boolean;
+  /** Its header was closed while members were pending. */
+  readonly closed?: ClosedHeader;
   readonly failed: readonly (EndedNode | EndedTask)[];
 }
+
+/** What has become of the members that were pending when a header was closed. */
+export type ClosedHeader =
+  /** All of them have ended. `late` are the indexes of those that returned; those that failed are among the failed ones. */
+  | { readonly is: 'ended'; readonly late: readonly number[] }
+  /** Some go on, or have only just ended: nothing of it is run again before that is kept. */
+  | { readonly is: 'going-on'; readonly pending: number }
+  /** Not all were published, or nothing is kept of what they came to: none of it is run again. */
+  | { readonly is: 'part' };
 
 /** A job that is put back, with those of its children that are. */
 export interface Rerun {
@@ -79,8 +88,8 @@ export interface Rerun {
   readonly drops?: Place;
   /** Of a chord whose header is not touched: what its recovery decided stands. */
   readonly keepsDecision?: boolean;
-  /** Of a chord: what its late members came to becomes what its header came to. */
-  readonly takesLate?: boolean;
+  /** Of a chord that is amended: what waits for its late members is what asks for it. */
+  readonly isAmended?: boolean;
   /** Of a header too wide for one step: it is held back, and members of it that failed are put back one after the other. */
   readonly isHeld?: boolean;
 }
@@ -93,17 +102,26 @@ export interface RedrivePlan {
   readonly tasks: readonly string[];
   /** Ids of tasks and nodes that failed, and are left as they are. */
   readonly left: readonly string[];
+  /** Nodes whose headers were closed, and members of them go on: with how many. */
+  readonly goingOn: readonly GoingOn[];
+}
+
+/** A node whose header was closed, and members of it have not ended. */
+export interface GoingOn {
+  readonly id: string;
+  readonly pending: number;
 }
 
 /** @param generation the one that begins */
 export function planRedrive(root: EndedNode, generation: number, ended: EndedGeneration): RedrivePlan {
   const tasks: string[] = [];
   const left: string[] = [];
-  const rerun = again(root, { generation, tasks, left });
-  if (rerun === undefined) return { rerun, tasks, left };
+  const goingOn: GoingOn[] = [];
+  const rerun = again(root, { generation, tasks, left, goingOn });
+  if (rerun === undefined) return { rerun, tasks, left, goingOn };
   const history = withHistory(root.node, { ...ended, rerun: tasks.length });
   const job = { ...rerun.job, data: { ...(rerun.job.data as NodeEnvelope), history } };
-  return { rerun: { ...rerun, job }, tasks, left };
+  return { rerun: { ...rerun, job }, tasks, left, goingOn };
 }
 
 /** What a root remembers of its generations, with one more. */
@@ -119,6 +137,7 @@ export interface Course {
   readonly generation: number;
   readonly tasks: string[];
   readonly left: string[];
+  readonly goingOn: GoingOn[];
 }
 
 function again(ended: EndedNode | EndedTask, course: Course): Rerun | undefined {
@@ -131,7 +150,7 @@ function again(ended: EndedNode | EndedTask, course: Course): Rerun | undefined 
     case 'task':
       return withChildren(ended, childrenAgain(ended.failed, course), course);
     case 'group':
-      return withChildren(ended, membersAgain(ended, ended.failed, course), course);
+      return groupAgain(ended, course);
     case 'chain':
       return withChildren(ended, childrenAgain(ended.failed, course), course) ?? stepAnew(ended, course);
     case 'chord':
@@ -140,7 +159,10 @@ function again(ended: EndedNode | EndedTask, course: Course): Rerun | undefined 
 }
 
 /** The call as it was, begun from scratch: no retries made, and no time by which it had to start. */
-function taskAgain({ id, queue, call }: EndedTask, { generation, tasks, left }: Course): Rerun | undefined {
+function taskAgain(
+  { id, queue, call }: EndedTask,
+  { generation, tasks, left }: Pick<Course, 'generation' | 'tasks' | 'left'>,
+): Rerun | undefined {
   if (typeof call === 'string') {
     left.push(id);
     return undefined;
@@ -175,17 +197,46 @@ function childrenAgain(children: EndedNode['failed'], course: Course): Rerun[] {
 
 /** Members of a header with a budget tell it of each failure. */
 export function membersAgain(
-  { node, isClosed }: Pick<EndedNode, 'node' | 'isClosed'>,
+  { node, closed }: Pick<EndedNode, 'node' | 'closed'>,
   members: EndedNode['failed'],
   course: Course,
 ): Rerun[] {
-  if (isClosed === true) {
+  if (closed !== undefined && closed.is !== 'ended') {
     for (const { id } of members) course.left.push(id);
     return [];
   }
   const reruns = childrenAgain(members, course);
   if (budgetOf(node) === undefined) return reruns;
   return reruns.map((member) => ({ ...member, job: { ...member.job, reports: true } }));
+}
+
+/** Members that came late count, also where nothing is run again beside them. */
+function groupAgain(ended: EndedNode, course: Course): Rerun | undefined {
+  const members = membersAgain(ended, ended.failed, course);
+  if (members.length > 0 || lateOf(ended).length > 0) return headerAgain(ended, members, course);
+  noteGoingOn(ended, course);
+  return undefined;
+}
+
+function noteGoingOn({ id, closed }: EndedNode, { goingOn }: Course): void {
+  if (closed?.is === 'going-on') goingOn.push({ id, pending: closed.pending });
+}
+
+/** Members that returned after their header had been closed. */
+function lateOf({ closed }: EndedNode): readonly number[] {
+  return closed?.is === 'ended' ? closed.late : [];
+}
+
+/** A node that waits for members again, with what came late. */
+function headerAgain(ended: EndedNode, members: readonly Rerun[], course: Course): Rerun {
+  return nodeAgain(ended, members, course, undefined, lateOf(ended));
+}
+
+/** Whether a node decides anew over all of its members, those among them that came late. */
+export function isHeaderAnew({ job, keepsDecision }: Pick<Rerun, 'job' | 'keepsDecision'>): boolean {
+  return (
+    job.queue === CANVAS_QUEUE && (job.name === 'group' || job.name === 'chord') && keepsDecision !== true
+  );
 }
 
 function withChildren(ended: EndedNode, children: readonly Rerun[], course: Course): Rerun | undefined {
@@ -197,16 +248,22 @@ function withChildren(ended: EndedNode, children: readonly Rerun[], course: Cour
  * it is the body alone.
  */
 function chordAgain(ended: EndedNode, chord: ChordNode, course: Course): Rerun | undefined {
-  const isMember = ({ id }: { readonly id: string }): boolean => Number.isInteger(memberIndex(id));
-  const members = membersAgain(ended, ended.failed.filter(isMember), course);
+  const failed = ended.failed.filter(({ id }) => isMember(id));
+  const members = membersAgain(ended, failed, course);
   const body = ended.stage?.child;
-  if (members.length > 0) {
+  if (members.length > 0 || lateOf(ended).length > 0) {
     const anew = body === undefined ? chord : { ...chord, anew: course.generation };
-    const rerun = nodeAgain({ ...ended, node: anew }, members, course, undefined);
+    const rerun = headerAgain({ ...ended, node: anew }, members, course);
     return body === undefined ? rerun : { ...rerun, drops: body };
   }
-  if (body === undefined) return undefined;
-  const failed = ended.failed.filter((child) => !isMember(child));
+  const rerun = body === undefined ? undefined : bodyAgain(ended, body, course);
+  if (rerun === undefined) noteGoingOn(ended, course);
+  return rerun;
+}
+
+/** The body of a chord whose header stays as it is. */
+function bodyAgain(ended: EndedNode, body: Place, course: Course): Rerun | undefined {
+  const failed = ended.failed.filter(({ id }) => !isMember(id));
   const bodies = childrenAgain(failed, course);
   if (bodies.length > 0) return { ...nodeAgain(ended, bodies, course, ended.stage), keepsDecision: true };
   if (!isGone(failed)) return undefined;
@@ -237,14 +294,18 @@ function restore({ tasks, left }: Course, id: string): void {
   tasks.push(id);
 }
 
+function isMember(id: string): boolean {
+  return Number.isInteger(memberIndex(id));
+}
+
 function nodeAgain(
   { id, node, size }: EndedNode,
   children: readonly Rerun[],
   { generation }: Course,
   stage: KeptStage | undefined,
+  late: readonly number[] = [],
 ): Rerun {
-  const changed = children
-    .map((child) => memberIndex(child.job.id))
+  const changed = [...late, ...children.map((child) => memberIndex(child.job.id))]
     .filter(Number.isInteger)
     .sort((one, other) => one - other);
   const redriven = { generation, changed };

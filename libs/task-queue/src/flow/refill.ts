@@ -46,10 +46,11 @@ export function planRefill(
   node: NodeEnvelope,
   failed: EndedNode['failed'],
   generation: number,
-): Omit<RedrivePlan, 'rerun'> & { readonly rerun: readonly Rerun[] } {
+): Pick<RedrivePlan, 'tasks' | 'left'> & { readonly rerun: readonly Rerun[] } {
   const tasks: string[] = [];
   const left: string[] = [];
-  return { rerun: membersAgain({ node }, failed, { generation, tasks, left }), tasks, left };
+  const rerun = membersAgain({ node }, failed, { generation, tasks, left, goingOn: [] });
+  return { rerun, tasks, left };
 }
 
 /** Members in chunks of so many jobs; one that is wider by itself stands alone. */

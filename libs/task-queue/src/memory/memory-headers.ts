@@ -2,7 +2,7 @@ import type { HeaderStore, Seen, Verdicted } from '../backend/header-store.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { Holder } from '../backend/ledger.js';
 import type { Budget } from '../canvas/header-rules.js';
-import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
+import { type ClosingRecord, type ParkedRecord, REVOKED_BY_CLOSING } from '../chords/closing-record.js';
 import type { HeaderTimes } from '../chords/deadline.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
 import { generationOfJob, isOver, keyOf, type MemoryJob, refOf } from './memory-job.js';
@@ -17,9 +17,12 @@ export class MemoryHeaders implements HeaderStore {
       if (fields.has(`c:${node.id}`)) return 'done';
       const waiter = closing.late === true ? this.#node(childId(node.id, 'late')) : undefined;
       if (closing.late === true && waiter === undefined) return 'changed';
-      const ended = Math.max(0, seen.pending - membersIn(node));
+      const members = membersIn(node);
+      const ended = Math.max(0, seen.pending - members);
       const pending = Math.max(0, closing.pending - ended);
-      fields.set(`c:${node.id}`, JSON.stringify({ ...closing, pending }));
+      // Without a member that is pending nobody comes late.
+      const verdict = { ...closing, pending, ...(members === 0 ? { late: undefined } : {}) };
+      fields.set(`c:${node.id}`, JSON.stringify(verdict));
       fields.delete(`p:${node.id}`);
       node.left = new Set(node.pending);
       node.pending.clear();
@@ -101,6 +104,27 @@ export class MemoryHeaders implements HeaderStore {
 
   async *stragglers(id: string): AsyncGenerator<JobRef[]> {
     yield [...(this.#node(id)?.left ?? [])].map(refOf);
+  }
+
+  async cancelStraggler(id: string, member: JobRef): Promise<boolean> {
+    if (this.#node(id)?.left?.has(keyOf(member)) !== true) return false;
+    const { fields } = this.store.openRecord(id);
+    const mark = `x:${member.id}`;
+    if (!fields.has(mark)) fields.set(mark, REVOKED_BY_CLOSING);
+    return true;
+  }
+
+  async keepLate(holder: Holder, id: string): Promise<boolean> {
+    const waiter = this.store.job(holder);
+    if (waiter === undefined || waiter.token !== holder.token) return false;
+    const node = this.#node(id);
+    if (node !== undefined) node.late = { values: waiter.values, failures: waiter.failures };
+    return true;
+  }
+
+  async *lateMembers(id: string, end: 'returned' | 'failed'): AsyncGenerator<JobRef[]> {
+    const late = this.#node(id)?.late;
+    yield [...((end === 'returned' ? late?.values : late?.failures)?.keys() ?? [])].map(refOf);
   }
 
   async areStragglers(id: string, ids: readonly string[]): Promise<boolean[]> {

@@ -25,6 +25,8 @@ export interface MemoryJob extends JobRef {
   readonly failures: Map<string, string>;
   /** Children that had not ended when its header was closed. */
   left?: ReadonlySet<string> | undefined;
+  /** What these came to, when all of them had ended. */
+  late?: Pick<MemoryJob, 'values' | 'failures'> | undefined;
   /** Of a header that a redrive holds back: for which generation, and the failures of members still to be put back. */
   refill?: { readonly generation: number; readonly aside: Map<string, string> } | undefined;
   /** Of a root: the headers that its redrive holds back. */

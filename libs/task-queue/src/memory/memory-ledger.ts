@@ -10,7 +10,7 @@ import type {
   Stage,
 } from '../backend/ledger.js';
 import type { Budget } from '../canvas/header-rules.js';
-import type { ClosingRecord, ParkedRecord } from '../chords/closing-record.js';
+import { type ClosingRecord, type ParkedRecord, REVOKED_BY_CLOSING } from '../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
@@ -72,6 +72,14 @@ export class MemoryLedger implements Ledger {
   async isRevoked(id: string): Promise<boolean> {
     const fields = this.store.record(id)?.fields;
     return fields !== undefined && lineOf(id).some((one) => fields.has(`x:${one}`));
+  }
+
+  async areRevokedByHand(ids: readonly string[]): Promise<boolean[]> {
+    return ids.map((id) => {
+      const fields = this.store.record(id)?.fields;
+      const marks = lineOf(id).map((one) => fields?.get(`x:${one}`));
+      return marks.some((mark) => mark !== undefined && mark !== REVOKED_BY_CLOSING);
+    });
   }
 
   async *pendingChildren(node: string): AsyncGenerator<JobRef[]> {

@@ -2,8 +2,9 @@ import type { JobRef } from '../backend/job-ref.js';
 import type { Stage } from '../backend/ledger.js';
 import type { PlannedJob } from '../flow/flow-plan.js';
 import type { SentinelEnvelope } from '../flow/envelope.js';
+import { REVOKED_BY_CLOSING } from '../chords/closing-record.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
-import type { Rerun } from '../flow/redrive.js';
+import { isHeaderAnew, type Rerun } from '../flow/redrive.js';
 import { generationIn } from '../task/redriven.js';
 import { markLetterRetried } from './memory-failure-store.js';
 import { keyOf, type MemoryJob } from './memory-job.js';
@@ -20,9 +21,10 @@ const JUDGED = ['r', 'c', 'p', 'd', 'first', 'last'] as const;
  * it waits for none.
  */
 export function putBack(store: MemoryStore, rerun: Rerun, parent: MemoryJob | undefined): MemoryJob {
-  const { job, children, stage, size, drops, keepsDecision, takesLate, isHeld } = rerun;
+  const { job, children, stage, size, drops, keepsDecision, isAmended, isHeld } = rerun;
   const record = store.openRecord(job.id);
   record.fields.delete(`f:${job.id}`);
+  if (record.fields.get(`x:${job.id}`) === REVOKED_BY_CLOSING) record.fields.delete(`x:${job.id}`);
   if (keepsDecision !== true) for (const field of JUDGED) record.fields.delete(`${field}:${job.id}`);
   if (job.queue !== CANVAS_QUEUE) markLetterRetried(store, job.id);
   const back = store.putBack(job, parent);
@@ -30,19 +32,27 @@ export function putBack(store: MemoryStore, rerun: Rerun, parent: MemoryJob | un
   if (stage !== undefined) back.stage = JSON.stringify({ ...stage, state: 'added' } satisfies Stage);
   if (size !== undefined) back.size = size;
   if (drops !== undefined) store.drop(drops, back);
-  if (takesLate === true) takeLate(store, back);
+  if (isHeaderAnew(rerun)) takeLate(store, back, isAmended === true);
   if (isHeld === true) setAside(store, back, generationIn(job.data) ?? 0);
   for (const child of children) putBack(store, child, back);
   store.start(back);
   return back;
 }
 
-/** What the late members of a chord came to becomes what its header came to. */
-function takeLate(store: MemoryStore, chord: MemoryJob): void {
-  const waiter = store.job({ queue: CANVAS_QUEUE, id: childId(chord.id, 'late') });
-  for (const [key, value] of waiter?.values ?? []) chord.values.set(key, value);
-  for (const [key, reason] of waiter?.failures ?? []) chord.failures.set(key, reason);
-  chord.left = undefined;
+/**
+ * What the late members of a header came to becomes what it came to.
+ *
+ * @param isAmended what waited for them still has that, and asks for this itself; else it is kept beside the header
+ */
+function takeLate(store: MemoryStore, header: MemoryJob, isAmended: boolean): void {
+  const ref = { queue: CANVAS_QUEUE, id: childId(header.id, 'late') };
+  const late = isAmended ? store.job(ref) : header.late;
+  for (const [key, value] of late?.values ?? []) header.values.set(key, value);
+  for (const [key, reason] of late?.failures ?? []) header.failures.set(key, reason);
+  header.left = undefined;
+  header.late = undefined;
+  // One that was left behind, for which nobody came late.
+  if (!isAmended && !store.withdraw(ref)) store.drop(ref, header);
 }
 
 /** What failed in a header follows; the header waits for it. */

@@ -137,6 +137,7 @@ export class MemoryStore {
     if (before === undefined) return job;
     if (planned.queue === CANVAS_QUEUE) {
       if (before.left) job.left = before.left;
+      if (before.late) job.late = before.late;
       for (const [key, value] of before.values) job.values.set(key, value);
       for (const [key, reason] of before.failures) job.failures.set(key, reason);
     }
@@ -236,14 +237,25 @@ export class MemoryStore {
     return true;
   }
 
-  /** Takes a job away that does not run. @returns whether it was there to be taken */
-  withdraw(ref: JobRef): boolean {
+  /**
+   * Takes a job away that does not run.
+   *
+   * @param reason why it stays as one that has failed
+   * @returns whether it was there to be taken
+   */
+  withdraw(ref: JobRef, reason?: string): boolean {
     const job = this.job(ref);
     if (job === undefined || job.place === 'active') return false;
     const isOpen = !isOver(job);
     this.#lines.leave(job);
-    this.#delete(job);
     const parent = this.#leaveParent(job);
+    if (reason === undefined) this.#delete(job);
+    else {
+      job.place = 'failed';
+      job.failedReason = reason;
+      job.finishedOn = this.clock.wallMs();
+      parent?.failures.set(keyOf(job), reason);
+    }
     if (parent) this.#release(parent);
     this.#waiters.wake(job);
     if (isOpen) this.observer.failed(job);

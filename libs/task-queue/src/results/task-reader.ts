@@ -133,7 +133,8 @@ export class TaskReader {
     const areStragglers = await this.headers.areStragglers(node, ids);
     const published = dispatch === undefined || dispatch.state === 'sealed' ? Infinity : dispatch.dispatched;
     return ids.map((id, at) => {
-      if (areStragglers[at] === true || memberIndex(id) >= published) return failureOfPending(id);
+      if (areStragglers[at] === true || memberIndex(id) >= published)
+        return failureOfPending(id, closing.atMs);
       return records[at] ?? failureOfMissing(id, false);
     });
   }

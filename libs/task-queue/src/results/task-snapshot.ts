@@ -243,12 +243,10 @@ export function failureOfMissing(id: string, dispatchCut: boolean): TaskFailure 
 }
 
 /** The record of a member that had not ended when its header was closed. */
-export function failureOfPending(id: string): TaskFailure {
-  return failureOf(id, '', '', 'pending', {
-    name: 'MemberPendingError',
-    code: 'MEMBER_PENDING',
-    message: `Task ${id} had not ended when the header that it is a member of was closed.`,
-  });
+export function failureOfPending(id: string, closedMs: number): TaskFailure {
+  const message = `Task ${id} had not ended when the header that it is a member of was closed.`;
+  const error = { name: 'MemberPendingError', code: 'MEMBER_PENDING', message };
+  return failureOf(id, '', '', 'pending', error, closedMs);
 }
 
 /** The record of a task that was revoked before it could run (again). */
@@ -257,21 +255,23 @@ export function failureOfRevoked(
   name: string,
   queue: string,
   nowMs: number,
-  headers?: TaskFailure['request']['headers'],
+  { headers, generation }: Partial<Pick<TaskFailure['request'], 'headers' | 'generation'>> = {},
 ): TaskFailure {
   const error = { name: 'TaskRevokedError', code: 'TASK_REVOKED', message: `Task ${id} was revoked.` };
   const failure = failureOf(id, name, queue, 'revoked', error, nowMs);
-  return headers === undefined ? failure : { ...failure, request: { ...failure.request, headers } };
+  const more = {
+    ...(headers === undefined ? {} : { headers }),
+    ...(generation === undefined ? {} : { generation }),
+  };
+  return { ...failure, request: { ...failure.request, ...more } };
 }
 
 /** The record of a step that never started, because `cause` happened before it. */
 export function failureOfSkipped(id: string, cause: TaskFailure): TaskFailure {
-  return failureOf(id, '', '', cause.reason === 'revoked' ? 'revoked' : 'upstream', {
-    name: 'UpstreamFailedError',
-    code: 'UPSTREAM_FAILED',
-    message: `Task ${id} did not run, because ${cause.request.name || 'a task'} (${cause.request.id}) failed: ${cause.error.message}`,
-    cause: cause.error,
-  });
+  const { error: by, reason, request, at } = cause;
+  const message = `Task ${id} did not run, because ${request.name || 'a task'} (${request.id}) failed: ${by.message}`;
+  const error = { name: 'UpstreamFailedError', code: 'UPSTREAM_FAILED', message, cause: by };
+  return failureOf(id, '', '', reason === 'revoked' ? 'revoked' : 'upstream', error, Date.parse(at));
 }
 
 function failureOf(

@@ -20,10 +20,13 @@ export const CLOSE_HEADER = script(`${FENCE}
 if ARGV[5] ~= '' and redis.call('EXISTS', KEYS[4]) == 0 and redis.call('HEXISTS', KEYS[2], 'c:' .. ARGV[2]) == 0 then return 0 end
 local pending, verdict = KEYS[1] .. ':dependencies', ARGV[4]
 local beside = redis.call('SISMEMBER', pending, KEYS[1] .. '.sentinel') + redis.call('SISMEMBER', pending, KEYS[1] .. '.hold')
-local ended = tonumber(ARGV[6]) - (redis.call('SCARD', pending) - beside)
-if ended > 0 then
+local members = redis.call('SCARD', pending) - beside
+local ended = tonumber(ARGV[6]) - members
+if ended > 0 or members == 0 then
   local counted = cjson.decode(verdict)
-  counted.pending = math.max(0, counted.pending - ended)
+  counted.pending = math.max(0, counted.pending - math.max(0, ended))
+  -- Nobody comes late.
+  if members == 0 then counted.late = nil end
   verdict = cjson.encode(counted)
 end
 if redis.call('HSETNX', KEYS[2], 'c:' .. ARGV[2], verdict) == 0 then return 1 end
@@ -48,6 +51,27 @@ for _, child in ipairs(redis.call('SMEMBERS', late)) do
     end
     redis.call('HSET', child, 'parentKey', KEYS[4], 'parent', known[parent])
   end
+end
+return 1`);
+
+/**
+ * Marks a member as revoked that had not ended when its header was closed. What somebody has asked for stands.
+ * KEYS: those set aside, record. ARGV: member's key, field of the mark. Returns 1, or 0 when it is none of them.
+ */
+export const CANCEL_STRAGGLER = script(`
+if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HSETNX', KEYS[2], ARGV[2], 'closed')
+return 1`);
+
+/**
+ * Keeps what the members of a closed header came to in the end, beside the header.
+ * KEYS: what waited for them, header's job, values and failures as they are kept. ARGV: token. Returns 1, or nil when superseded.
+ */
+export const KEEP_LATE = script(`
+if redis.call('GET', KEYS[1] .. ':lock') ~= ARGV[1] then return false end
+if redis.call('EXISTS', KEYS[2]) == 0 then return 1 end
+for at, list in ipairs({ ':processed', ':failed' }) do
+  if redis.call('EXISTS', KEYS[1] .. list) == 1 then redis.call('RENAME', KEYS[1] .. list, KEYS[at + 2]) end
 end
 return 1`);
 

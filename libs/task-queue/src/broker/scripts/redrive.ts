@@ -24,8 +24,9 @@ return 1`);
  * Runs in the transaction that adds the jobs, in front of them.
  * KEYS: record, expiry, letters (4). ARGV: prefix, root, then four of each job: what it is ('node', 'decided' for a chord
  * whose decision stands, 'held' for a header whose failed members are set aside, 'task', 'dropped' for a body that nobody follows any more,
- * 'late' for what waited for the late members of a chord, which become members of its header), queue, id, the node above
- * it or ''.
+ * 'late' for what waits for the late members of a header, who become members of it: it may have been left behind, and what they
+ * came to is kept beside the header; 'amending' where it still has that and asks for this itself; both stand before their header),
+ * queue, id, the node above it or ''.
  */
 export const CLEAR_FOR_RERUN = script(`
 local prefix, root = ARGV[1], ARGV[2]
@@ -37,6 +38,12 @@ local function take(from, into)
     if #page[2] > 0 then redis.call('HSET', into, unpack(page[2])) end
   until cursor == '0'
   redis.call('DEL', from)
+end
+-- Takes away a job of ours that may be anywhere, and at work.
+local function forget(base, id)
+  for _, set in ipairs({ 'delayed', 'waiting-children' }) do redis.call('ZREM', base .. set, id) end
+  for _, list in ipairs({ 'wait', 'paused', 'active' }) do redis.call('LREM', base .. list, 0, id) end
+  redis.call('DEL', base .. id, base .. id .. ':lock')
 end
 redis.call('ZREM', KEYS[2], root)
 redis.call('PERSIST', KEYS[1])
@@ -51,14 +58,17 @@ for at = 3, #ARGV, 4 do
     redis.call('HDEL', node .. ':processed', key)
   end
   redis.call('HDEL', KEYS[1], 'f:' .. id)
+  if redis.call('HGET', KEYS[1], 'x:' .. id) == 'closed' then redis.call('HDEL', KEYS[1], 'x:' .. id) end
   if kind ~= 'decided' then
     for _, field in ipairs({ 'r:', 'c:', 'p:', 'd:', 'first:', 'last:' }) do redis.call('HDEL', KEYS[1], field .. id) end
   end
-  if kind == 'late' then
+  if kind == 'late' or kind == 'amending' then
     local node = prefix .. ':_canvas:' .. above
-    take(key .. ':processed', node .. ':processed')
-    take(key .. ':failed', node .. ':failed')
+    for _, list in ipairs({ ':processed', ':failed' }) do
+      if kind == 'amending' then take(key .. list, node .. list) else take(node .. ':left' .. list, node .. list) end
+    end
     redis.call('DEL', node .. ':left')
+    if kind == 'late' and redis.call('EXISTS', key) == 1 then forget(base, id) end
   elseif kind == 'dropped' and queue == '_canvas' then
     redis.call('ZADD', KEYS[2], 0, id)
   else
@@ -68,11 +78,7 @@ for at = 3, #ARGV, 4 do
     if kind == 'held' then
       -- One that has been left behind would be taken for the new one, which has the same id. Whoever has it is not heard without a lock.
       local sentinel = key .. '.sentinel'
-      if redis.call('EXISTS', sentinel) == 1 then
-        redis.call('ZREM', base .. 'delayed', id .. '.sentinel')
-        for _, list in ipairs({ 'wait', 'paused', 'active' }) do redis.call('LREM', base .. list, 0, id .. '.sentinel') end
-        redis.call('DEL', sentinel, sentinel .. ':lock')
-      end
+      if redis.call('EXISTS', sentinel) == 1 then forget(base, id .. '.sentinel') end
       redis.call('HDEL', key .. ':failed', sentinel)
       if redis.call('EXISTS', key .. ':failed') == 1 then redis.call('RENAME', key .. ':failed', key .. ':again') end
     end
