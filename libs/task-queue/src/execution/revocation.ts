@@ -92,7 +92,8 @@ export class Revocation {
         if (closed === undefined) await this.revokeStragglers(id, { terminate }, tally);
         else await this.cancelStragglers(id, { terminate });
       }
-    } else await this.#revokeMember({ queue, id }, { terminate }, tally);
+    } else if (closed === undefined) await this.#revokeMember({ queue, id }, { terminate }, tally);
+    else await this.#revokeTask({ queue, id }, { terminate }, tally);
     await this.control.send({ revoke: id, terminate });
     return true;
   }
