@@ -126,11 +126,11 @@ export function limitCases(world: World): void {
       await until(async () => {
         const before = stage().diary.count('probe');
         const probe = await publish('unlimited', 'probe');
-        await until(
-          async () =>
-            (await probe.describe()).startedAt !== undefined && stage().diary.count('probe') >= before,
-          'the probe was taken',
-        );
+        // Who is turned away is at work until he has been put back.
+        await until(async () => {
+          const { startedAt, state } = await probe.describe();
+          return startedAt !== undefined && state !== 'STARTED';
+        }, 'the probe was taken');
         return stage().diary.count('probe') === before && (await probe.describe()).state === 'PENDING';
       }, 'the rate holds');
       await publish('seldom', 'a');
