@@ -29,6 +29,8 @@ class Ward {
   readonly runs = new Map<string, number>();
   readonly ends: string[] = [];
   isSick: (index: number) => boolean = () => false;
+  /** What members wait for, in the first generation. */
+  door: (index: number) => Promise<unknown> | undefined = () => undefined;
 
   /** How many members ran so often. */
   tally(): Record<string, number> {
@@ -38,6 +40,12 @@ class Ward {
   }
 }
 
+/** What members wait behind. */
+class Door {
+  open!: () => void;
+  readonly opened = new Promise<void>((resolve) => (this.open = resolve));
+}
+
 @Injectable()
 class WideTasks {
   constructor(private readonly ward: Ward) {}
@@ -45,6 +53,7 @@ class WideTasks {
   @Task()
   async member(index: number, task: TaskContext): Promise<number> {
     this.ward.runs.set(task.id, (this.ward.runs.get(task.id) ?? 0) + 1);
+    if (task.redriven === undefined) await this.ward.door(index);
     if (this.ward.isSick(index)) throw new RangeError('ill');
     return index;
   }
@@ -454,6 +463,51 @@ describe('a wide redrive', () => {
       expect((await app.workflows.redrive(id)).rerun).toHaveLength(WIDE);
       expect(await handle.get({ timeout: WITHIN_MS })).toBe(sumTo(WIDE));
       expect(ward.ends.at(-1)).toBe(`body g2 ${WIDE}`);
+    },
+    WITHIN_MS,
+  );
+
+  it(
+    'of a header that was closed early puts back what was cancelled, and takes what came late',
+    async () => {
+      const stage = await boot();
+      const { app, ward } = stage;
+      const [publish, end] = [new Door(), new Door()];
+      ward.door = (index) => (index === 0 ? publish : end).opened;
+      ward.isSick = (index) => index === 0;
+      const { errback, sum } = tasksOf(app);
+      const chord = app.workflows.chord(members(app, 2 * WIDE), sum.s(), { failFast: true });
+      const handle = (await chord.linkError(errback.s() as never).applyAsync()) as AsyncResult<number>;
+      // All of its members are there: 50 of them run, and the others wait.
+      publish.open();
+      await ended(handle);
+      await expect(app.workflows.redrive(handle.id)).rejects.toMatchObject({ reason: 'running' });
+      // One more may have begun in the place of the one that failed.
+      const begun = ward.runs.size;
+      expect(begun).toBeLessThan(60);
+      end.open();
+      const waiter = `${handle.id}.late`;
+      await until(
+        async () => (await fixture.keys(app.prefix)).every((key) => !key.endsWith(waiter)),
+        'those that went on have ended',
+      );
+      ward.isSick = () => false;
+      const { rerun, left } = await app.workflows.redrive(handle.id);
+      expect(left).toEqual([]);
+      expect(rerun).toHaveLength(2 * WIDE - begun + 1);
+      expect(await handle.get({ timeout: WITHIN_MS })).toBe(sumTo(2 * WIDE));
+      // Those who returned late did not run again.
+      expect(ward.tally()).toEqual({ 1: 2 * WIDE - 1, 2: 1 });
+      expect(ward.ends).toEqual(['errback g0', `body g1 ${2 * WIDE}`]);
+      expect(await handle.describe()).toMatchObject({
+        counts: { size: 2 * WIDE, succeeded: 2 * WIDE, failed: 0, pending: 0 },
+      });
+      expect(await traces(app)).toEqual([]);
+      await handle.forget();
+      const kept = (await fixture.keys(app.prefix)).filter(
+        (key) => key.includes(handle.id) && !key.endsWith('.errback.0'),
+      );
+      expect(kept).toEqual([]);
     },
     WITHIN_MS,
   );
