@@ -24,7 +24,8 @@ class AwayTasks {
   /** Waits behind the door of its name, in the first generation; fails while its service is away. */
   @Task({ name: 'ask' })
   async ask(...args: JsonValue[]): Promise<JsonValue> {
-    const name = String(args.at(-1));
+    const last = args.at(-1);
+    const name = typeof last === 'string' ? last : '';
     const { redriven, signal } = currentTask();
     if (redriven === undefined) {
       this.diary.write(`${name} waits`);
@@ -165,7 +166,7 @@ export function redriveClosedCases(world: World): void {
 
     it('runs the hook of a task that is cancelled', async () => {
       const members = [line('a'), line('b'), ask('c')];
-      const handle = await start(group(members, { failFast: true }), {
+      await start(group(members, { failFast: true }), {
         away: ['c'],
         begun: ['a', 'c'],
         open: ['c'],

@@ -56,7 +56,10 @@ async function redriveAll(app: TestApp, handle: AsyncResult): Promise<number> {
   const since = Date.now();
   for (let times = 0; ;) {
     const refusal = await app.workflows.redrive(handle.id, { after: times }).then(
-      ({ left }) => void expect(left).toEqual([]),
+      ({ left }) => {
+        expect(left).toEqual([]);
+        return undefined;
+      },
       (error: unknown) => {
         if (error instanceof RedriveRefusedError) return error.reason;
         throw error;
