@@ -132,6 +132,15 @@ async function traces({ prefix }: TestApp): Promise<string[]> {
   return keys.filter((key) => /:again$|\.sentinel$/.test(key));
 }
 
+/** Nothing is left of it when it is forgotten; its errback is a canvas of its own. */
+async function expectForgotten(app: TestApp, handle: AsyncResult<number>): Promise<void> {
+  await handle.forget();
+  const kept = (await fixture.keys(app.prefix)).filter(
+    (key) => key.includes(handle.id) && !key.endsWith('.errback.0'),
+  );
+  expect(kept).toEqual([]);
+}
+
 async function obstacles(app: TestApp, id: string): Promise<Map<string, object>> {
   const explanation = await app.workflows.explain(id);
   return new Map(explanation.obstacles.map((obstacle) => [obstacle.kind, obstacle]));
@@ -193,12 +202,7 @@ describe('a wide redrive', () => {
         history: [{ generation: 0, rerun: 3_000 }],
       });
       expect(await traces(app)).toEqual([]);
-      await handle.forget();
-      // Its errback is a canvas of its own.
-      const kept = (await fixture.keys(app.prefix)).filter(
-        (key) => key.includes(handle.id) && !key.endsWith('.errback.0'),
-      );
-      expect(kept).toEqual([]);
+      await expectForgotten(app, handle);
     },
     WITHIN_MS,
   );
@@ -503,11 +507,7 @@ describe('a wide redrive', () => {
         counts: { size: 2 * WIDE, succeeded: 2 * WIDE, failed: 0, pending: 0 },
       });
       expect(await traces(app)).toEqual([]);
-      await handle.forget();
-      const kept = (await fixture.keys(app.prefix)).filter(
-        (key) => key.includes(handle.id) && !key.endsWith('.errback.0'),
-      );
-      expect(kept).toEqual([]);
+      await expectForgotten(app, handle);
     },
     WITHIN_MS,
   );

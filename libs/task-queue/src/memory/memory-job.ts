@@ -78,6 +78,11 @@ export function isOver(job: MemoryJob): boolean {
   return job.place === 'completed' || job.place === 'failed';
 }
 
+/** Whether it has ended, at that time or earlier. */
+export function endedBefore(job: MemoryJob, atMs: number): boolean {
+  return isOver(job) && job.finishedOn !== undefined && job.finishedOn <= atMs;
+}
+
 /** Of a canvas that was redriven; 0 is the first. */
 export function generationOfJob({ data }: MemoryJob): number {
   return generationIn(JSON.parse(data)) ?? 0;

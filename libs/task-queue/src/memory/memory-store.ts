@@ -10,7 +10,7 @@ import type { WindowCounts } from '../primitives/window-counts.js';
 import type { SlotLine } from '../rate-limit/take-slot.js';
 import { Families } from './families.js';
 import { JobLines } from './job-lines.js';
-import { forgetChild, isOver, keyOf, type MemoryJob, newJob, refOf } from './memory-job.js';
+import { endedBefore, forgetChild, isOver, keyOf, type MemoryJob, newJob, refOf } from './memory-job.js';
 import type { MemoryLetter, MemoryRecord } from './memory-record.js';
 import { Waiters } from './waiters.js';
 
@@ -382,12 +382,7 @@ export class MemoryStore {
   /** Tasks that stand alone go by the age of their queue. */
   #isExpired(job: MemoryJob): boolean {
     const ageMs = this.ages.get(job.queue);
-    return (
-      ageMs !== undefined &&
-      job.finishedOn !== undefined &&
-      isOver(job) &&
-      job.finishedOn + ageMs <= this.clock.wallMs()
-    );
+    return ageMs !== undefined && endedBefore(job, this.clock.wallMs() - ageMs);
   }
 
   #expireCanvas(root: string): void {
