@@ -94,6 +94,22 @@ export function closedHeaderCases(world: World): void {
       expect(diary().entries).toEqual(['held a']);
     });
 
+    it('is judged again when a member is revoked between a look and the waiting that follows', async () => {
+      const headers = headersOf(stage().app);
+      const wait = headers.wait.bind(headers);
+      const members = [call('held', 'a'), call('held', 'b'), call('fail')];
+      const held = jest.spyOn(headers, 'wait').mockImplementationOnce(async (node, seen) => {
+        await until(() => diary().count('held a') === 1, 'the first member runs');
+        await stage().workflows.result(`${node.id}.1`).revoke();
+        return wait(node, seen);
+      });
+      const handle = await publish(members, { recovery: Tolerate({ count: 1 }) });
+      await expect(handle.get()).rejects.toThrow('2 members failed, and 1 may');
+      expect(held).toHaveBeenCalled();
+      diary().open('a');
+      await stage().app.quiet();
+    });
+
     it('tells who was removed before from who was pending, also while it is open', async () => {
       const limits = { count: 1, onBreach: 'callback', rest: 'leave' } as const;
       const recovery = Tolerate({ ...limits, recovery: CallbackWithOutcomes });

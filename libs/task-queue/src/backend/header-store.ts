@@ -17,6 +17,8 @@ export type Verdicted =
 export interface Seen {
   /** The budget that somebody has set since the node was published. */
   readonly budget: Budget | undefined;
+  /** Members that had returned. */
+  readonly values: number;
   /** Members that had failed. */
   readonly failures: number;
   /** Members that had not ended. Some may have since: those are not set aside, nor counted as pending. */
@@ -37,7 +39,10 @@ export interface HeaderStore {
   close(holder: Holder, closing: ClosingRecord, seen: Seen): Promise<Verdicted>;
   /** Notes that a header waits for somebody to decide. */
   park(holder: Holder, parked: ParkedRecord, seen: Seen): Promise<Verdicted>;
-  /** Puts the node back to wait for its members, unless one has failed since, or the budget is another one. */
+  /**
+   * Puts the node back to wait for its members, unless one has failed since, or was taken out of its queue, or the budget is
+   * another one.
+   */
   wait(holder: Holder, seen: Seen): Promise<Verdicted>;
   /**
    * Sets the budget of a header that is not closed, and has it judged by it. One that is parked goes on.

@@ -47,7 +47,8 @@ export class RedisHeaders implements HeaderStore {
   wait(holder: Holder, seen: Seen): Promise<Verdicted> {
     const lists = this.#lists(holder.id, ['active', 'waiting-children', 'stalled', 'events']);
     const sentinel = this.keys.node(childId(holder.id, 'sentinel'));
-    const args = [seen.failures, sentinel, this.clock.wallMs(), Number(seen.isDue)];
+    const members = seen.values + seen.failures + seen.pending;
+    const args = [seen.failures, sentinel, this.clock.wallMs(), Number(seen.isDue), members];
     return this.#judge(WAIT_FOR_MEMBERS, [...this.#fenced(holder), ...lists], holder, seen, args);
   }
 

@@ -90,8 +90,8 @@ export class HeaderJudge {
     law: HeaderLaw,
   ): Promise<AfterLook> {
     if (record.closing !== undefined) return this.#clearUp(delivery, node, record, record.closing.rest);
-    const { budget, failures, pending, isDue } = record;
-    const seen: Seen = { budget, failures, pending: pendingMembers(record), isDue };
+    const { budget, values, failures, pending, isDue } = record;
+    const seen: Seen = { budget, values, failures, pending: pendingMembers(record), isDue };
     if (isCutShort(record)) {
       // It fails when what is there of it has ended, or at its deadline.
       if (!isDue || pending === 0 || law.deadline === undefined) return this.#letGo(delivery, record);

@@ -41,6 +41,8 @@ export class MemoryHeaders implements HeaderStore {
   async wait(holder: Holder, seen: Seen): Promise<Verdicted> {
     return this.#judge(holder, seen, (node) => {
       if (node.failures.size > seen.failures) return 'changed';
+      const members = node.values.size + node.failures.size + membersIn(node);
+      if (members < seen.values + seen.failures + seen.pending) return 'changed';
       if (!seen.isDue && this.store.record(node.id)?.fields.has(`d:${node.id}`) === true) return 'changed';
       return this.store.waitForChildren(node) ? 'done' : 'changed';
     });

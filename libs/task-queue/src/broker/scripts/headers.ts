@@ -85,14 +85,18 @@ return 1`);
 
 /**
  * Puts a node back among those that wait for their children, as BullMQ does it, unless a member has failed since the
- * node was judged: BullMQ releases a node for a failure only while it waits.
+ * node was judged, or was taken out of its queue and is in no list: a node is released for that only while it waits.
  * KEYS: node's job, record, active, waiting-children, stalled, events. ARGV: token, node id, budget seen or '', failures
- * seen, key of its sentinel, now, 1 when it was seen to be past its deadline. Returns 1, 0 when there is something new, or nil when superseded.
+ * seen, key of its sentinel, now, 1 when it was seen to be past its deadline, members seen in its lists. Returns 1, 0 when there is something new, or nil when superseded.
  */
 export const WAIT_FOR_MEMBERS = script(`${FENCE}
 local failed = redis.call('HLEN', KEYS[1] .. ':failed') - redis.call('HEXISTS', KEYS[1] .. ':failed', ARGV[5])
 if ARGV[7] ~= '1' and redis.call('HEXISTS', KEYS[2], 'd:' .. ARGV[2]) == 1 then return 0 end
-if failed > tonumber(ARGV[4]) or redis.call('SCARD', KEYS[1] .. ':dependencies') == 0 then return 0 end
+local pending = KEYS[1] .. ':dependencies'
+if failed > tonumber(ARGV[4]) or redis.call('SCARD', pending) == 0 then return 0 end
+local beside = redis.call('SISMEMBER', pending, ARGV[5]) + redis.call('SISMEMBER', pending, KEYS[1] .. '.hold')
+local members = redis.call('HLEN', KEYS[1] .. ':processed') + failed + redis.call('SCARD', pending) - beside
+if members < tonumber(ARGV[8]) then return 0 end
 if redis.call('LREM', KEYS[3], -1, ARGV[2]) == 0 then return false end
 redis.call('DEL', KEYS[1] .. ':lock')
 redis.call('SREM', KEYS[5], ARGV[2])
