@@ -249,6 +249,30 @@ export function redriveClosedCases(world: World): void {
       expect(await handle.get()).toEqual(['after a', ['b', 'c'], ['d', 'e'], 'f']);
     });
 
+    it('has a chain go on that was cancelled between two steps, with the value of the first', async () => {
+      const canvas = chord([chain(ask('a'), ask('after a')), ask('d')], { recovery: none });
+      const handle = await start(canvas, { away: ['d'], begun: ['a', 'd'], open: ['d'] });
+      await settle('a');
+      expect(await states(handle, '0', '0.0')).toEqual(['REVOKED', 'SUCCESS']);
+      expect(await redrive(handle)).toEqual({ generation: 1, rerun: ['1'], left: [] });
+      expect(ran()).toEqual(['after a g1', 'body g1 [0 1]', 'd g1']);
+      expect(await handle.get()).toEqual(['after a', 'd']);
+    });
+
+    it('has a chord go on that was cancelled before its body, and chains in chains', async () => {
+      const inner = chord([ask('a'), ask('b')], {});
+      const deep = group([chain(chain(ask('c'), ask('after c')), ask('last'))]);
+      const handle = await start(group([inner, deep, ask('d')], { failFast: true }), {
+        away: ['d'],
+        begun: ['a', 'b', 'c', 'd'],
+        open: ['d'],
+      });
+      await settle('a', 'b', 'c');
+      expect(await redrive(handle)).toMatchObject({ rerun: ['2'], left: [] });
+      expect(ran()).toEqual(['after c g1', 'body g1 []', 'd g1', 'last g1']);
+      expect(await handle.get()).toEqual([['a', 'b'], ['last'], 'd']);
+    });
+
     it('of a canvas in which it lies, together with what else failed', async () => {
       const inner = chord([line('a'), line('b'), ask('c')], { recovery: none });
       const handle = await start(group([inner, ask('d'), ask('e')]), {
@@ -296,6 +320,37 @@ export function redriveClosedCases(world: World): void {
       expect(rerun).not.toContain('1');
       expect(await states(handle, '1')).toEqual(['REVOKED']);
       await expect(handle.get()).rejects.toMatchObject({ code: 'GROUP_FAILED' });
+    });
+
+    it('leaves alone what somebody has revoked that was cancelled already, by itself or as a part', async () => {
+      const canvas = group([line('a'), line('b'), group([line('c'), line('e')]), ask('d')], {
+        failFast: true,
+      });
+      const handle = await start(canvas, { away: ['d'], begun: ['a', 'd'], open: ['d'] });
+      const revoke = (path: string) => workflows().result(`${handle.id}.${path}`).revoke();
+      await until(async () => (await states(handle, '2'))[0] === 'REVOKED', 'the group has ended');
+      expect([await revoke('1'), await revoke('2'), await revoke('1')]).toEqual([true, true, false]);
+      await settle('a');
+      expect(await redrive(handle)).toEqual({ generation: 1, rerun: ['3'], left: ['1', '2'] });
+      expect(ran()).toEqual(['d g1']);
+      expect(await states(handle, '0', '1', '2.0', '2.1', '3')).toEqual([
+        'SUCCESS',
+        'REVOKED',
+        'REVOKED',
+        'REVOKED',
+        'SUCCESS',
+      ]);
+    });
+
+    it('leaves alone whom somebody has revoked while it ran, also where it failed by itself', async () => {
+      const handle = await start(group([ask('a'), ask('d')], { failFast: true }), {
+        away: ['a', 'd'],
+        begun: ['a', 'd'],
+        open: ['d'],
+      });
+      expect(await workflows().result(`${handle.id}.0`).revoke()).toBe(true);
+      await settle('a');
+      expect(await redrive(handle)).toEqual({ generation: 1, rerun: ['1'], left: ['0'] });
     });
 
     it('leaves alone whom somebody has revoked after it was closed', async () => {

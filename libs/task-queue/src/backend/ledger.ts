@@ -112,6 +112,12 @@ export interface Ledger {
   readFailures(ids: readonly string[]): Promise<(TaskFailure | undefined)[]>;
   /** Notes that a task or node is revoked, and with it everything below it. */
   markRevoked(id: string, ttlMs: number | undefined): Promise<void>;
+  /**
+   * Notes that somebody has revoked a task or node which only the closing of a header had revoked before.
+   *
+   * @returns false where that is not so, or not so any more
+   */
+  markRevokedByHand(id: string): Promise<boolean>;
   /** Whether a task, or a node above it, is revoked. */
   isRevoked(id: string): Promise<boolean>;
   /** Which of these tasks and nodes somebody has revoked, or a node above them; closing a header is nobody. */

@@ -34,6 +34,7 @@ import {
 } from './scripts/fenced-writes.js';
 import { RECORD_LETTER, WITHDRAW_LETTER } from './scripts/letters.js';
 import { READ_CHILD, READ_NODE } from './scripts/reads.js';
+import { REVOKE_BY_HAND } from './scripts/withdrawal.js';
 import type { Script } from './scripts/script.js';
 import { parseDispatch } from './scripts/task-reply.js';
 
@@ -106,6 +107,11 @@ export class CanvasLedger implements Ledger {
       await client.hset(key, revocationField(id), '1');
       if (ttlMs !== undefined) await client.pexpire(key, ttlMs);
     });
+  }
+
+  async markRevokedByHand(id: string): Promise<boolean> {
+    const fields = lineOf(id).map(revocationField);
+    return (await this.#run(REVOKE_BY_HAND, [this.keys.record(id)], fields)) === 1;
   }
 
   async isRevoked(id: string): Promise<boolean> {

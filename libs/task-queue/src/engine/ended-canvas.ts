@@ -53,6 +53,7 @@ export class EndedCanvas {
       ...(size === undefined ? {} : { size }),
       ...(stage === undefined ? {} : { stage: { ...stage } }),
       isOut: isRevoked === true || (closing === undefined && !isWhole(record)),
+      ...(record.revoked && failed.length === 0 ? { isCut: true } : {}),
       ...(closed === undefined ? {} : { closed }),
       failed,
     };
@@ -89,7 +90,11 @@ export class EndedCanvas {
 
   /** Whether somebody waits for the late members of a node. */
   async isHearing(node: string): Promise<boolean> {
-    return (await this.backend.jobs.find({ queue: CANVAS_QUEUE, id: childId(node, 'late') })) !== undefined;
+    const id = childId(node, 'late');
+    if ((await this.backend.jobs.find({ queue: CANVAS_QUEUE, id })) === undefined) return false;
+    // One whose callback cannot be read has failed.
+    const { source, ...reply } = await this.backend.jobs.look(id);
+    return source === 'job' && 'place' in reply && reply.place !== 'failed' && reply.place !== 'completed';
   }
 
   async #node(ref: JobRef): Promise<EndedNode | EndedTask> {
@@ -102,12 +107,10 @@ export class EndedCanvas {
   async #tasks(refs: readonly JobRef[]): Promise<EndedTask[]> {
     const { ledger, jobs } = this.backend;
     const ids = refs.map(({ id }) => id);
-    const [found, failures] = await Promise.all([jobs.readFailed(refs), ledger.readFailures(ids)]);
-    const revoked = ids.filter((_, at) => failures[at]?.reason === 'revoked');
-    const areByHand = await ledger.areRevokedByHand(revoked);
-    const byHand = new Set(revoked.filter((_, at) => areByHand[at]));
+    const [found, areByHand] = await Promise.all([jobs.readFailed(refs), ledger.areRevokedByHand(ids)]);
     return refs.map(({ queue, id }, at) => {
-      const call = byHand.has(id) ? 'revoked' : callOf(found[at]);
+      // Also one that came to another end before it was.
+      const call = areByHand[at] === true ? 'revoked' : callOf(found[at]);
       return { kind: 'task', queue, id, call };
     });
   }

@@ -7,6 +7,7 @@ import type { TaskReply } from '../backend/task-reply.js';
 import type { CanvasData } from '../canvas/canvas-data.js';
 import { settledOutcome } from '../chords/built-in-recoveries.js';
 import type { MemberOutcome } from '../chords/chord-recovery.js';
+import { UndecodablePayloadError } from '../errors/task.errors.js';
 import { type CompileContext, compileCanvas } from '../flow/compile-canvas.js';
 import { compileStored } from '../flow/compile-stored.js';
 import { decodeNode } from '../flow/decode-envelope.js';
@@ -71,8 +72,13 @@ export class LateMembers {
       const members = (await this.deps.reader.outcomes(delivery.id)).filter(hasComeToSomething);
       const { late } = header.node;
       if (members.length > 0 && late === 'amend') return this.#amend(delivery, header, record, members);
-      if (members.length > 0 && late !== undefined && late !== 'amend')
-        await this.#release(header, late, members);
+      if (members.length > 0 && late !== undefined && late !== 'amend') {
+        await this.#release(header, late, members).catch(async (error: unknown) => {
+          // What came late is there for a redrive, also where nobody can be told of it.
+          if (error instanceof UndecodablePayloadError) await this.deps.headers.keepLate(delivery, header.id);
+          throw error;
+        });
+      }
     }
     return (await this.deps.headers.keepLate(delivery, header.id)) ? DONE : { do: 'leave' };
   }

@@ -61,7 +61,8 @@ export class Revocation {
   ) {}
 
   /**
-   * @returns whether there was anything left to revoke
+   * @returns whether there was anything left to revoke; of a task that only the closing of its header had revoked: that nobody runs
+   * it again
    * @throws ResultUnknownError when no task or canvas has this id
    */
   revoke(
@@ -81,7 +82,11 @@ export class Revocation {
   ): Promise<boolean> {
     const snapshot = await this.reader.read(id);
     if (snapshot.state === 'UNKNOWN') throw new ResultUnknownError(id);
-    if (isTerminal(snapshot.state)) return false;
+    if (isTerminal(snapshot.state)) {
+      // What was cancelled with its header would be run again by a redrive.
+      const isCancelled = closed === undefined && snapshot.state === 'REVOKED' && rootOf(id) !== id;
+      return isCancelled && this.ledger.markRevokedByHand(id);
+    }
     const { queue = CANVAS_QUEUE } = snapshot;
     if (closed === undefined) await this.ledger.markRevoked(id, this.#ttl(id, queue));
     else if (!(await this.headers.cancelStraggler(closed, { queue, id }))) return false;

@@ -63,6 +63,8 @@ export interface EndedNode {
   readonly stage?: KeptStage;
   /** It is not run again: it was revoked by itself, or its members were never all published. */
   readonly isOut: boolean;
+  /** It was cancelled between two of its stages: nothing in it failed, and it goes on from where it was. */
+  readonly isCut?: boolean;
   /** Its header was closed while members were pending. */
   readonly closed?: ClosedHeader;
   readonly failed: readonly (EndedNode | EndedTask)[];
@@ -152,7 +154,11 @@ function again(ended: EndedNode | EndedTask, course: Course): Rerun | undefined 
     case 'group':
       return groupAgain(ended, course);
     case 'chain':
-      return withChildren(ended, childrenAgain(ended.failed, course), course) ?? stepAnew(ended, course);
+      return (
+        withChildren(ended, childrenAgain(ended.failed, course), course) ??
+        stepAnew(ended, course) ??
+        onward(ended, course)
+      );
     case 'chord':
       return chordAgain(ended, ended.node, course);
   }
@@ -258,7 +264,13 @@ function chordAgain(ended: EndedNode, chord: ChordNode, course: Course): Rerun |
   }
   const rerun = body === undefined ? undefined : bodyAgain(ended, body, course);
   if (rerun === undefined) noteGoingOn(ended, course);
-  return rerun;
+  return rerun ?? onward(ended, course);
+}
+
+/** A node with nothing to be run again, which had not come to its next step or its body when it was cancelled. */
+function onward(ended: EndedNode, course: Course): Rerun | undefined {
+  const isWhole = ended.closed === undefined || ended.closed.is === 'ended';
+  return ended.isCut === true && isWhole ? nodeAgain(ended, [], course, ended.stage) : undefined;
 }
 
 /** The body of a chord whose header stays as it is. */

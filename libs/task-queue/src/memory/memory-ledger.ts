@@ -69,6 +69,14 @@ export class MemoryLedger implements Ledger {
     this.#write(id, `x:${id}`, true, ttlMs);
   }
 
+  async markRevokedByHand(id: string): Promise<boolean> {
+    const fields = this.store.record(id)?.fields;
+    const marks = lineOf(id).map((one) => fields?.get(`x:${one}`));
+    const given = marks.filter((mark) => mark !== undefined);
+    if (given.length === 0 || given.some((mark) => mark !== REVOKED_BY_CLOSING)) return false;
+    return this.#write(id, `x:${id}`, true, undefined);
+  }
+
   async isRevoked(id: string): Promise<boolean> {
     const fields = this.store.record(id)?.fields;
     return fields !== undefined && lineOf(id).some((one) => fields.has(`x:${one}`));

@@ -41,7 +41,7 @@ local function take(from, into)
 end
 -- Takes away a job of ours that may be anywhere, and at work.
 local function forget(base, id)
-  for _, set in ipairs({ 'delayed', 'waiting-children' }) do redis.call('ZREM', base .. set, id) end
+  for _, set in ipairs({ 'delayed', 'waiting-children', 'completed', 'failed' }) do redis.call('ZREM', base .. set, id) end
   for _, list in ipairs({ 'wait', 'paused', 'active' }) do redis.call('LREM', base .. list, 0, id) end
   redis.call('DEL', base .. id, base .. id .. ':lock')
 end

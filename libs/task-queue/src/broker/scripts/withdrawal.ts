@@ -21,3 +21,18 @@ for at = 2, #ARGV do
   if mark == 'closed' then byClosing = true elseif mark then return 1 end
 end
 return byClosing and redis.call('HGETALL', KEYS[1]) or 0`);
+
+/**
+ * Notes that somebody has revoked what only the closing of a header had.
+ * KEYS: record. ARGV: the field under which a revocation of it stands, and those of the nodes above it. Returns 1, or 0 when it
+ * is not revoked, or by somebody already.
+ */
+export const REVOKE_BY_HAND = script(`
+local byClosing = false
+for _, field in ipairs(ARGV) do
+  local mark = redis.call('HGET', KEYS[1], field)
+  if mark == 'closed' then byClosing = true elseif mark then return 0 end
+end
+if not byClosing then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], '1')
+return 1`);
