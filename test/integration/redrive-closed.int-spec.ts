@@ -3,11 +3,13 @@
  * whatever happens stands in test/conformance/redrive-closed-cases.ts.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
 import {
   type AsyncResult,
   CallbackWithOutcomes,
   type JsonValue,
   RedriveRefusedError,
+  Task,
   Tolerate,
 } from 'nestjs-task-queue';
 import { redisUrl, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
@@ -144,4 +146,44 @@ describe('workers that are killed while closed headers are redriven', () => {
     },
     WITHIN_MS + 20_000,
   );
+});
+
+describe('a late callback that cannot be read', () => {
+  /** Ends behind a door. */
+  @Injectable()
+  class OpenTasks {
+    static open: () => void = () => undefined;
+    static readonly opened = new Promise<void>((resolve) => (OpenTasks.open = resolve));
+
+    @Task({ name: 'open.member' })
+    async member(index: number): Promise<number> {
+      await OpenTasks.opened;
+      return index;
+    }
+
+    @Task({ name: 'open.sum' })
+    sum(values: number[]): number {
+      return values.reduce((one, other) => one + other, 0);
+    }
+  }
+
+  it('is told nothing, and a redrive has what came late', async () => {
+    const app = await fixture.boot({ providers: [OpenTasks], options: {} });
+    const { member, sum } = app.workflows.tasks(OpenTasks);
+    const late = { callback: sum.si([0]) };
+    const chord = app.workflows.chord([member.s(1), member.s(2)], sum.s(), { deadline: 50, late } as never);
+    const handle = (await chord.applyAsync()) as AsyncResult;
+    const key = `{${app.prefix}:0}:_canvas:${handle.id}`;
+    const data = JSON.parse((await fixture.redis.hget(key, 'data')) ?? '') as { late: object };
+    await fixture.redis.hset(key, 'data', JSON.stringify({ ...data, late: { kind: 'task', task: '' } }));
+    expect(await handle.get()).toBe(0);
+    OpenTasks.open();
+    const failed = `{${app.prefix}:0}:_canvas:failed`;
+    await until(
+      async () => (await fixture.redis.zscore(failed, `${handle.id}.late`)) !== null,
+      'who waited for the late has failed',
+    );
+    expect(await app.workflows.redrive(handle.id)).toMatchObject({ generation: 1, rerun: [], left: [] });
+    expect(await handle.get()).toBe(3);
+  });
 });

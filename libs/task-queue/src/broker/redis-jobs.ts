@@ -2,6 +2,7 @@ import type { JobRef } from '../backend/job-ref.js';
 import type { FailedJob, FoundTask, JobStore, TaskQuery, WithdrawalRecord } from '../backend/job-store.js';
 import type { TaskReply } from '../backend/task-reply.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
+import { headline } from '../failure/headline.js';
 import { foundIn, type TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, childId, lineOf, parentOf, rootOf } from '../flow/ids.js';
 import { bounded } from '../primitives/bounded.js';
@@ -108,8 +109,7 @@ export class RedisJobs implements JobStore {
         const { failure, ttlMs } = record;
         own.set(this.keys.record(id), { [`f:${id}`]: JSON.stringify(failure) });
         if (ttlMs !== undefined) own.expire(this.keys.record(id), ttlMs);
-        if (kept !== undefined)
-          this.#keep(own, { queue, id }, kept, `${failure.error.name}: ${failure.error.message}`);
+        if (kept !== undefined) this.#keep(own, { queue, id }, kept, headline(failure));
       },
     });
     return answer === 'done';

@@ -4,6 +4,7 @@ import type { Ledger } from '../backend/ledger.js';
 import type { StoredValues } from '../codec/stored-values.js';
 import { type DeadLetter, withAttempt } from '../failure/dead-letter.js';
 import { redactForeign } from '../failure/redaction.js';
+import { headline } from '../failure/headline.js';
 import type { FailureReason, SerializedError, TaskFailure } from '../failure/task-failure.js';
 import type { InputRef, TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, parentOf } from '../flow/ids.js';
@@ -157,9 +158,4 @@ export function shown(failure: TaskFailure): { message: string; stack?: string }
 
 function stackOf({ stack, cause }: SerializedError): string | undefined {
   return stack ?? (cause && stackOf(cause));
-}
-
-/** `Name: message`; the name in front keeps it apart from messages that BullMQ takes for control flow (H8). */
-export function headline(failure: TaskFailure): string {
-  return `${failure.error.name}: ${failure.error.message}`;
 }

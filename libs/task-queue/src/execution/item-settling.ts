@@ -3,7 +3,7 @@ import type { JsonValue } from '../primitives/json.js';
 import { type Discretion, fieldsOf } from './discretion.js';
 import { askErrorHooks, type ErrorHookDeps, errorHooksFor } from './error-hooks.js';
 import { failureRecord } from './failure-record.js';
-import { headline } from './failure-settling.js';
+import { headline } from '../failure/headline.js';
 import type { CurrentItem } from './item-run.js';
 import { type ClassifyDeps, type Ended, type Outcome, outcomeOfError } from './outcome.js';
 

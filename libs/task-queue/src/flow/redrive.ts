@@ -219,7 +219,8 @@ export function membersAgain(
 /** Members that came late count, also where nothing is run again beside them. */
 function groupAgain(ended: EndedNode, course: Course): Rerun | undefined {
   const members = membersAgain(ended, ended.failed, course);
-  if (members.length > 0 || lateOf(ended).length > 0) return headerAgain(ended, members, course);
+  if (members.length > 0 || lateOf(ended).length > 0)
+    return nodeAgain(ended, members, course, undefined, lateOf(ended));
   noteGoingOn(ended, course);
   return undefined;
 }
@@ -231,11 +232,6 @@ function noteGoingOn({ id, closed }: EndedNode, { goingOn }: Course): void {
 /** Members that returned after their header had been closed. */
 function lateOf({ closed }: EndedNode): readonly number[] {
   return closed?.is === 'ended' ? closed.late : [];
-}
-
-/** A node that waits for members again, with what came late. */
-function headerAgain(ended: EndedNode, members: readonly Rerun[], course: Course): Rerun {
-  return nodeAgain(ended, members, course, undefined, lateOf(ended));
 }
 
 /** Whether a node decides anew over all of its members, those among them that came late. */
@@ -259,7 +255,7 @@ function chordAgain(ended: EndedNode, chord: ChordNode, course: Course): Rerun |
   const body = ended.stage?.child;
   if (members.length > 0 || lateOf(ended).length > 0) {
     const anew = body === undefined ? chord : { ...chord, anew: course.generation };
-    const rerun = headerAgain({ ...ended, node: anew }, members, course);
+    const rerun = nodeAgain({ ...ended, node: anew }, members, course, undefined, lateOf(ended));
     return body === undefined ? rerun : { ...rerun, drops: body };
   }
   const rerun = body === undefined ? undefined : bodyAgain(ended, body, course);

@@ -4,11 +4,13 @@ import type { Stage } from '../backend/ledger.js';
 import type { JobFields, TaskReply } from '../backend/task-reply.js';
 import { type ParkedRecord, REVOKED_BY_CLOSING } from '../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
+import { headline } from '../failure/headline.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { foundIn, hasStamps, type TaskEnvelope } from '../flow/envelope.js';
-import { CANVAS_QUEUE, lineOf, parentOf } from '../flow/ids.js';
+import { CANVAS_QUEUE, parentOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
 import { dispatchOf, isOver, keyOf, type MemoryJob } from './memory-job.js';
+import { revocationsOf } from './memory-record.js';
 import type { MemoryStore } from './memory-store.js';
 
 /** The jobs in memory, looked at from outside, and taken away. */
@@ -61,23 +63,15 @@ export class MemoryJobs implements JobStore {
     if (kept === undefined) return this.store.withdraw(ref);
     // As a worker would have failed it, where only the closing of a header revoked it: it may be run again.
     const { failure, ttlMs } = kept;
-    const marks = this.#marksOf(ref.id);
+    const marks = revocationsOf(this.store.record(ref.id), ref.id);
     if (marks.length === 0) return false;
     const isKept = marks.every((mark) => mark === REVOKED_BY_CLOSING);
-    const reason = isKept ? `${failure.error.name}: ${failure.error.message}` : undefined;
+    const reason = isKept ? headline(failure) : undefined;
     if (!this.store.withdraw(ref, reason)) return false;
     const record = this.store.openRecord(ref.id);
     record.fields.set(`f:${ref.id}`, JSON.stringify(failure));
     if (ttlMs !== undefined) record.expiresAt = this.store.clock.wallMs() + ttlMs;
     return true;
-  }
-
-  /** How a task, and the nodes above it, are marked as revoked. */
-  #marksOf(id: string): string[] {
-    const fields = this.store.record(id)?.fields;
-    return lineOf(id)
-      .map((one) => fields?.get(`x:${one}`))
-      .filter((mark) => mark !== undefined);
   }
 
   async removeCanvas(id: string): Promise<void> {

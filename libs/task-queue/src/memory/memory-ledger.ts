@@ -14,11 +14,12 @@ import { type ClosingRecord, type ParkedRecord, REVOKED_BY_CLOSING } from '../ch
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import type { TaskEnvelope } from '../flow/envelope.js';
-import { CANVAS_QUEUE, childId, lineOf, memberIndex, parentOf } from '../flow/ids.js';
+import { CANVAS_QUEUE, childId, memberIndex, parentOf } from '../flow/ids.js';
 import { readStored, type StoredValue } from '../flow/stored-value.js';
 import type { JsonValue } from '../primitives/json.js';
 import { keepLetter } from './memory-failure-store.js';
 import { dispatchOf, keyOf, type MemoryJob, refOf } from './memory-job.js';
+import { revocationsOf } from './memory-record.js';
 import type { MemoryStore } from './memory-store.js';
 
 /** What is kept beside the jobs, in memory. */
@@ -70,24 +71,19 @@ export class MemoryLedger implements Ledger {
   }
 
   async markRevokedByHand(id: string): Promise<boolean> {
-    const fields = this.store.record(id)?.fields;
-    const marks = lineOf(id).map((one) => fields?.get(`x:${one}`));
-    const given = marks.filter((mark) => mark !== undefined);
-    if (given.length === 0 || given.some((mark) => mark !== REVOKED_BY_CLOSING)) return false;
+    const marks = revocationsOf(this.store.record(id), id);
+    if (marks.length === 0 || marks.some((mark) => mark !== REVOKED_BY_CLOSING)) return false;
     return this.#write(id, `x:${id}`, true, undefined);
   }
 
   async isRevoked(id: string): Promise<boolean> {
-    const fields = this.store.record(id)?.fields;
-    return fields !== undefined && lineOf(id).some((one) => fields.has(`x:${one}`));
+    return revocationsOf(this.store.record(id), id).length > 0;
   }
 
   async areRevokedByHand(ids: readonly string[]): Promise<boolean[]> {
-    return ids.map((id) => {
-      const fields = this.store.record(id)?.fields;
-      const marks = lineOf(id).map((one) => fields?.get(`x:${one}`));
-      return marks.some((mark) => mark !== undefined && mark !== REVOKED_BY_CLOSING);
-    });
+    return ids.map((id) =>
+      revocationsOf(this.store.record(id), id).some((mark) => mark !== REVOKED_BY_CLOSING),
+    );
   }
 
   async *pendingChildren(node: string): AsyncGenerator<JobRef[]> {

@@ -1,3 +1,5 @@
+import { lineOf } from '../flow/ids.js';
+
 /** Failures, decisions and marks of one canvas: as JSON, by the names of the fields that Redis has. */
 export interface MemoryRecord {
   readonly fields: Map<string, string>;
@@ -9,4 +11,11 @@ export interface MemoryLetter {
   readonly json: string;
   readonly atMs: number;
   retriedAs?: string;
+}
+
+/** How a task, and the nodes above it, are marked as revoked. */
+export function revocationsOf(record: MemoryRecord | undefined, id: string): string[] {
+  return lineOf(id)
+    .map((one) => record?.fields.get(`x:${one}`))
+    .filter((mark) => mark !== undefined);
 }
