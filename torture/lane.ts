@@ -233,14 +233,15 @@ export class Lane {
   }
 
   async #pending(): Promise<number> {
-    const reads = this.site.redis.pipeline();
+    // In one step: a job that moves is seen in one place or the other.
+    const reads = this.site.redis.multi();
     for (const queue of QUEUES) {
       const base = `{${this.prefix}:0}:${queue}`;
       for (const list of ['wait', 'active', 'paused']) reads.llen(`${base}:${list}`);
       for (const set of ['delayed', 'prioritized', 'waiting-children']) reads.zcard(`${base}:${set}`);
     }
-    const replies = (await reads.exec()) ?? [];
+    const replies = await reads.exec().catch(() => null);
     // Nobody knows of a list that could not be read.
-    return replies.reduce((sum, [error, count]) => sum + (error === null ? Number(count) : 1), 0);
+    return replies?.reduce((sum, [error, count]) => sum + (error === null ? Number(count) : 1), 0) ?? 1;
   }
 }
