@@ -51,6 +51,9 @@ const { values: options } = parseArgs({
 /** Longer than any clock is wrong. */
 const DAY_MS = 86_400_000;
 
+/** A sweep goes on for an hour: it says how far it is after so many cases. */
+const PROGRESS = 500;
+
 /** One canvas at a time has hardly to wait; among many on a busy machine, nobody should lose a lock without a fault. */
 const IMPATIENT: Patience = { lockMs: 600, stalledMs: 200, expiresMs: DAY_MS };
 const PATIENT: Patience = { lockMs: 2_000, stalledMs: 500, expiresMs: DAY_MS };
@@ -109,7 +112,10 @@ async function systematic(notes: Notes, reserve: Reserve, forMinutes: number): P
     lanes,
     inTurns(shuffled(wanted, mulberry32(seed)), ({ fault }) => fault),
     () => isOver(forMinutes),
-    (one, lane) => run(one, lane, report),
+    async (one, lane) => {
+      await run(one, lane, report);
+      if (report.canvases % PROGRESS === 0) process.stdout.write(`${report.summary()}\n`);
+    },
   );
   await Promise.all(lanes.map((lane) => lane.end()));
   process.stdout.write(`${report.summary()}\n`);
