@@ -1,8 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { currentTask, type JsonValue, Task, Tolerate, WorkflowService } from 'nestjs-task-queue';
-import type { ControlMessage } from '../../libs/task-queue/src/backend/control.js';
-import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
+import { keepWhatIsSaid, mark, pauseAfterMark, say } from '../support/paused-closing.js';
 import { Diary } from './tasks.js';
 import { type Fluent, type Handle, until, useStage, type World } from './world.js';
 
@@ -38,15 +37,12 @@ class HeldTasks {
   }
 }
 
-type Revoking = Extract<ControlMessage, { revoke: string }>;
-
 /** Whoever clears up after a closing, is paused meanwhile, and goes on in the next generation. */
 export function overtakenClosingCases(world: World): void {
   describe('a worker that is paused while it clears up after a closing', () => {
     const it_ = useStage(world, {}, [HeldTasks]);
     const stage = () => it_.stage;
     const diary = () => stage().diary;
-    const engine = () => stage().app.get(TaskQueueEngine);
     const held = (name: string): Fluent => stage().call('doored', name);
 
     /** A group whose second member closes it, or a chord, which says what becomes of the rest. */
@@ -74,30 +70,19 @@ export function overtakenClosingCases(world: World): void {
       await stage().app.quiet();
       return ended;
     }
-    /** Loses what is said to workers about this one, and keeps it: what a worker says later that is paused now. */
-    function keepWhatIsSaid(): Revoking[] {
-      const kept: Revoking[] = [];
-      const { control } = engine();
-      const send = control.send.bind(control);
-      jest.spyOn(control, 'send').mockImplementation(async (message) => {
-        if ('revoke' in message) kept.push(message);
-        else await send(message);
-      });
-      return kept;
-    }
     afterEach(() => {
       HeldTasks.replaces = false;
       jest.restoreAllMocks();
     });
 
     it('ends no run of the next generation', async () => {
-      const kept = keepWhatIsSaid();
+      const kept = keepWhatIsSaid(stage().app);
       const handle = await closed('terminate');
       expect(kept).toMatchObject([{ revoke: `${handle.id}.0`, terminate: true }]);
       jest.restoreAllMocks();
       diary().open('a g0');
       await redrive(handle);
-      for (const message of kept) await engine().control.send(message);
+      for (const message of kept) await say(stage().app, message);
       await pause(100); // workers hear it
       expect(await finish(handle)).toEqual(['a', 'b']);
     });
@@ -123,8 +108,8 @@ export function overtakenClosingCases(world: World): void {
       const handle = await closed('leave');
       diary().open('a g0');
       await redrive(handle);
-      await engine().ledger.markRevoked(`${handle.id}.0`, undefined);
-      await engine().control.send({ revoke: `${handle.id}.0`, terminate: true });
+      await mark(stage().app, `${handle.id}.0`);
+      await say(stage().app, { revoke: `${handle.id}.0`, terminate: true });
       await until(
         async () => (await stage().workflows.result(`${handle.id}.0`).state()) === 'REVOKED',
         'it has ended',
@@ -134,25 +119,12 @@ export function overtakenClosingCases(world: World): void {
 
     it('revokes no canvas that has taken the place of a task in the next generation', async () => {
       const handle = await closed('leave');
-      const { revocation, backend } = engine();
-      const { jobs } = backend;
-      const find = jobs.find.bind(jobs);
-      let goOn = (): void => undefined;
-      const isThere = new Promise<void>((resolve) => {
-        jest.spyOn(jobs, 'find').mockImplementationOnce(async (job) => {
-          resolve();
-          await new Promise<void>((go) => (goOn = go));
-          return find(job);
-        });
-      });
-      const paused = revocation.cancelStragglers({ id: handle.id, generation: 0 }, { terminate: true });
-      await isThere;
+      const goOn = await pauseAfterMark(stage().app, handle.id);
       HeldTasks.replaces = true;
       diary().open('a g0');
       await redrive(handle);
       await until(() => diary().count('in its place') === 2, 'others have taken their places');
-      goOn();
-      await paused;
+      await goOn();
       expect(await finish(handle)).toEqual(['a', 'b']);
     });
   });
