@@ -1,10 +1,21 @@
 import { Injectable } from '@nestjs/common';
-import { CallbackWithOutcomes, type ChordOptions, Task, Tolerate } from 'nestjs-task-queue';
+import { CallbackWithOutcomes, type ChordOptions, currentTask, Task, Tolerate } from 'nestjs-task-queue';
 import { headersOf, takeAway } from '../support/timer-stop.js';
+import { Diary } from './tasks.js';
 import { type Fluent, type Handle, until, useStage, type World } from './world.js';
 
 @Injectable()
 class NamedTasks {
+  constructor(private readonly diary: Diary) {}
+
+  /** Fails in the first generation, when its door is opened. */
+  @Task({ name: 'betterAt' })
+  async betterAt(door: string): Promise<string> {
+    await this.diary.pass(door, currentTask().signal);
+    if (currentTask().redriven === undefined) throw new RangeError('not yet');
+    return door;
+  }
+
   @Task({ name: 'failAs' })
   failAs(name: string): never {
     throw Object.assign(new Error('as it is named'), { name });
@@ -107,6 +118,30 @@ export function closedHeaderCases(world: World): void {
       await expect(handle.get()).rejects.toThrow('2 members failed, and 1 may');
       expect(held).toHaveBeenCalled();
       diary().open('a');
+      await stage().app.quiet();
+    });
+
+    it('counts who was pending as such, whatever they come to, until it is redriven', async () => {
+      const recovery = Tolerate({ count: 0, rest: 'leave' });
+      const members = [call('progress', 'a'), call('betterAt', 'b'), call('better', 3)];
+      const handle = await publish(members, { recovery });
+      const header = stage().workflows.groupResult(handle.id);
+      await expect(handle.get()).rejects.toThrow('1 of 3 members failed and 2 had not ended');
+      const closed = { size: 3, succeeded: 0, failed: 1, pending: 2 };
+      expect(await header.counts()).toEqual(closed);
+      diary().open('a');
+      diary().open('b');
+      await stage().app.quiet();
+      expect(await header.counts()).toEqual(closed);
+      expect((await handle.describe()).counts).toEqual(closed);
+      expect(await header.settled()).toMatchObject([
+        { reason: { reason: 'pending' } },
+        { reason: { reason: 'pending' } },
+        { reason: { reason: 'error' } },
+      ]);
+      expect(await stage().workflows.redrive(handle.id)).toMatchObject({ generation: 1, left: [] });
+      expect(await handle.get()).toEqual(['done', 'b', 3]);
+      expect(await header.counts()).toEqual({ size: 3, succeeded: 3, failed: 0, pending: 0 });
       await stage().app.quiet();
     });
 

@@ -69,6 +69,15 @@ class PatientTasks {
     return currentTask().replace(this.workflows.signature('visit', [name]) as never);
   }
 
+  /** Adds a visit to its group, and is told so by its name. */
+  @Task({ name: 'brings' })
+  async brings(name: string): Promise<string> {
+    const task = currentTask();
+    if (PatientTasks.sick.has('brings')) throw new Unwell('brings');
+    await task.addToGroup(this.workflows.signature('visit', [name]) as never);
+    return 'brings';
+  }
+
   @OnFailure('visit')
   failed({ request }: TaskFailure): void {
     this.diary.write(`failure hook ${lastOf(request.args)} g${request.generation ?? 0}`);
@@ -162,6 +171,13 @@ export function redriveCases(world: World): void {
         });
         const member = await workflows().result(`${handle.id}.2`).describe();
         expect(member).toMatchObject({ state: 'SUCCESS', value: 'c' });
+      });
+
+      it('tells its generation to members that are added in it', async () => {
+        const handle = await runSick(group(visit('a'), stage().call('brings', 'b')), 'brings');
+        await redrive(handle);
+        expect(ran()).toEqual(['b g1']);
+        expect(await handle.get()).toEqual(['a', 'brings', 'b']);
       });
 
       it('of more than one step can carry does the same', async () => {

@@ -12,8 +12,10 @@ import {
   Task,
   Tolerate,
 } from 'nestjs-task-queue';
+import { Queue } from 'bullmq';
 import { redisUrl, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
 import { generator, inParallel, Killer } from '../support/killer.js';
+import { headersOf } from '../support/timer-stop.js';
 import { WorkerProcess } from '../support/worker-process.js';
 import { CountingTasks, type EndNote, type MemberEnd } from '../support/workers/counting-tasks.js';
 
@@ -148,26 +150,30 @@ describe('workers that are killed while closed headers are redriven', () => {
   );
 });
 
-describe('a late callback that cannot be read', () => {
-  /** Ends behind a door. */
-  @Injectable()
-  class OpenTasks {
-    static open: () => void = () => undefined;
-    static readonly opened = new Promise<void>((resolve) => (OpenTasks.open = resolve));
-
-    @Task({ name: 'open.member' })
-    async member(index: number): Promise<number> {
-      await OpenTasks.opened;
-      return index;
-    }
-
-    @Task({ name: 'open.sum' })
-    sum(values: number[]): number {
-      return values.reduce((one, other) => one + other, 0);
-    }
+/** Ends behind a door. */
+@Injectable()
+class OpenTasks {
+  static open: () => void = () => undefined;
+  static opened = Promise.resolve();
+  static close(): void {
+    OpenTasks.opened = new Promise<void>((resolve) => (OpenTasks.open = resolve));
   }
 
+  @Task({ name: 'open.member' })
+  async member(index: number): Promise<number> {
+    await OpenTasks.opened;
+    return index;
+  }
+
+  @Task({ name: 'open.sum' })
+  sum(values: number[]): number {
+    return values.reduce((one, other) => one + other, 0);
+  }
+}
+
+describe('a late callback that cannot be read', () => {
   it('is told nothing, and a redrive has what came late', async () => {
+    OpenTasks.close();
     const app = await fixture.boot({ providers: [OpenTasks], options: {} });
     const { member, sum } = app.workflows.tasks(OpenTasks);
     const late = { callback: sum.si([0]) };
@@ -183,6 +189,47 @@ describe('a late callback that cannot be read', () => {
       async () => (await fixture.redis.zscore(failed, `${handle.id}.late`)) !== null,
       'who waited for the late has failed',
     );
+    expect(await app.workflows.redrive(handle.id)).toMatchObject({ generation: 1, rerun: [], left: [] });
+    expect(await handle.get()).toBe(3);
+  });
+});
+
+describe('whoever waits for late members of a header that is not closed yet', () => {
+  it('has looked again in time when the last of them has ended, however often it had looked', async () => {
+    OpenTasks.close();
+    const app = await fixture.boot({ providers: [OpenTasks], options: {} });
+    const { member, sum } = app.workflows.tasks(OpenTasks);
+    // The worker that closes it is held up between the two commands.
+    const headers = headersOf(app.app);
+    const close = headers.close.bind(headers);
+    let goOn = (): void => undefined;
+    const isHeldUp = new Promise<void>((resolve) => {
+      jest.spyOn(headers, 'close').mockImplementationOnce(async (...verdict) => {
+        resolve();
+        await new Promise<void>((go) => (goOn = go));
+        return close(...verdict);
+      });
+    });
+    const chord = app.workflows.chord([member.s(1), member.s(2)], sum.s(), { deadline: 50 } as never);
+    const handle = (await chord.applyAsync()) as AsyncResult;
+    await isHeldUp;
+    const connection = { url: app.url };
+    const queue = new Queue('_canvas', { prefix: `{${app.prefix}:0}`, connection });
+    try {
+      const waits = async () => (await queue.getJobState(`${handle.id}.late`)) === 'delayed';
+      for (let looks = 0; looks < 8; looks++) {
+        await until(waits, 'it has looked');
+        await (await queue.getJob(`${handle.id}.late`))?.promote();
+      }
+      await until(waits, 'it has looked');
+    } finally {
+      await queue.close();
+    }
+    goOn();
+    expect(await handle.get()).toBe(0);
+    OpenTasks.open();
+    const left = `{${app.prefix}:0}:_canvas:${handle.id}.late:dependencies`;
+    await until(async () => (await fixture.redis.scard(left)) === 0, 'both have ended');
     expect(await app.workflows.redrive(handle.id)).toMatchObject({ generation: 1, rerun: [], left: [] });
     expect(await handle.get()).toBe(3);
   });

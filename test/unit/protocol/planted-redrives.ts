@@ -1,4 +1,5 @@
 import type { JobRef } from '../../../libs/task-queue/src/backend/job-ref.js';
+import type { FoundTask } from '../../../libs/task-queue/src/backend/job-store.js';
 import type { Refill } from '../../../libs/task-queue/src/backend/refills.js';
 import type { MemoryJob } from '../../../libs/task-queue/src/memory/memory-job.js';
 import { putBack } from '../../../libs/task-queue/src/memory/memory-redrive.js';
@@ -128,6 +129,11 @@ export const PLANTED_REDRIVES: Readonly<Record<string, PlantedDefect>> = {
       'headers.cancelStraggler': ({ args: [, member], store }) => {
         store.openRecord(CANVAS_ID).fields.set(`x:${(member as JobRef).id}`, 'closed');
         return true;
+      },
+      // Nor is it told that the member is in a later generation.
+      'jobs.find': async (planted) => {
+        const { generation: _untold, ...task } = ((await right(planted)) ?? {}) as Partial<FoundTask>;
+        return task.name === undefined ? undefined : task;
       },
     },
   },

@@ -4,6 +4,11 @@ export type ControlMessage =
       readonly revoke: string;
       /** End what is running as well. */
       readonly terminate: boolean;
+      /**
+       * Of a header whose closing asked for it: what runs in a later one is not meant, which it may find when whoever says so was
+       * paused. Nothing is said where somebody asked for it, nor by older versions.
+       */
+      readonly generation?: number;
     }
   /** Limits of tasks or rate limits are others now: to be read again. */
   | { readonly limits: 'changed' }

@@ -31,9 +31,10 @@ export class ControlChannel implements Control {
 /** Anybody may publish on a channel of Redis; what is no message of ours is passed over. */
 function parse(text: string): ControlMessage | undefined {
   try {
-    const { revoke, terminate, watch, types, unwatch, limits, limit, softMs, hardMs } = (JSON.parse(text) ??
-      {}) as Record<string, unknown>;
-    if (typeof revoke === 'string') return { revoke, terminate: terminate === true };
+    const { revoke, terminate, generation, watch, types, unwatch, limits, limit, softMs, hardMs } =
+      (JSON.parse(text) ?? {}) as Record<string, unknown>;
+    if (typeof revoke === 'string')
+      return { revoke, terminate: terminate === true, ...(isGeneration(generation) ? { generation } : {}) };
     if (limits === 'changed') return { limits };
     if (typeof limit === 'string')
       return { limit, ...(isTime(softMs) ? { softMs } : {}), ...(isTime(hardMs) ? { hardMs } : {}) };
@@ -45,6 +46,10 @@ function parse(text: string): ControlMessage | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isGeneration(value: unknown): value is number {
+  return Number.isSafeInteger(value);
 }
 
 function isTime(value: unknown): value is number {

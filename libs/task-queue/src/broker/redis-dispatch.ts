@@ -294,7 +294,7 @@ export async function removeSentinel(node: string, producers: Producers): Promis
   await producers.queue(CANVAS_QUEUE, node).remove(childId(node, 'sentinel'));
 }
 
-/** The same, unless another generation of the node has begun, whose sentinel has the same id. */
+/** The same, unless a later generation of the node has begun, whose sentinel has the same id. */
 export async function removeSentinelOf(
   node: string,
   generation: number,
@@ -306,8 +306,8 @@ export async function removeSentinelOf(
     keys: [key],
     look: async (client) => {
       const data = await client.hget(key, 'data');
-      const isSame = data !== null && (generationIn(JSON.parse(data)) ?? 0) === generation;
-      return isSame ? undefined : 'other';
+      const isMeant = data !== null && (generationIn(JSON.parse(data)) ?? 0) <= generation;
+      return isMeant ? undefined : 'other';
     },
     additions: [() => tools.producers.queue(CANVAS_QUEUE, node, 'ledger').remove(childId(node, 'sentinel'))],
   });

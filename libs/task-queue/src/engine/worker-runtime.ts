@@ -22,6 +22,7 @@ import { CANVAS_QUEUE, lineOf } from '../flow/ids.js';
 import { DEFAULT_QUEUE, optionsOfQueue } from '../options/resolve-options.js';
 import { TaskRevokedError } from '../errors/task.errors.js';
 import { PROCESS_NAME } from '../primitives/process-name.js';
+import { generationIn } from '../task/redriven.js';
 import { Attendants } from './attendants.js';
 import { QueueSlots } from './queue-slots.js';
 import { nodeProcessorOf } from './node-processor-of.js';
@@ -347,14 +348,14 @@ export class WorkerRuntime {
 
   /**
    * What runs here and is revoked. Without `terminate` it may finish; it will not be tried again. What it has released,
-   * such as its errbacks, is no part of it.
+   * such as its errbacks, is no part of it; nor is what runs in a later generation than the one that was closed.
    */
-  #revoke({ revoke, terminate }: Extract<ControlMessage, { revoke: string }>): void {
+  #revoke({ revoke, terminate, generation = Infinity }: Extract<ControlMessage, { revoke: string }>): void {
     this.#revoked.add(revoke);
     if (!terminate) return;
     for (const attempt of this.running.all()) {
-      const { id } = attempt.delivery;
-      if (!lineOf(id).includes(revoke)) continue;
+      const { id, data } = attempt.delivery;
+      if (!lineOf(id).includes(revoke) || (generationIn(data) ?? 0) > generation) continue;
       const error = new TaskRevokedError(`Task ${id} was revoked while it ran.`);
       attempt.interrupt({ by: 'revoked', error });
       attempt.abandon(error, 'some');

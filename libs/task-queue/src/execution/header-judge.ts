@@ -179,12 +179,14 @@ export class HeaderJudge {
   ): Promise<AfterLook> {
     const { id } = delivery;
     const { publisher, revocation } = this.deps;
+    const generation = generationOf(node);
     const isHeldBack = record.dispatch?.state === 'open' || record.setAside !== undefined;
     // Whoever comes late with it finds a node that may have been redriven.
-    if (isHeldBack) await publisher.letGo(id, generationOf(node));
+    if (isHeldBack) await publisher.letGo(id, generation);
     await this.#withdraw(id, 'hold');
     await this.#stopTimer(delivery, node);
-    if (rest !== 'leave') await revocation.cancelStragglers(id, { terminate: rest === 'terminate' });
+    if (rest !== 'leave')
+      await revocation.cancelStragglers({ id, generation }, { terminate: rest === 'terminate' });
     return 'go-on';
   }
 

@@ -37,6 +37,11 @@ export interface LateMembersDeps {
 
 /** How soon, and how seldom at last, a chord is looked at again that has not come to where it can be amended. */
 const LOOK_AGAIN_MS = { first: 250, last: 15_000 } as const;
+/**
+ * The same of a header that is not closed yet, because whoever closes it was lost on the way, or its budget was raised in that
+ * moment. Its last member may end right after it has been closed: a redrive waits for this look, and for 5 s at most.
+ */
+const WHILE_OPEN_MS = { first: 250, last: 1_000 } as const;
 
 /** A header's node as its job says. */
 interface Look<Node = GroupNode | ChordNode> {
@@ -66,7 +71,7 @@ export class LateMembers {
     const header = await this.#look(parentOf(delivery.id) ?? '');
     if (header === undefined) return DONE;
     const record = await this.deps.ledger.readNode(header.id);
-    if (record.closing?.late !== true) return isOpen(header, record) ? again(delivery) : DONE;
+    if (record.closing?.late !== true) return isOpen(header, record) ? again(delivery, WHILE_OPEN_MS) : DONE;
     if (await delivery.waitForChildren()) return { do: 'leave' };
     if (isHeard(header) && !record.revoked) {
       const members = (await this.deps.reader.outcomes(delivery.id)).filter(hasComeToSomething);
@@ -137,8 +142,10 @@ function isHeard(header: Look): header is Look<ChordNode> {
 
 const DONE: Verdict = { do: 'complete', value: null };
 
-function again({ activations }: Delivery): Verdict {
-  const { first, last } = LOOK_AGAIN_MS;
+function again(
+  { activations }: Delivery,
+  { first, last }: { readonly first: number; readonly last: number } = LOOK_AGAIN_MS,
+): Verdict {
   return { do: 'give-back', delayMs: Math.min(last, first * 2 ** Math.min(activations - 1, 10)) };
 }
 

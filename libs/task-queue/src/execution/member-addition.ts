@@ -30,7 +30,7 @@ export interface MemberAdditionDeps {
 /** Who adds a member. */
 export interface AddingCall {
   readonly delivery: Holder;
-  readonly envelope: Pick<TaskEnvelope, 'headers'>;
+  readonly envelope: Pick<TaskEnvelope, 'headers' | 'redriven'>;
   /** Which call of the task it is. */
   readonly call: string;
   /** Ends the waiting for a Redis that is away. */
@@ -52,7 +52,9 @@ export class MemberAddition {
     const { ledger, publisher, revocation, context, limits, values, clock, log } = this.deps;
     const read = innerCanvas(given, limits, values, 'the id of a member follows from that of its group');
     const canvas = withInheritedHeaders(settleExpiry(read, clock.wallMs()), envelope.headers);
-    const compile = (id: string) => compileChild(canvas, id, context(), undefined, undefined);
+    // It follows nothing that was run again, as the task that adds it may.
+    const redriven = envelope.redriven && { ...envelope.redriven, changed: [] };
+    const compile = (id: string) => compileChild(canvas, id, context(), undefined, undefined, redriven);
     const addition = await untilStored(() => publisher.addMember(delivery, call, compile), signal, log);
     switch (addition.is) {
       case 'added':

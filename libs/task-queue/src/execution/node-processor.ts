@@ -16,7 +16,7 @@ import type { Clock } from '../primitives/clock.js';
 import { type StoredValue, ValueRef } from '../flow/stored-value.js';
 import { resolveValue } from '../results/resolve-value.js';
 import type { JsonValue } from '../primitives/json.js';
-import type { Redriven } from '../task/redriven.js';
+import { generationOf, type Redriven } from '../task/redriven.js';
 import type { TaskReader } from '../results/task-reader.js';
 import {
   failureFromReason,
@@ -137,8 +137,7 @@ export class NodeProcessor {
     if (look !== 'go-on') return look === 'again' ? look : { do: 'leave' };
     if (record.pending > 0) {
       // Members that a producer added in the moment of the revocation.
-      if (record.revoked && record.dispatch !== undefined)
-        await this.deps.revocation.revokeBelow(delivery.id, { terminate: false });
+      if (record.revoked && record.dispatch !== undefined) await this.#revokeBelow(delivery, node);
       if (record.stage?.state === 'adding' && !record.revoked) {
         return this.#addAgain(delivery, node, record, record.stage);
       }
@@ -296,9 +295,13 @@ export class NodeProcessor {
     if (!(await ledger.setStage(delivery, { ...stage, state: 'added' }))) return { do: 'leave' };
     if (typeof child === 'string') this.deps.tell.bodyReleased(delivery, plan.job.id, recovered);
     // A revocation that came while the child was added has not seen it.
-    if (await ledger.isRevoked(delivery.id))
-      await this.deps.revocation.revokeBelow(delivery.id, { terminate: false });
+    if (await ledger.isRevoked(delivery.id)) await this.#revokeBelow(delivery, node);
     return this.#wait(delivery);
+  }
+
+  /** Nothing of a later generation: whoever comes late with it may find the node redriven. */
+  #revokeBelow({ id }: Delivery, node: NodeEnvelope): Promise<void> {
+    return this.deps.revocation.revokeBelow(id, { terminate: false }, undefined, generationOf(node));
   }
 
   async #wait(delivery: Delivery): Promise<Verdict | 'again'> {

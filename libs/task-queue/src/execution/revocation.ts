@@ -23,6 +23,14 @@ export interface RevokeOptions {
   readonly terminate?: boolean;
 }
 
+/** A header that was closed early. */
+export interface ClosedHeader {
+  /** Its node. */
+  readonly id: string;
+  /** In which that was closed, or a later one in which it is still: nothing that was begun after it is meant. */
+  readonly generation: number;
+}
+
 /** Stragglers that are revoked at the same time. */
 const AT_ONCE = 50;
 
@@ -73,12 +81,12 @@ export class Revocation {
     return this.#revoke(id, { terminate }, tally);
   }
 
-  /** @param closed the node whose header was closed, where it is revoked for that */
+  /** @param closed where it is revoked because that header was closed */
   async #revoke(
     id: string,
     { terminate }: Required<RevokeOptions>,
     tally: RevocationTally,
-    closed?: string,
+    closed?: ClosedHeader,
   ): Promise<boolean> {
     const snapshot = await this.reader.read(id);
     if (snapshot.state === 'UNKNOWN') throw new ResultUnknownError(id);
@@ -89,17 +97,21 @@ export class Revocation {
     }
     const { queue = CANVAS_QUEUE } = snapshot;
     if (closed === undefined) await this.ledger.markRevoked(id, this.#ttl(id, queue));
-    else if (!(await this.headers.cancelStraggler(closed, { queue, id }))) return false;
+    else if (!(await this.headers.cancelStraggler(closed.id, { queue, id }))) return false;
     if (queue === CANVAS_QUEUE) {
-      await this.revokeBelow(id, { terminate }, tally);
+      await this.revokeBelow(id, { terminate }, tally, closed?.generation);
       // Its body runs, and some of its header may still.
       if (snapshot.name === 'chord') {
         if (closed === undefined) await this.revokeStragglers(id, { terminate }, tally);
-        else await this.cancelStragglers(id, { terminate });
+        else await this.cancelStragglers({ ...closed, id }, { terminate });
       }
     } else if (closed === undefined) await this.#revokeMember({ queue, id }, { terminate }, tally);
-    else await this.#revokeTask({ queue, id }, { terminate }, tally);
-    await this.control.send({ revoke: id, terminate });
+    else await this.#revokeTask({ queue, id }, { terminate }, tally, closed.generation);
+    await this.control.send({
+      revoke: id,
+      terminate,
+      ...(closed === undefined ? {} : { generation: closed.generation }),
+    });
     return true;
   }
 
@@ -111,11 +123,16 @@ export class Revocation {
     if (!isGone) await this.control.send({ revoke: id, terminate: options.terminate });
   }
 
-  /** Takes everything below a node out of its queues that has not begun. */
+  /**
+   * Takes everything below a node out of its queues that has not begun.
+   *
+   * @param generation the last one that is meant @defaultValue any
+   */
   async revokeBelow(
     node: string,
     options: Required<RevokeOptions>,
     tally: RevocationTally = newTally(),
+    generation?: number,
   ): Promise<void> {
     let isOpen = false;
     for await (const page of this.ledger.pendingChildren(node)) {
@@ -128,12 +145,12 @@ export class Revocation {
           await this.jobs.withdraw(child);
           continue;
         }
-        if (child.queue === CANVAS_QUEUE) await this.revokeBelow(child.id, options, tally);
-        else await this.#revokeTask(child, options, tally);
+        if (child.queue === CANVAS_QUEUE) await this.revokeBelow(child.id, options, tally, generation);
+        else await this.#revokeTask(child, options, tally, generation);
       }
     }
     // Its producer hears of it with its next step, and adds nothing more; the node need not wait for that.
-    if (isOpen) await this.publisher.letGo(node);
+    if (isOpen) await this.publisher.letGo(node, generation);
   }
 
   /** Revokes what had not ended when the header of a node was closed. */
@@ -147,10 +164,11 @@ export class Revocation {
 
   /**
    * The same because the header was closed, and nobody asked for it: what is taken out of its queue is kept, so that a redrive
-   * can run it again. Whoever comes late with it, after such a redrive, revokes nothing.
+   * can run it again. Whoever comes late with it, after such a redrive, revokes nothing: marks are there for stragglers alone,
+   * what waits is taken under a mark, and for what runs the generation decides.
    */
-  async cancelStragglers(node: string, options: Required<RevokeOptions>): Promise<void> {
-    await this.#eachStraggler(node, ({ id }) => ifKnown(this.#revoke(id, options, newTally(), node)));
+  async cancelStragglers(header: ClosedHeader, options: Required<RevokeOptions>): Promise<void> {
+    await this.#eachStraggler(header.id, ({ id }) => ifKnown(this.#revoke(id, options, newTally(), header)));
   }
 
   async #eachStraggler(node: string, revoke: (member: JobRef) => Promise<void>): Promise<void> {
@@ -178,13 +196,17 @@ export class Revocation {
     return withdrawn !== undefined;
   }
 
-  /** @returns the task, if it was taken out of its queue */
+  /**
+   * @param last the last generation that is meant @defaultValue any
+   * @returns the task, if it was taken out of its queue
+   */
   async #revokeTask(
     { queue, id }: JobRef,
     options: Required<RevokeOptions>,
     tally: RevocationTally,
+    last = Infinity,
   ): Promise<FoundTask | undefined> {
-    const task = await this.jobs.find({ queue, id });
+    const task = await this.#find({ queue, id }, last);
     if (task === undefined) return undefined;
     const { name, headers, replacedBy, generation } = task;
     // Its end is the end of the canvas in its place; its worker sees to one that is on its way.
@@ -199,7 +221,7 @@ export class Revocation {
       tally.running.add(id);
       // It runs, or has ended in this moment: what it comes to is what counts. Or it was replaced in this moment, by a
       // worker that looked for a revocation before there was one.
-      const by = (await this.jobs.find({ queue, id }))?.replacedBy;
+      const by = (await this.#find({ queue, id }, last))?.replacedBy;
       if (by !== undefined) await this.revokeAdded(by.id, options, tally);
       return undefined;
     }
@@ -208,6 +230,12 @@ export class Revocation {
     if (this.#mayHaveHooks(name))
       await this.hooks.publish({ id, name, queue, generation }, 'revoked', { failure });
     return task;
+  }
+
+  /** A task, unless it is in a later generation than the last one that is meant. */
+  async #find(job: JobRef, last: number): Promise<FoundTask | undefined> {
+    const task = await this.jobs.find(job);
+    return (task?.generation ?? 0) > last ? undefined : task;
   }
 
   /** Whether a task has hooks is known only where it is served. */

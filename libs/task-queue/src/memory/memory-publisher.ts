@@ -62,7 +62,7 @@ export class MemoryPublisher implements Publisher {
 
   async letGo(id: string, generation?: number): Promise<void> {
     const node = this.store.job({ queue: CANVAS_QUEUE, id });
-    if (node === undefined || (generation ?? generationOfJob(node)) !== generationOfJob(node)) return;
+    if (node === undefined || (generation ?? Infinity) < generationOfJob(node)) return;
     leaveAside(node);
     if (node.dispatch !== undefined) node.dispatch.end ??= 'let-go';
     this.store.letGo(node);

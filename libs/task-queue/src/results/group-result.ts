@@ -27,7 +27,12 @@ export class GroupResult<R = JsonValue> extends AsyncResult<R[], (R | Error)[]> 
     return (await this.counts()).failed;
   }
 
-  /** @throws ResultUnknownError when no group has this id */
+  /**
+   * How many members have succeeded, failed, or not ended. Of a header that was closed early those stay pending that were so when it
+   * was closed, as in `settled()`, whatever they come to: it has ended without them. A redrive of it counts them anew.
+   *
+   * @throws ResultUnknownError when no group has this id
+   */
   async counts(): Promise<MemberCounts> {
     const { counts } = await this.read();
     if (counts === undefined) throw new ResultUnknownError(this.id);

@@ -15,6 +15,7 @@ export interface MemberCounts {
   readonly size: number;
   readonly succeeded: number;
   readonly failed: number;
+  /** Those that have not ended; of a header that was closed early those that had not by then. */
   readonly pending: number;
 }
 
