@@ -82,5 +82,20 @@ export function budgetChangeCases(world: World): void {
       openDoors();
       await stage().app.quiet();
     });
+
+    it('stays so in later generations', async () => {
+      const { workflows, app } = stage();
+      const members = [...waiting(1), ...failing(2)];
+      const handle = await publish(members, { recovery: Tolerate({ count: 2 }) });
+      await until(async () => (await handle.describe()).counts?.failed === 2, 'two have failed');
+      await workflows.setBudget(handle.id, { count: 1 });
+      await expect(handle.get()).rejects.toMatchObject({ code: 'CHORD_FAILED' });
+      openDoors();
+      await app.quiet();
+      await workflows.redrive(handle.id);
+      await app.quiet();
+      await expect(handle.get()).rejects.toMatchObject({ code: 'CHORD_FAILED' });
+      expect(followed()).toEqual(['errback', 'errback']);
+    });
   });
 }
