@@ -323,24 +323,6 @@ export function budgetCases(world: World): void {
       });
     });
 
-    it('can be changed while its chord runs, and not when the header is over', async () => {
-      const { workflows } = stage();
-      const members = [...waiting(2), ...failing(1)];
-      const handle = await publish(members, { recovery: Tolerate({ count: 1 }) });
-      await until(async () => (await handle.describe()).counts?.failed === 1, 'a member has failed');
-      expect(await workflows.setBudget(handle.id, { count: 0 })).toBe(true);
-      await expect(handle.get()).rejects.toMatchObject({ code: 'CHORD_FAILED' });
-      expect(await workflows.setBudget(handle.id, { count: 5 })).toBe(false);
-      openDoors();
-      await stage().app.quiet();
-      expect(followed()).toEqual(['errback']);
-      const plain = await stage().run(call('echo', 1));
-      await expect(workflows.setBudget(plain.id, { count: 1 })).rejects.toMatchObject({ code: 'NO_BUDGET' });
-      await expect(workflows.setBudget('0~never', { count: 1 })).rejects.toMatchObject({
-        code: 'RESULT_UNKNOWN',
-      });
-    });
-
     it.each<[Budget, string]>([
       [{}, 'a limit'],
       [{ count: -1 }, 'recovery.count'],

@@ -1,5 +1,11 @@
-import { CallbackWithOutcomes, type ChordOptions, ErrbackOnly, Tolerate } from 'nestjs-task-queue';
-import { headersOf, isDue, stopTimer } from '../support/timer-stop.js';
+import {
+  CallbackWithOutcomes,
+  CallbackWithSuccesses,
+  type ChordOptions,
+  ErrbackOnly,
+  Tolerate,
+} from 'nestjs-task-queue';
+import { headersOf, isDue, stopTimer, takeAway } from '../support/timer-stop.js';
 import { type Fluent, type Handle, until, useStage, type World } from './world.js';
 
 /** What follows when the time of a header is over. */
@@ -83,6 +89,64 @@ export function deadlineCases(world: World): void {
       await handle.get();
       diary().open('late');
       await stage().app.quiet();
+      expect(diary().payloads).toEqual([['done']]);
+    });
+
+    /** A member that is not taken up. */
+    function later(): Fluent {
+      const made = call('echo', 1) as Fluent & { stamp(headers: object): { set(options: object): Fluent } };
+      return made.stamp({ kind: 'later' }).set({ countdown: '1h' });
+    }
+
+    /** How a member that waits is revoked: each is an outcome as any other. */
+    const revocations: readonly [string, (chord: Handle) => Promise<unknown>][] = [
+      ['by itself', (chord) => stage().workflows.result(`${chord.id}.1`).revoke()],
+      ['by its stamp', () => stage().workflows.revoke({ stamp: { kind: 'later' } })],
+    ];
+
+    it.each(
+      (['first-outcome', 'last-outcome'] as const).flatMap((from) =>
+        revocations.map(([how, revoke]) => [from, how, revoke] as const),
+      ),
+    )('counts from a %s that is a member revoked %s while it waited', async (from, _how, revoke) => {
+      const handle = await publish([call('progress', 'late'), later()], {
+        deadline: { after: 100, from },
+        recovery: CallbackWithSuccesses,
+      });
+      await until(() => diary().count('in progress') === 1, 'the other one runs');
+      await revoke(handle);
+      expect(await stage().workflows.result(`${handle.id}.1`).state()).toBe('REVOKED');
+      await handle.get();
+      diary().open('late');
+      await stage().app.quiet();
+      expect(diary().payloads).toEqual([[]]);
+    });
+
+    it('counts from the end of a canvas whose tasks were all revoked while they waited', async () => {
+      const { workflows } = stage();
+      const handle = await publish([call('progress', 'late'), workflows.group([later(), later()] as never)], {
+        deadline: { after: 100, from: 'first-outcome' },
+        recovery: CallbackWithSuccesses,
+      });
+      await until(() => diary().count('in progress') === 1, 'the other one runs');
+      await workflows.result(`${handle.id}.1`).revoke();
+      await handle.get();
+      diary().open('late');
+      await stage().app.quiet();
+      expect(diary().payloads).toEqual([[]]);
+    });
+
+    it('does not count from a member that was removed by hand', async () => {
+      const { app } = stage();
+      const handle = await publish([call('progress', 'late'), later()], {
+        deadline: { after: 100, from: 'first-outcome' },
+        recovery: CallbackWithSuccesses,
+      });
+      await takeAway(app, { queue: 'default', id: `${handle.id}.1` });
+      expect(await headersOf(app).times(handle.id, 0)).not.toHaveProperty('firstOutcomeMs');
+      diary().open('late');
+      await handle.get();
+      await app.quiet();
       expect(diary().payloads).toEqual([['done']]);
     });
 

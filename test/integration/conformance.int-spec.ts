@@ -1,4 +1,5 @@
 /** The conformance suite on a real Redis; test/unit/testing/conformance.spec.ts runs it without one. */
+import { budgetChangeCases } from '../conformance/budget-change-cases.js';
 import { budgetCases } from '../conformance/budget-cases.js';
 import { breakerCases } from '../conformance/breaker-cases.js';
 import { canvasCases } from '../conformance/canvas-cases.js';
@@ -59,6 +60,7 @@ lockCases(redis);
 wideCases(redis);
 rateLimitCases(redis);
 budgetCases(redis);
+budgetChangeCases(redis);
 closedHeaderCases(redis);
 redriveClosedCases(redis);
 overtakenClosingCases(redis);

@@ -498,6 +498,19 @@ describe('reconcile', () => {
     expect(app.runs.count(`errback ${one.name}`)).toBe(0);
   });
 
+  it('begins a deadline that counts from outcomes with a member that has vanished', async () => {
+    const one = await chord((name) => [tasks().member.s(1).set({ countdown: '1h' }), tasks().gate.s(name)], {
+      deadline: { after: 300, from: 'first-outcome' },
+      recovery: CallbackWithSuccesses,
+    });
+    await app.runs.reached(`at ${one.name}`);
+    await redis.del(key('default', `${one.id}.0`));
+    await redis.zrem(key('default', 'delayed'), `${one.id}.0`);
+    await mended(one.id, 'vanished', `${one.id}.0`);
+    expect(await ended(one, 'body')).toEqual([]);
+    app.get(Probe).open(one.name);
+  });
+
   it('finds nothing wrong with what is as it should be', async () => {
     const one = await chord(gates);
     await app.runs.reached(`at ${one.name}`, 3);

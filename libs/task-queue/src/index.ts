@@ -67,6 +67,7 @@ export {
 } from './errors/publish.errors.js';
 export {
   NoBudgetError,
+  NotBegunError,
   OutsideTaskError,
   ResultTimeoutError,
   ResultUnknownError,

@@ -237,6 +237,14 @@ export const PLANTED: Readonly<Record<string, PlantedDefect>> = {
     losses: 0,
     defects: { 'headers.noteOutcome': () => undefined },
   },
+  'the outcome of a member that is taken out of its queue is not noted': {
+    at: JUDGED['a chord whose deadline counts from a member that is revoked while it waits'],
+    losses: 0,
+    defects: {
+      'jobs.withdraw': ({ command, args: [job, record] }) =>
+        command(job, record && { ...record, timedBy: undefined }),
+    },
+  },
   'an errback of a later generation has the name of the first': {
     at: REDRIVEN['a chord that is redriven in vain'],
     losses: 0,

@@ -203,6 +203,21 @@ export const JUDGED: Readonly<Record<string, Case>> = {
       },
     ],
   },
+  'a chord whose deadline counts from a member that is revoked while it waits': {
+    canvas: chord([good(1), good(2)], {
+      recovery: 'CallbackWithSuccesses',
+      deadline: { ...DEADLINE, from: 'first-outcome' },
+    }),
+    loses: /deadline|revoke/,
+    untaken: /^c\.1$/,
+    meanwhile: { revoke: { act: (engine) => engine.revocation.revoke(`${CANVAS_ID}.0`) } },
+    ends: [[1], []].map((value) => ({
+      state: 'SUCCESS',
+      value,
+      made: ['', '.0', '.1', '.body'],
+      unfinished: [`${CANVAS_ID}.1 waiting`, LATE],
+    })),
+  },
   'a chord whose deadline counts from its last outcome': {
     canvas: chord([good(1), bad, good(3)], {
       recovery: 'CallbackWithSuccesses',

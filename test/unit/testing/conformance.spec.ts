@@ -1,5 +1,6 @@
 /** The conformance suite without Redis; test/integration/conformance.int-spec.ts runs it with one. */
 import { setImmediate as turn } from 'node:timers/promises';
+import { budgetChangeCases } from '../../conformance/budget-change-cases.js';
 import { budgetCases } from '../../conformance/budget-cases.js';
 import { breakerCases } from '../../conformance/breaker-cases.js';
 import { canvasCases } from '../../conformance/canvas-cases.js';
@@ -79,6 +80,7 @@ lockCases(memory);
 wideCases(memory);
 rateLimitCases(memory);
 budgetCases(memory);
+budgetChangeCases(memory);
 closedHeaderCases(memory);
 redriveClosedCases(memory);
 overtakenClosingCases(memory);

@@ -60,7 +60,10 @@ export interface HeaderStore {
    * has not begun.
    */
   times(node: string, generation: number): Promise<HeaderTimes | 'over' | 'unknown'>;
-  /** Notes that a member has ended, in the name of the activation that holds it: one that was superseded notes nothing. */
+  /**
+   * Notes that a member has ended, in the name of the activation that holds it: one that was superseded notes nothing. Of one
+   * that is taken out of its queue, `JobStore.withdraw` notes it.
+   */
   noteOutcome(member: Holder, node: string, nowMs: number): Promise<void>;
   /** Has a header judged that waits for its members; nothing happens to one that is over. */
   wake(node: string): Promise<void>;

@@ -16,6 +16,8 @@ export interface FoundTask {
   readonly headers?: Readonly<Record<string, JsonValue>>;
   /** Its node is told of its failure at once: it has a budget. */
   readonly reports: boolean;
+  /** A deadline above counts from its end. */
+  readonly isTimed: boolean;
   /** Of a canvas that was redriven; absent in its first one. */
   readonly generation?: number;
   /** The canvas that has taken its place. */
@@ -35,6 +37,8 @@ export interface WithdrawalRecord {
   readonly failure: TaskFailure;
   /** How long, where it does not go with a canvas. */
   readonly ttlMs: number | undefined;
+  /** The node whose deadline counts from its end. */
+  readonly timedBy: string | undefined;
 }
 
 /** The jobs of all queues, for those who look at one from outside or take one away. */

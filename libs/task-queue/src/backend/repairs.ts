@@ -39,9 +39,10 @@ export interface Repairs {
   /**
    * Tells a job that waits for its children what became of them; when none is pending afterwards it is released, once.
    *
+   * @param outcomeMs of a node whose deadline counts from outcomes, the time: what it hears of counts as one, in the same step
    * @returns what it heard of each, and whether it was this call that let it go on
    */
-  tell(parent: JobRef, children: readonly JobRef[]): Promise<Telling>;
+  tell(parent: JobRef, children: readonly JobRef[], outcomeMs?: number): Promise<Telling>;
   /**
    * Puts a job back that is in none of its queue's lists: as one that has lost its worker.
    *

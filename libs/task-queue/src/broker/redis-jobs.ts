@@ -12,12 +12,13 @@ import type { RedisClient } from './redis-client.js';
 import { idInKey, revocationField, type RedisKeys } from './redis-keys.js';
 import { READ_FAILED, READ_TASK } from './scripts/reads.js';
 import { ScriptRunner } from './script-runner.js';
+import { NOTE_WITHDRAWAL } from './scripts/headers.js';
 import { runScript } from './scripts/script.js';
 import { parseReply } from './scripts/task-reply.js';
 import { CAN_WITHDRAW } from './scripts/withdrawal.js';
 import { closedNodes, hasStragglers, STRAGGLERS_MS } from './stragglers.js';
 import { TaskSearch } from './task-search.js';
-import type { OwnWrites } from './joint-client.js';
+import type { OwnWrites, ScriptCall } from './joint-client.js';
 import type { Transactions } from './transactions.js';
 
 const SCAN_COUNT = 1_000;
@@ -93,6 +94,7 @@ export class RedisJobs implements JobStore {
     const job = this.keys.job(queue, id);
     const waiting = `${this.keys.prefixOf(id)}:${queue}:waiting-children`;
     const marks = record === undefined ? [] : lineOf(id).map(revocationField);
+    const timedBy = record?.timedBy;
     let kept: Readonly<Record<string, string>> | undefined;
     const answer = await this.transactions.run<false>({
       id,
@@ -103,6 +105,7 @@ export class RedisJobs implements JobStore {
         kept = Array.isArray(reply) ? pairsOf(reply as string[]) : undefined;
         return reply === 0 ? false : undefined;
       },
+      ...(timedBy === undefined ? {} : { first: this.#noting(id, timedBy) }),
       additions: [() => this.producers.queue(queue, id, 'ledger').remove(id)],
       write: (own) => {
         if (record === undefined) return;
@@ -113,6 +116,10 @@ export class RedisJobs implements JobStore {
       },
     });
     return answer === 'done';
+  }
+
+  #noting(member: string, node: string): ScriptCall {
+    return { script: NOTE_WITHDRAWAL, keys: [this.keys.record(member)], args: [node, this.clock.wallMs()] };
   }
 
   /** A job that was taken out of its queue stands there as one that has failed, as it does when a worker has failed it. */

@@ -63,14 +63,14 @@ export class RedisRepairs implements Repairs {
     return found;
   }
 
-  async tell(parent: JobRef, children: readonly JobRef[]): Promise<Telling> {
+  async tell(parent: JobRef, children: readonly JobRef[], outcomeMs?: number): Promise<Telling> {
     const sentinel = childId(parent.id, 'sentinel');
     const tasks = children.filter(({ id }) => id !== sentinel);
     const told = new Map<string, Heard>();
     // In one step, where it is not very many: of children that are waited for again, none may end before the others are.
     for (let at = 0; at < tasks.length; at += AT_A_TIME) {
       const some = tasks.slice(at, at + AT_A_TIME);
-      const heard = await this.#tell(parent, some);
+      const heard = await this.#tell(parent, some, outcomeMs);
       some.forEach(({ id }, index) => told.set(id, heard[index] ?? 'known'));
     }
     const letGo = await this.#letGo(parent);
@@ -144,10 +144,14 @@ export class RedisRepairs implements Repairs {
     return answer === 'done';
   }
 
-  async #tell(parent: JobRef, children: readonly JobRef[]): Promise<readonly Heard[]> {
+  async #tell(
+    parent: JobRef,
+    children: readonly JobRef[],
+    outcomeMs: number | undefined,
+  ): Promise<readonly Heard[]> {
     const about = children.flatMap((child) => [this.#key(child), this.#base(child), child.id]);
-    const keys = [this.#key(parent), this.#waiting(parent)];
-    return (await this.#run(TELL, keys, [parent.id, ...about])) as readonly Heard[];
+    const keys = [this.#key(parent), this.#waiting(parent), this.tools.keys.record(parent.id)];
+    return (await this.#run(TELL, keys, [parent.id, outcomeMs ?? '', ...about])) as readonly Heard[];
   }
 
   #run(...[script, keys, args]: Parameters<ScriptRunner['run']>): Promise<unknown> {

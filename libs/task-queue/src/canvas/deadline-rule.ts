@@ -28,6 +28,11 @@ export interface DeadlineData {
   readonly rest: RestPolicy;
 }
 
+/** Whether a deadline counts from the ends of members, which are noted for it. */
+export function countsOutcomes(deadline: DeadlineData | undefined): boolean {
+  return deadline?.from === 'first-outcome' || deadline?.from === 'last-outcome';
+}
+
 const STARTS: readonly unknown[] = ['dispatch', 'seal', 'first-outcome', 'last-outcome'];
 const REST: readonly unknown[] = ['leave', 'revoke', 'terminate'];
 const FIELDS: readonly string[] = ['after', 'from', 'rest'];

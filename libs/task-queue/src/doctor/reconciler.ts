@@ -3,6 +3,7 @@ import type { HeaderStore } from '../backend/header-store.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { Ledger } from '../backend/ledger.js';
 import type { Heard, Repairs } from '../backend/repairs.js';
+import { countsOutcomes } from '../canvas/deadline-rule.js';
 import type { EngineLog } from '../execution/engine-log.js';
 import type { EventBus } from '../execution/event-bus.js';
 import { CANVAS_QUEUE, childId, parentOf, positionOf, rootOf } from '../flow/ids.js';
@@ -170,10 +171,14 @@ export class Reconciler {
     // One that ended just now left its node in the same step; whoever is pending still has not.
     const lost = await this.#stillPending(parent, suspects);
     if (lost.length > 0) {
-      const { heard } = await this.deps.repairs.tell(parent, lost);
+      const { reader, repairs, headers, clock } = this.deps;
+      const node = parent.queue === CANVAS_QUEUE ? await reader.node(parent.id) : undefined;
+      const deadline = node?.node === 'chord' ? node.deadline : undefined;
+      const outcomeMs = countsOutcomes(deadline) ? clock.wallMs() : undefined;
+      const { heard } = await repairs.tell(parent, lost, outcomeMs);
       this.#noteHeard(round, lost, heard);
       // One with a budget judges it with each failure that it hears of.
-      if (heard.includes('unheard') && parent.queue === CANVAS_QUEUE) await this.#judge(parent.id);
+      if (heard.includes('unheard') && node !== undefined && 'budget' in node) await headers.wake(parent.id);
     }
     return below;
   }
@@ -215,11 +220,6 @@ export class Reconciler {
         lost.push({ queue: member.queue, id: member.id });
     }
     return lost;
-  }
-
-  async #judge(id: string): Promise<void> {
-    const node = await this.deps.reader.node(id);
-    if (node !== undefined && 'budget' in node) await this.deps.headers.wake(id);
   }
 
   async #pendingOf(parent: JobRef, id: string): Promise<readonly JobRef[]> {

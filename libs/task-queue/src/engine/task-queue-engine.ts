@@ -6,13 +6,12 @@ import type { Publisher } from '../backend/publisher.js';
 import type { TaskEvents } from '../backend/task-events.js';
 import type { CanvasData, ChordData, GroupData } from '../canvas/canvas-data.js';
 import type { CanvasStream } from '../canvas/canvas-stream.js';
-import { type Budget, readBudget } from '../canvas/header-rules.js';
+import type { Budget } from '../canvas/header-rules.js';
 import { type ChordRecovery, type ChordRecoveryType } from '../chords/chord-recovery.js';
 import { recoveryName } from '../chords/built-in-recoveries.js';
 import { StoredValues } from '../codec/stored-values.js';
 import { storedCanvas } from '../codec/write-arguments.js';
 import { InvalidCanvasError } from '../errors/publish.errors.js';
-import { NoBudgetError, ResultUnknownError } from '../errors/result.errors.js';
 import { Explainer } from '../doctor/explainer.js';
 import { BreakerAnnouncer } from '../execution/breaker-announcer.js';
 import { BulkRevocation } from '../execution/bulk-revocation.js';
@@ -25,7 +24,6 @@ import { HookRunner } from '../execution/hook-runner.js';
 import { MemberAddition } from '../execution/member-addition.js';
 import { Revocation, type RevokeOptions } from '../execution/revocation.js';
 import { compileCanvas, type CompileContext } from '../flow/compile-canvas.js';
-import { budgetOf } from '../flow/envelope.js';
 import { MAX_TREE } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, newCanvasId, rootOf } from '../flow/ids.js';
 import { type KeyedCall, keyOfPublication, readingKey } from '../idempotency/key-of-call.js';
@@ -39,6 +37,7 @@ import { ErrorRegistry } from '../results/error-registry.js';
 import { TaskReader } from '../results/task-reader.js';
 import { isTerminal } from '../task/task-state.js';
 import { TaskRegistry } from '../task/task-registry.js';
+import { changeBudget } from './budget-change.js';
 import { Dispatcher } from './dispatcher.js';
 import { EventHub } from './event-hub.js';
 import { TaskDirectory } from './task-directory.js';
@@ -307,16 +306,11 @@ export class TaskQueueEngine implements ResultSource {
    * Changes the budget of a chord that runs, and has it judged by it at once.
    *
    * @returns false when its header is over
-   * @throws InvalidCanvasError, ResultUnknownError, NoBudgetError
+   * @throws InvalidCanvasError, ResultUnknownError, NotBegunError, NoBudgetError
    */
   async setBudget(id: string, budget: Budget): Promise<boolean> {
-    const read = readBudget(budget, 'budget');
-    const node = await this.reader.node(id);
-    if (node === undefined && (await this.reader.read(id)).state === 'UNKNOWN') {
-      throw new ResultUnknownError(id);
-    }
-    if (node === undefined || budgetOf(node) === undefined) throw new NoBudgetError(id);
-    return this.backend.headers.setBudget(id, read);
+    const { reader, ledger, backend } = this;
+    return changeBudget(id, budget, { reader, ledger, headers: backend.headers });
   }
 
   compileContext(): CompileContext {

@@ -33,6 +33,7 @@ export const ERROR_CODES = {
   RECOVERY_FAILED: 'the recovery strategy of a chord threw, or is not registered',
   MEMBER_PENDING: 'the header of a member was closed before it had ended',
   NO_BUDGET: 'the budget of a canvas was to be changed that has none',
+  NOT_BEGUN: 'the budget of a part of a canvas was to be changed whose turn has not come',
   DISPATCH_INCOMPLETE: 'the producer of a wide header died before it had published all of it',
   REMOTE_TASK_FAILED: 'a task failed with an error whose class is not known here',
   RESULT_TIMEOUT: 'a result was not there in time',

@@ -47,3 +47,13 @@ export class NoBudgetError extends TaskQueueError {
     );
   }
 }
+
+/** The budget of a part of a canvas was to be changed that is not there yet: a later step, or a body. */
+export class NotBegunError extends TaskQueueError {
+  readonly code = 'NOT_BEGUN';
+  constructor(readonly taskId: string) {
+    super(
+      `${taskId} has not begun: its canvas adds it when its turn has come. Change its budget then, or publish it with another one.`,
+    );
+  }
+}

@@ -208,7 +208,7 @@ export class Revocation {
   ): Promise<FoundTask | undefined> {
     const task = await this.#find({ queue, id }, last);
     if (task === undefined) return undefined;
-    const { name, headers, replacedBy, generation } = task;
+    const { name, headers, replacedBy, generation, isTimed } = task;
     // Its end is the end of the canvas in its place; its worker sees to one that is on its way.
     if (replacedBy !== undefined) {
       await this.revokeAdded(replacedBy.id, options, tally);
@@ -216,8 +216,10 @@ export class Revocation {
     }
     const failure = failureOfRevoked(id, name, queue, this.clock.wallMs(), { headers, generation });
     const ttlMs = this.#ttl(id, queue);
-    // With its record in one step: one that was taken is never without, and nobody reads one of a task that was not.
-    if (!(await this.jobs.withdraw({ queue, id }, { failure, ttlMs }))) {
+    const timedBy = isTimed ? parentOf(id) : undefined;
+    // With its record in one step: one that was taken is never without, and nobody reads one of a task that was not. So it
+    // is with the note of its outcome: nobody else would make it any more.
+    if (!(await this.jobs.withdraw({ queue, id }, { failure, ttlMs, timedBy }))) {
       tally.running.add(id);
       // It runs, or has ended in this moment: what it comes to is what counts. Or it was replaced in this moment, by a
       // worker that looked for a revocation before there was one.

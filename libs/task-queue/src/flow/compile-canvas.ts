@@ -6,7 +6,7 @@ import type {
   GroupData,
   SignatureData,
 } from '../canvas/canvas-data.js';
-import type { DeadlineData } from '../canvas/deadline-rule.js';
+import { countsOutcomes, type DeadlineData } from '../canvas/deadline-rule.js';
 import { FAIL_FAST } from '../canvas/header-rules.js';
 import { generationOf, type Redriven } from '../task/redriven.js';
 import {
@@ -196,17 +196,13 @@ export function compileMember(
 /** A plan as a member of a header that may be closed before its end. */
 function memberOf(canvas: GroupData | ChordData, plan: FlowPlan): FlowPlan {
   const told = isJudged(canvas) ? reporting(plan) : plan;
-  return canvas.kind === 'chord' && isOutcome(canvas.deadline?.from) ? timed(told) : told;
+  return canvas.kind === 'chord' && countsOutcomes(canvas.deadline) ? timed(told) : told;
 }
 
 /** The same for one that is added to a node. */
 export function memberOfNode(node: GroupNode | ChordNode, plan: FlowPlan): FlowPlan {
   const told = node.budget === undefined ? plan : reporting(plan);
-  return node.node === 'chord' && isOutcome(node.deadline?.from) ? timed(told) : told;
-}
-
-function isOutcome(from: DeadlineData['from'] | undefined): boolean {
-  return from === 'first-outcome' || from === 'last-outcome';
+  return node.node === 'chord' && countsOutcomes(node.deadline) ? timed(told) : told;
 }
 
 /** A member whose failure its node hears of at once. */

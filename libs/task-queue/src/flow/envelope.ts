@@ -68,12 +68,14 @@ export interface TaskEnvelope {
 /** What a task's message says to those who look at its job from outside; anybody may have written it. */
 export function foundIn(data: Partial<TaskEnvelope>): {
   readonly headers?: NonNullable<TaskEnvelope['headers']>;
+  readonly isTimed: boolean;
   readonly replacedBy?: ReplacedNote['by'];
   readonly generation?: number;
 } {
   const { headers, replaced } = data;
   const generation = generationIn(data);
   return {
+    isTimed: isTimed(data),
     ...(generation === undefined ? {} : { generation }),
     ...(headers === undefined ? {} : { headers }),
     ...(replaced === undefined ? {} : { replacedBy: replaced.by }),

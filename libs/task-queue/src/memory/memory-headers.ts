@@ -6,6 +6,7 @@ import { type ClosingRecord, type ParkedRecord, REVOKED_BY_CLOSING } from '../ch
 import type { HeaderTimes } from '../chords/deadline.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
 import { generationOfJob, isOver, keyOf, type MemoryJob, refOf } from './memory-job.js';
+import { noteOutcome } from './memory-record.js';
 import type { MemoryStore } from './memory-store.js';
 
 /** Headers that are judged before all of their members have ended, in memory. */
@@ -84,9 +85,7 @@ export class MemoryHeaders implements HeaderStore {
 
   async noteOutcome(member: Holder, id: string, nowMs: number): Promise<void> {
     if (this.store.job(member)?.token !== member.token) return;
-    const { fields } = this.store.openRecord(id);
-    if (!fields.has(`first:${id}`)) fields.set(`first:${id}`, String(nowMs));
-    fields.set(`last:${id}`, String(nowMs));
+    noteOutcome(this.store.openRecord(id).fields, id, nowMs);
   }
 
   async wake(id: string): Promise<void> {

@@ -10,7 +10,7 @@ import { foundIn, hasStamps, type TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, parentOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
 import { dispatchOf, isOver, keyOf, type MemoryJob } from './memory-job.js';
-import { revocationsOf } from './memory-record.js';
+import { noteOutcome, revocationsOf } from './memory-record.js';
 import type { MemoryStore } from './memory-store.js';
 
 /** The jobs in memory, looked at from outside, and taken away. */
@@ -62,13 +62,14 @@ export class MemoryJobs implements JobStore {
     if (!canGo) return false;
     if (kept === undefined) return this.store.withdraw(ref);
     // As a worker would have failed it, where only the closing of a header revoked it: it may be run again.
-    const { failure, ttlMs } = kept;
+    const { failure, ttlMs, timedBy } = kept;
     const marks = revocationsOf(this.store.record(ref.id), ref.id);
     if (marks.length === 0) return false;
     const isKept = marks.every((mark) => mark === REVOKED_BY_CLOSING);
     const reason = isKept ? headline(failure) : undefined;
     if (!this.store.withdraw(ref, reason)) return false;
     const record = this.store.openRecord(ref.id);
+    if (timedBy !== undefined) noteOutcome(record.fields, timedBy, this.store.clock.wallMs());
     record.fields.set(`f:${ref.id}`, JSON.stringify(failure));
     if (ttlMs !== undefined) record.expiresAt = this.store.clock.wallMs() + ttlMs;
     return true;

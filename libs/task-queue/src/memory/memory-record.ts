@@ -13,6 +13,12 @@ export interface MemoryLetter {
   retriedAs?: string;
 }
 
+/** Notes that a member of a node has ended. */
+export function noteOutcome(fields: MemoryRecord['fields'], node: string, nowMs: number): void {
+  if (!fields.has(`first:${node}`)) fields.set(`first:${node}`, String(nowMs));
+  fields.set(`last:${node}`, String(nowMs));
+}
+
 /** How a task, and the nodes above it, are marked as revoked. */
 export function revocationsOf(record: MemoryRecord | undefined, id: string): string[] {
   return lineOf(id)

@@ -257,7 +257,8 @@ export class WorkflowService {
    * ```
    *
    * @returns false when its header is over: then nothing has changed
-   * @throws InvalidCanvasError when the budget cannot be read; NoBudgetError when the canvas was published without one
+   * @throws InvalidCanvasError when the budget cannot be read, or asks for more successes than there are members;
+   * NoBudgetError when the canvas was published without one, NotBegunError when the turn of this part of it has not come
    * @throws ResultUnknownError when no canvas has this id; BrokerUnavailableError
    */
   async setBudget(id: string, budget: Budget): Promise<boolean> {

@@ -183,14 +183,28 @@ local ends = redis.call('HMGET', KEYS[2], 'first:' .. ARGV[1], 'last:' .. ARGV[1
 local isEnded = not node[2] or node[4] or redis.call('HEXISTS', KEYS[1] .. ':failed', KEYS[1] .. '.sentinel') == 1
 return { node[1], node[3] or isEnded and node[1], ends[1], ends[2] }`);
 
+/** Notes that a member has ended. */
+export const NOTE = `
+local function note(record, node, nowMs)
+  redis.call('HSETNX', record, 'first:' .. node, nowMs)
+  redis.call('HSET', record, 'last:' .. node, nowMs)
+end`;
+
 /**
  * Notes that a member ends, for whoever holds it: BullMQ refuses the end of any other, who may be of an older generation.
  * KEYS: member's job, record. ARGV: token, node id, now. Returns 1, or nil when superseded.
  */
-export const NOTE_OUTCOME = script(`
+export const NOTE_OUTCOME = script(`${NOTE}
 if redis.call('GET', KEYS[1] .. ':lock') ~= ARGV[1] then return false end
-redis.call('HSETNX', KEYS[2], 'first:' .. ARGV[2], ARGV[3])
-redis.call('HSET', KEYS[2], 'last:' .. ARGV[2], ARGV[3])
+note(KEYS[2], ARGV[2], ARGV[3])
+return 1`);
+
+/**
+ * Notes that a member ends by being taken out of its queue, in the transaction that does it.
+ * KEYS: record. ARGV: node id, now. Returns 1.
+ */
+export const NOTE_WITHDRAWAL = script(`${NOTE}
+note(KEYS[1], ARGV[1], ARGV[2])
 return 1`);
 
 /**

@@ -1,4 +1,5 @@
 import { PLACE } from './examination.js';
+import { NOTE } from './headers.js';
 import { script } from './script.js';
 
 /*
@@ -7,12 +8,12 @@ import { script } from './script.js';
 
 /**
  * Tells a job that waits for its children what became of some of them. It is not released here, also when none is pending
- * any more.
- * KEYS: the job, jobs of its queue that wait for their children. ARGV: id of the job, then for each child its key, what the
- * keys of its queue begin with, its id.
+ * any more. Where a deadline counts from their ends it is noted that there were some: nobody may have.
+ * KEYS: the job, jobs of its queue that wait for their children, record. ARGV: id of the job, now or '', then for each child its
+ * key, what the keys of its queue begin with, its id.
  * Returns for each: 'known' | 'alive' | 'again' | 'vanished' | 'unheard'.
  */
-export const TELL = script(`
+export const TELL = script(`${NOTE}
 local parent = KEYS[1]
 local pending, processed, failed = parent .. ':dependencies', parent .. ':processed', parent .. ':failed'
 local isWaiting = redis.call('ZSCORE', KEYS[2], ARGV[1])
@@ -38,11 +39,12 @@ local function tell(child, base, id)
     return 'again'
   end
   redis.call('SREM', pending, child)
+  if ARGV[2] ~= '' then note(KEYS[3], ARGV[1], ARGV[2]) end
   return told
 end
 
 local heard = {}
-for at = 2, #ARGV, 3 do table.insert(heard, tell(ARGV[at], ARGV[at + 1], ARGV[at + 2])) end
+for at = 3, #ARGV, 3 do table.insert(heard, tell(ARGV[at], ARGV[at + 1], ARGV[at + 2])) end
 return heard`);
 
 /**
