@@ -38,7 +38,7 @@ export function planAmendment(
     ...node,
     ...(body === undefined ? {} : { anew: generation }),
     redriven: { generation, changed: changed.toSorted((one, other) => one - other) },
-    history: withHistory(node, ended),
+    history: withHistory(node, { ...ended, amended: true }),
   };
   return {
     job: { id, queue: CANVAS_QUEUE, name: 'chord', data, retention: 'canvas' },

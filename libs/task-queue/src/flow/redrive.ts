@@ -8,6 +8,7 @@ import {
 import { timerOf } from './compile-canvas.js';
 import type { PlannedJob } from './flow-plan.js';
 import { CANVAS_QUEUE, memberIndex } from './ids.js';
+import { generationOf } from '../task/redriven.js';
 
 /**
  * Which parts of a canvas that has ended are run again: a pure decision over what is kept of it.
@@ -129,6 +130,21 @@ export function planRedrive(root: EndedNode, generation: number, ended: EndedGen
 /** What a root remembers of its generations, with one more. */
 export function withHistory({ history = [] }: NodeEnvelope, ended: EndedGeneration): EndedGeneration[] {
   return [...history, ended].slice(-HISTORY_KEPT);
+}
+
+/**
+ * The generation that the redrive of this one has begun: the next one that its late members have not. Undefined where there
+ * is none yet.
+ */
+export function redrivenAfter(root: NodeEnvelope, generation: number): number | undefined {
+  const last = generationOf(root);
+  if (last <= generation) return undefined;
+  const { history = [] } = root;
+  const oldest = history[0]?.generation ?? last;
+  // What is not remembered any more was none of its last: of two that follow each other one is a redrive.
+  if (oldest > generation) return generation + 1;
+  const ended = history.find((one) => one.generation >= generation && one.amended !== true);
+  return ended && ended.generation + 1;
 }
 
 /** Generations that a canvas remembers. */
