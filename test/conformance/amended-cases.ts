@@ -1,10 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import {
   CallbackWithOutcomes,
+  CallbackWithSuccesses,
   type ChordOptions,
   type JsonValue,
   Task,
   TaskContext,
+  Tolerate,
 } from 'nestjs-task-queue';
 import { ledgerOf } from '../support/timer-stop.js';
 import { Diary } from './tasks.js';
@@ -39,7 +41,7 @@ class HearingTasks {
   }
 }
 
-/** Redrives of chords that late members amend. */
+/** Redrives of chords that late members amend, and what an amended chord says of itself. */
 export function amendedCases(world: World): void {
   const it_ = useStage(world, {}, [HearingTasks]);
   const stage = () => it_.stage;
@@ -152,6 +154,132 @@ export function amendedCases(world: World): void {
       expect(await redrive(handle, { after: 0 })).toEqual({ ...first, begun: false, rerun: [] });
       await stage().app.quiet();
       expect(heard()).toEqual(['body g0 []', 'errback g0 []', 'body g1 []', 'body g2 [0]', 'body g3 [1]']);
+    });
+  });
+
+  describe('a header that was closed while it was read', () => {
+    /** Goes on with its source when it is told to. */
+    function source(members: readonly object[]): { readonly read: object; readonly goOn: () => void } {
+      let goOn = (): void => undefined;
+      const told = new Promise<void>((resolve) => (goOn = resolve));
+      async function* read() {
+        yield* members;
+        await told;
+        yield call('echo', 'too late');
+      }
+      return { read: read(), goOn: () => goOn() };
+    }
+
+    const lateFailure = () => stage().workflows.chain(...([call('progress', 'a'), call('better')] as never));
+
+    it('is a part also when it has been amended, and not redriven', async () => {
+      const { read, goOn } = source([call('echo', 1), lateFailure()]);
+      const handle = await publish(read, OUTCOMES);
+      await handle.get();
+      expect(await handle.describe()).toMatchObject({
+        dispatch: { state: 'open', dispatched: 2 },
+        recovered: { failed: 0, size: 2, pending: 1 },
+      });
+      diary().open('a');
+      await amended(handle);
+      goOn();
+      const { dispatch, recovered, counts } = await handle.describe();
+      expect({ dispatch, recovered, counts }).toEqual({
+        dispatch: { state: 'open', dispatched: 2 },
+        recovered: { strategy: 'CallbackWithOutcomes', failed: 1, size: 2 },
+        counts: { size: 2, succeeded: 1, failed: 1, pending: 0 },
+      });
+      expect(await stage().workflows.result(handle.id).sealed()).toBe(2);
+      expect(await refusal(handle)).toBe('incomplete');
+      await stage().app.quiet();
+      expect(heard()).toEqual(['body g0 []', 'body g1 [1]']);
+      expect((await handle.describe()).generation).toBe(1);
+    });
+
+    it('is told from one that succeeded as a whole', async () => {
+      const { read, goOn } = source([call('echo', 1), call('progress', 'a')]);
+      const handle = await publish(read, { deadline: 150 });
+      await handle.get();
+      diary().open('a');
+      await amended(handle);
+      goOn();
+      expect(await handle.get()).toEqual([1, 'done']);
+      expect(await handle.describe()).toMatchObject({
+        dispatch: { state: 'open', dispatched: 2 },
+        recovered: { strategy: 'deadline', failed: 0, size: 2 },
+      });
+      await stage().app.quiet();
+      expect(heard()).toEqual(['body g0 []', 'body g1 [1]']);
+    });
+
+    it.each<[what: string, options: object, ends: string[]]>([
+      ['a late failure', { deadline: 150 }, ['body g0 []', 'errback g1 [1]']],
+      [
+        'a breach that lets the body run',
+        { recovery: Tolerate({ count: 0, onBreach: 'callback', rest: 'leave' }) },
+        ['body g0 []', 'body g1 [1]'],
+      ],
+      [
+        'what it needs and has not got',
+        { deadline: 150, recovery: Tolerate({ minSuccesses: 1, rest: 'leave' }) },
+        ['errback g0 []', 'errback g1 [1]'],
+      ],
+    ])('is judged anew for %s', async (_, options, ends) => {
+      const first = 'recovery' in options ? call('fail') : call('echo', 1);
+      const { read, goOn } = source([first, lateFailure()]);
+      const handle = await publish(read, options);
+      await handle.get({ propagate: false });
+      diary().open('a');
+      await amended(handle);
+      goOn();
+      await stage().app.quiet();
+      expect(heard()).toEqual(ends);
+      expect(await refusal(handle)).toBe('incomplete');
+    });
+
+    it('has its body run where it has by now what it needs', async () => {
+      const { read, goOn } = source([call('echo', 1), call('progress', 'a')]);
+      const recovery = Tolerate({ minSuccesses: 2, rest: 'leave' });
+      const handle = await publish(read, { deadline: 150, recovery });
+      await handle.get({ propagate: false });
+      diary().open('a');
+      await amended(handle);
+      goOn();
+      await stage().app.quiet();
+      expect(heard()).toEqual(['errback g0 []', 'body g1 [1]']);
+      expect(await handle.get()).toEqual([1, 'done']);
+    });
+
+    it('is parked by a late failure, until its budget is changed', async () => {
+      const { read, goOn } = source([call('echo', 1), lateFailure()]);
+      const recovery = Tolerate({ count: 0, onBreach: 'park', recovery: CallbackWithSuccesses });
+      const handle = await publish(read, { deadline: 150, recovery });
+      await handle.get();
+      diary().open('a');
+      await until(async () => (await handle.describe()).parked !== undefined, 'it is parked');
+      goOn();
+      expect(await stage().workflows.setBudget(handle.id, { count: 1 })).toBe(true);
+      await amended(handle);
+      expect(await handle.get()).toEqual([1]);
+      expect(await refusal(handle)).toBe('incomplete');
+      expect(heard()).toEqual(['body g0 []', 'body g1 [1]']);
+    });
+
+    it('stays a part when its body alone is run again', async () => {
+      const { read, goOn } = source([call('better', 1), call('progress', 'a')]);
+      const handle = await publish(read, OUTCOMES, call('hearBetter', 'body'));
+      await expect(handle.get()).rejects.toThrow('not yet');
+      expect(await redrive(handle)).toMatchObject({ generation: 1, rerun: [`${handle.id}.body`] });
+      await handle.get();
+      const open = { dispatch: { state: 'open', dispatched: 2 } };
+      expect(await handle.describe()).toMatchObject(open);
+      diary().open('a');
+      await amended(handle, 2);
+      goOn();
+      expect(await handle.describe()).toMatchObject(open);
+      expect(await refusal(handle)).toBe('incomplete');
+      await stage().app.quiet();
+      expect(heard()).toEqual(['body g0 []', 'errback g0 []', 'body g1 []', 'body g2 [1]']);
     });
   });
 }

@@ -77,8 +77,10 @@ export type ClosedHeader =
   | { readonly is: 'ended'; readonly late: readonly number[] }
   /** Some go on, or have only just ended: nothing of it is run again before that is kept. */
   | { readonly is: 'going-on'; readonly pending: number }
-  /** Not all were published, or nothing is kept of what they came to: none of it is run again. */
-  | { readonly is: 'part' };
+  /**
+   * Not all were published, of which there are `published`; or nothing is kept of what they came to: none of it is run again.
+   */
+  | { readonly is: 'part'; readonly published?: number | undefined };
 
 /** A job that is put back, with those of its children that are. */
 export interface Rerun {
@@ -87,6 +89,8 @@ export interface Rerun {
   /** Of a node: where it stands, and what is noted of its size. */
   readonly stage?: KeptStage;
   readonly size?: number;
+  /** Of a node whose header was closed before all of its members were published: how many were. */
+  readonly part?: number;
   /** Of a chord: the body that ran over the members before, and is superseded. */
   readonly drops?: Place;
   /** Of a chord whose header is not touched: what its recovery decided stands. */
@@ -323,7 +327,7 @@ function isMember(id: string): boolean {
 }
 
 function nodeAgain(
-  { id, node, size }: EndedNode,
+  { id, node, size, closed }: EndedNode,
   children: readonly Rerun[],
   { generation }: Course,
   stage: KeptStage | undefined,
@@ -333,6 +337,7 @@ function nodeAgain(
     .filter(Number.isInteger)
     .sort((one, other) => one - other);
   const redriven = { generation, changed };
+  const part = closed?.is === 'part' ? closed.published : undefined;
   return {
     job: {
       id,
@@ -348,6 +353,7 @@ function nodeAgain(
     children,
     ...(stage === undefined ? {} : { stage }),
     ...(size === undefined ? {} : { size }),
+    ...(part === undefined ? {} : { part }),
   };
 }
 
