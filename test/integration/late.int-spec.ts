@@ -2,7 +2,7 @@
  * Outcomes that come late while the workers that hear of them are killed: what follows them is released once. What holds
  * whatever happens stands in test/conformance/late-cases.ts.
  */
-import type { AsyncResult, ChordOptions } from 'nestjs-task-queue';
+import { type AsyncResult, CallbackWithOutcomes, type ChordOptions } from 'nestjs-task-queue';
 import { inTurns } from '../support/canvas-runner.js';
 import { redisUrl, type TestApp, uniquePrefix, until, useApps } from '../support/app-fixture.js';
 import { WorkerProcess } from '../support/worker-process.js';
@@ -141,5 +141,41 @@ describe.each(['amend', 'callback'] as const)('late members under %s', (late) =>
       );
     },
     WITHIN_MS * Math.ceil(8 / EVERY),
+  );
+});
+
+describe('a chord that its late member has amended', () => {
+  it(
+    'and that several processes redrive at once after the generation before begins one generation',
+    async () => {
+      const prefix = uniquePrefix('amended');
+      const app = await boot(prefix, 'both');
+      const { member, body } = app.workflows.tasks(CountingTasks);
+      const chord = app.workflows.chord(
+        [member.s('x', 0, 'value', 600), member.s('x', 1, 'mended', 5)],
+        app.workflows.signature(body.taskName, ['x'], { queue: 'ends' }) as never,
+        { deadline: 150, late: 'amend', recovery: CallbackWithOutcomes } as never,
+      ) as unknown as { applyAsync(): Promise<AsyncResult> };
+      const handle = await chord.applyAsync();
+      const { id } = handle;
+      await until(async () => (await handle.describe()).generation === 1, 'it is amended');
+      expect(await handle.get()).toMatchObject({ sum: 0 });
+      const asking = await Promise.all(
+        [0, 1, 2].map(() => WorkerProcess.start('redriver', { url: redisUrl(), prefix, id })),
+      );
+      workers.push(...asking);
+      await fixture.redis.set(`go:${prefix}`, 1, 'EX', 600);
+      await Promise.all(asking.map((one) => one.ended()));
+      const outcomes = asking.map(
+        ({ output }) => JSON.parse(output) as { generation: number; begun: boolean },
+      );
+      expect(outcomes.map(({ generation }) => generation)).toEqual([2, 2, 2]);
+      expect(outcomes.filter(({ begun }) => begun)).toHaveLength(1);
+      expect(await handle.get()).toMatchObject({ sum: 1 });
+      await quiet(prefix);
+      expect(await releases(prefix, id)).toEqual({ body: 1, 'body-1': 1, 'body-2': 1 });
+      expect((await notesOf(prefix)).map(({ values }) => values.length)).toEqual([0, 1, 2]);
+    },
+    WITHIN_MS,
   );
 });

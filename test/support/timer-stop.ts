@@ -1,6 +1,7 @@
 import type { Type } from '@nestjs/common';
 import type { HeaderStore } from '../../libs/task-queue/src/backend/header-store.js';
 import type { JobRef } from '../../libs/task-queue/src/backend/job-ref.js';
+import type { Ledger } from '../../libs/task-queue/src/backend/ledger.js';
 import { TaskQueueEngine } from '../../libs/task-queue/src/engine/task-queue-engine.js';
 
 interface App {
@@ -10,6 +11,11 @@ interface App {
 /** What an application keeps of its headers. */
 export function headersOf(app: App): HeaderStore {
   return app.get(TaskQueueEngine).backend.headers;
+}
+
+/** What it keeps beside its jobs. */
+export function ledgerOf(app: App): Ledger {
+  return app.get(TaskQueueEngine).backend.ledger;
 }
 
 /** Takes a job out of its queue, as somebody does by hand. */

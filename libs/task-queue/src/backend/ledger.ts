@@ -30,6 +30,8 @@ export interface DispatchRecord {
     /** The source of the members threw. */
     | 'failed';
   readonly error?: SerializedError;
+  /** Its header was closed before all members were there: those that are stand for it, in later generations too. */
+  readonly isClosed?: true;
 }
 
 /** What a node's job sees when it is released. */

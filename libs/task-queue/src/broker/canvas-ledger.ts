@@ -60,14 +60,14 @@ export class CanvasLedger implements Ledger {
       [id, sentinel, this.keys.node(childId(id, 'hold')), ...lineOf(id).map(revocationField)],
     )) as NodeReply;
     const [stage, size, values, failures, pending, ranOut, failure, decision, revoked, ...more] = reply;
-    const [dispatched, end, closing, parked, budget, isHeld, due, setAside] = more;
+    const [dispatched, end, closing, parked, budget, isHeld, due, setAside, closed] = more;
     return {
       stage: parse<Stage>(stage),
       size: size === null ? undefined : Number(size),
       values,
       failures: failures - ranOut,
       pending,
-      dispatch: parseDispatch(dispatched, end, ranOut === 1),
+      dispatch: parseDispatch(dispatched, end, ranOut === 1, closed !== null),
       failure: parse<TaskFailure>(failure),
       decision: parse<ChordDecisionRecord>(decision),
       revoked: revoked === 1,
@@ -301,6 +301,7 @@ type NodeReply = [
   isHeld: number,
   due: string | null,
   setAside: number,
+  closed: string | null,
 ];
 
 function parse<T>(json: string | null): T | undefined {

@@ -71,10 +71,11 @@ export async function reopen(
 
 /** What is noted of nodes beside their data. */
 export function writeNodes(reruns: readonly Rerun[], own: OwnWrites, keys: RedisKeys): void {
-  for (const { job, stage, size } of reruns) {
+  for (const { job, stage, size, part } of reruns) {
     const fields = {
       ...(stage === undefined ? {} : { 'tq:stage': JSON.stringify(stageOf(stage)) }),
       ...(size === undefined ? {} : { 'tq:size': size }),
+      ...(part === undefined ? {} : { 'tq:dispatched': part, 'tq:closed': 1 }),
     };
     if (Object.keys(fields).length > 0) own.set(keys.node(job.id), fields);
   }

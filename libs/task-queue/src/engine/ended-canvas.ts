@@ -78,7 +78,8 @@ export class EndedCanvas {
     const { closing } = record;
     if (closing === undefined || closing.by === 'end') return undefined;
     const isHeard = closing.late === true;
-    if ((!isHeard && closing.pending > 0) || !isWhole(record)) return { is: 'part' };
+    if (!isWhole(record)) return { is: 'part', published: record.dispatch?.dispatched };
+    if (!isHeard && closing.pending > 0) return { is: 'part' };
     if (!isHeard) return { is: 'ended', late: [] };
     if (await this.isHearing(id))
       return { is: 'going-on', pending: (await ledger.readNode(childId(id, 'late'))).pending };

@@ -2,7 +2,14 @@ import { InvalidOptionsError } from '../errors/configuration.errors.js';
 import { type RedriveRefusal, RedriveRefusedError } from '../errors/redrive.errors.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
 import { wholeOf } from '../flow/ids.js';
-import { type EndedNode, type GoingOn, planRedrive, type RedrivePlan, type Rerun } from '../flow/redrive.js';
+import {
+  type EndedNode,
+  type GoingOn,
+  planRedrive,
+  redrivenAfter,
+  type RedrivePlan,
+  type Rerun,
+} from '../flow/redrive.js';
 import { readObject } from '../options/option-readers.js';
 import { pause } from '../primitives/bounded.js';
 import type { JsonValue } from '../primitives/json.js';
@@ -16,8 +23,9 @@ import type { TaskQueueEngine } from './task-queue-engine.js';
 /** Which generation is to begin. */
 export interface RedriveOptions {
   /**
-   * The one after this, and no other: 0 is the first. A call that is repeated, because its answer was lost or because two ask
-   * at the same time, then finds the generation begun instead of a canvas that runs. @defaultValue the last one
+   * The redrive of this one, and no other: 0 is the first. A call that is repeated, because its answer was lost or because two
+   * ask at the same time, then finds the generation begun instead of a canvas that runs. Amendments by late members are no
+   * redrives: after one the generation that begins is the one behind it. @defaultValue the last one
    */
   readonly after?: number;
 }
@@ -45,7 +53,7 @@ export interface RedriveOutcome<R = JsonValue> {
 /** What is to be run again, of which there is something. */
 type Planned = Pick<RedrivePlan, 'tasks' | 'left'> & { readonly rerun: Rerun };
 
-/** What a canvas came to stands a moment before its job has ended. */
+/** What a canvas came to stands a moment before its job has ended; and an amendment may be over soon. */
 const END_MS = 5_000;
 const LOOK_AGAIN_MS = 25;
 
@@ -76,29 +84,27 @@ export class Redrive {
       throw refused(id, 'part', `it is a part of canvas ${wholeOf(id)}, which is redriven as a whole`);
     const { clock, publisher, tellCanvas } = this.engine;
     const result = new AsyncResult<R>(id, this.engine);
-    let expected = after;
+    let from = after;
     for (;;) {
-      const root = await this.#look(id, expected);
+      const root = await this.#look(id, from);
       const generation = generationOf(root.node);
-      if (expected !== undefined && generation !== expected) {
-        if (generation < expected)
-          throw new InvalidOptionsError(
-            'after',
-            `a generation that there is: the last one is ${generation}`,
-            after,
-          );
-        const more = await this.#refiller.fill(id);
-        return { result, generation: expected + 1, begun: false, ...more };
-      }
+      if (from !== undefined && generation < from)
+        throw new InvalidOptionsError(
+          'after',
+          `a generation that there is: the last one is ${generation}`,
+          after,
+        );
+      const next = from === undefined ? undefined : redrivenAfter(root.node, from);
+      if (next !== undefined)
+        return { result, generation: next, begun: false, ...(await this.#refiller.fill(id)) };
       if (root.isUnfinished) return { result, generation, begun: false, ...(await this.#refiller.fill(id)) };
       const plan = await this.#plan(id, root).catch(async (error: unknown) => {
         if (error instanceof RedriveRefusedError && (await this.#isPast(id, generation))) return undefined;
         throw error;
       });
-      if (plan === undefined) {
-        expected = generation;
-        continue;
-      }
+      // Whoever was faster has begun the generation that is asked for, or late members have amended this one.
+      from ??= generation;
+      if (plan === undefined) continue;
       const nowMs = clock.wallMs();
       if ((await publisher.reopen({ rerun: plan.rerun, planned: root.data, nowMs })) === 'reopened') {
         tellCanvas.redriven(
@@ -110,8 +116,6 @@ export class Redrive {
         await this.#refiller.fill(id);
         return { result, generation: generation + 1, begun: true, rerun: plan.tasks, left: plan.left };
       }
-      // Whoever was faster has begun the generation that was asked for.
-      expected = generation;
     }
   }
 
@@ -145,7 +149,7 @@ export class Redrive {
   }
 
   /**
-   * Whether somebody else has begun the next generation by now. What was read of this one is then half of the other: no
+   * Whether the next generation has begun by now. What was read of this one is then half of the other: no
    * reason to refuse anything.
    */
   async #isPast(id: string, generation: number): Promise<boolean> {
@@ -157,11 +161,8 @@ export class Redrive {
     );
   }
 
-  /** The root of a canvas that has ended; of one in a later generation than expected also while that runs. */
-  async #look(
-    id: string,
-    expected: number | undefined,
-  ): Promise<NodeLook & { readonly isUnfinished?: true }> {
+  /** The root of a canvas that has ended; of one whose redrive from a generation has begun also while that runs. */
+  async #look(id: string, from: number | undefined): Promise<NodeLook & { readonly isUnfinished?: true }> {
     for (let waitedMs = 0; ; waitedMs += LOOK_AGAIN_MS) {
       const reply = await this.engine.backend.jobs.look(id);
       if (reply.source !== 'job') throw new ResultUnknownError(id);
@@ -174,11 +175,13 @@ export class Redrive {
         );
       const look = lookOf(reply, node.data);
       const isOver = reply.place === 'failed' || reply.place === 'completed';
-      if (isOver || (expected !== undefined && generationOf(look.node) > expected)) return look;
+      if (isOver || (from !== undefined && redrivenAfter(look.node, from) !== undefined)) return look;
       if (generationOf(look.node) > 0 && (await this.#refiller.isUnfinished(id)))
         return { ...look, isUnfinished: true };
       const isSettled = reply.record !== undefined || reply.job.returnvalue !== undefined;
-      if (!isSettled || waitedMs >= END_MS) {
+      // An amendment runs nothing but a body, and has begun since the generation ended from which this is asked for.
+      const isOvertaken = from !== undefined && generationOf(look.node) > from;
+      if (!(isSettled || isOvertaken) || waitedMs >= END_MS) {
         const generation = generationOf(look.node);
         const which = generation === 0 ? 'it' : `its generation ${generation}`;
         throw refused(id, 'running', `${which} has not ended`);

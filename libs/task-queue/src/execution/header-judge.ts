@@ -92,7 +92,9 @@ export class HeaderJudge {
     if (record.closing !== undefined) return this.#clearUp(delivery, node, record, record.closing.rest);
     const { budget, values, failures, pending, isDue } = record;
     const seen: Seen = { budget, values, failures, pending: pendingMembers(record), isDue };
-    if (isCutShort(record)) {
+    // Amended since it was closed: who is there by now is judged as at that time, and nobody is waited for.
+    const isPart = record.dispatch?.isClosed === true;
+    if (!isPart && isCutShort(record)) {
       // It fails when what is there of it has ended, or at its deadline.
       if (!isDue || pending === 0 || law.deadline === undefined) return this.#letGo(delivery, record);
       const view = await this.#view(delivery.id, node.size, undefined, record);
@@ -100,6 +102,11 @@ export class HeaderJudge {
     }
     if (record.parked !== undefined) return this.#hold(delivery, record, seen);
     const view = await this.#view(delivery.id, node.size, law.budget, record);
+    if (isPart) {
+      const part = { ...view, isSealed: false, isDue: true };
+      const judgement = judgeHeader({ ...law, deadline: law.deadline ?? { rest: 'leave' } }, part);
+      return this.#carryOut(delivery, { record, seen, view: part, hears: false }, judgement);
+    }
     if (!isComplete(view) || view.size < (law.budget?.minSuccesses ?? 0)) {
       return this.#carryOut(delivery, { record, seen, view, hears: true }, judgeHeader(law, view));
     }

@@ -109,10 +109,11 @@ export class LateMembers {
   async #amend(
     delivery: Delivery,
     chord: Look<ChordNode>,
-    { size, stage }: NodeRecord,
+    { size, stage, dispatch }: NodeRecord,
     members: readonly MemberOutcome[],
   ): Promise<Verdict> {
     const { id, reply, node, data } = chord;
+    const part = dispatch === undefined || dispatch.state === 'sealed' ? undefined : dispatch.dispatched;
     const { publisher, clock, tell } = this.deps;
     if (parentOf(id) !== undefined || wholeOf(id) !== id) return DONE; // refused when it was published
     if (reply.place !== 'completed' && reply.place !== 'failed') return again(delivery);
@@ -120,7 +121,7 @@ export class LateMembers {
     const generation = generationOf(node) + 1;
     const ended = endedGeneration(generation - 1, reply, nowMs);
     const changed = members.map(({ index }) => index);
-    const rerun = planAmendment({ id, node, size, stage }, generation, changed, ended);
+    const rerun = planAmendment({ id, node, size, stage, part }, generation, changed, ended);
     if ((await publisher.reopen({ rerun, planned: data, nowMs })) === 'changed') return again(delivery);
     tell.redriven(id, reply.job.name, { generation, changed }, 0);
     return DONE;

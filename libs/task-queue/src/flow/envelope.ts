@@ -204,6 +204,8 @@ export interface EndedGeneration {
   readonly finishedAt: string;
   /** How many tasks were run again after it. */
   readonly rerun: number;
+  /** What followed it was no redrive: its late members have amended it. */
+  readonly amended?: true;
 }
 
 /** One task that has callbacks of its own. Child 0 is the task. */

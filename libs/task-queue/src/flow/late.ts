@@ -19,16 +19,18 @@ export interface EndedChord {
   /** How many members it has, where that is noted beside its data. */
   readonly size: number | undefined;
   readonly stage: KeptStage | undefined;
+  /** How many members were published, where those are not all. */
+  readonly part: number | undefined;
 }
 
 /**
  * The next generation of a chord that is the canvas as a whole: nothing is run again, what its late members came to
- * counts as if they had been waited for, and it is decided anew what follows its header.
+ * counts as if they had been waited for, and it is decided anew what follows its header. A part of one stays a part.
  *
  * @param changed indexes of the late members
  */
 export function planAmendment(
-  { id, node, size, stage }: EndedChord,
+  { id, node, size, stage, part }: EndedChord,
   generation: number,
   changed: readonly number[],
   ended: EndedGeneration,
@@ -38,12 +40,13 @@ export function planAmendment(
     ...node,
     ...(body === undefined ? {} : { anew: generation }),
     redriven: { generation, changed: changed.toSorted((one, other) => one - other) },
-    history: withHistory(node, ended),
+    history: withHistory(node, { ...ended, amended: true }),
   };
   return {
     job: { id, queue: CANVAS_QUEUE, name: 'chord', data, retention: 'canvas' },
     children: [],
     ...(size === undefined ? {} : { size }),
+    ...(part === undefined ? {} : { part }),
     ...(body === undefined ? {} : { drops: body }),
     isAmended: true,
   };

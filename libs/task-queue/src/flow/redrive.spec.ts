@@ -5,6 +5,7 @@ import {
   type EndedTask,
   type KeptStage,
   planRedrive,
+  redrivenAfter,
   type Rerun,
   sizeOfRerun,
 } from './redrive.js';
@@ -210,5 +211,32 @@ describe('planRedrive', () => {
     const { rerun } = planRedrive(root, 1, ended);
     expect(rerun && sizeOfRerun(rerun)).toBe(4);
     expect(rerun?.children[0]?.size).toBe(7);
+  });
+});
+
+describe('redrivenAfter', () => {
+  /** A group in its last generation, after these: a for one that was amended, r for one that was redriven. */
+  const root = (ends: string, first = 0): NodeEnvelope => ({
+    ...group,
+    ...(first + ends.length === 0 ? {} : { redriven: { generation: first + ends.length, changed: [] } }),
+    history: Array.from(ends, (end, at) => ({
+      ...ended,
+      generation: first + at,
+      ...(end === 'a' ? { amended: true as const } : {}),
+    })),
+  });
+
+  it.each<[what: string, root: NodeEnvelope, generation: number, expected: number | undefined]>([
+    ['none', root(''), 0, undefined],
+    ['none after the last', root('rr'), 2, undefined],
+    ['the next one', root('rr'), 0, 1],
+    ['an amendment alone', root('a'), 0, undefined],
+    ['an amendment, then a redrive', root('ar'), 0, 2],
+    ['a redrive, then an amendment', root('ra'), 0, 1],
+    ['a redrive, then an amendment, after the first', root('ra'), 1, undefined],
+    ['what is not remembered any more', root('ar', 30), 3, 4],
+    ['the oldest that is remembered', root('ar', 30), 30, 32],
+  ])('%s', (_what, node, generation, expected) => {
+    expect(redrivenAfter(node, generation)).toBe(expected);
   });
 });

@@ -8,6 +8,7 @@ import {
 import { timerOf } from './compile-canvas.js';
 import type { PlannedJob } from './flow-plan.js';
 import { CANVAS_QUEUE, memberIndex } from './ids.js';
+import { generationOf } from '../task/redriven.js';
 
 /**
  * Which parts of a canvas that has ended are run again: a pure decision over what is kept of it.
@@ -76,8 +77,10 @@ export type ClosedHeader =
   | { readonly is: 'ended'; readonly late: readonly number[] }
   /** Some go on, or have only just ended: nothing of it is run again before that is kept. */
   | { readonly is: 'going-on'; readonly pending: number }
-  /** Not all were published, or nothing is kept of what they came to: none of it is run again. */
-  | { readonly is: 'part' };
+  /**
+   * Not all were published, of which there are `published`; or nothing is kept of what they came to: none of it is run again.
+   */
+  | { readonly is: 'part'; readonly published?: number | undefined };
 
 /** A job that is put back, with those of its children that are. */
 export interface Rerun {
@@ -86,6 +89,8 @@ export interface Rerun {
   /** Of a node: where it stands, and what is noted of its size. */
   readonly stage?: KeptStage;
   readonly size?: number;
+  /** Of a node whose header was closed before all of its members were published: how many were. */
+  readonly part?: number;
   /** Of a chord: the body that ran over the members before, and is superseded. */
   readonly drops?: Place;
   /** Of a chord whose header is not touched: what its recovery decided stands. */
@@ -129,6 +134,21 @@ export function planRedrive(root: EndedNode, generation: number, ended: EndedGen
 /** What a root remembers of its generations, with one more. */
 export function withHistory({ history = [] }: NodeEnvelope, ended: EndedGeneration): EndedGeneration[] {
   return [...history, ended].slice(-HISTORY_KEPT);
+}
+
+/**
+ * The generation that the redrive of this one has begun: the next one that its late members have not. Undefined where there
+ * is none yet.
+ */
+export function redrivenAfter(root: NodeEnvelope, generation: number): number | undefined {
+  const last = generationOf(root);
+  if (last <= generation) return undefined;
+  const { history = [] } = root;
+  const oldest = history[0]?.generation ?? last;
+  // What is not remembered any more was none of its last: of two that follow each other one is a redrive.
+  if (oldest > generation) return generation + 1;
+  const ended = history.find((one) => one.generation >= generation && one.amended !== true);
+  return ended && ended.generation + 1;
 }
 
 /** Generations that a canvas remembers. */
@@ -307,7 +327,7 @@ function isMember(id: string): boolean {
 }
 
 function nodeAgain(
-  { id, node, size }: EndedNode,
+  { id, node, size, closed }: EndedNode,
   children: readonly Rerun[],
   { generation }: Course,
   stage: KeptStage | undefined,
@@ -317,6 +337,7 @@ function nodeAgain(
     .filter(Number.isInteger)
     .sort((one, other) => one - other);
   const redriven = { generation, changed };
+  const part = closed?.is === 'part' ? closed.published : undefined;
   return {
     job: {
       id,
@@ -332,6 +353,7 @@ function nodeAgain(
     children,
     ...(stage === undefined ? {} : { stage }),
     ...(size === undefined ? {} : { size }),
+    ...(part === undefined ? {} : { part }),
   };
 }
 

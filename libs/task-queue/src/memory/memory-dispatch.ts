@@ -97,7 +97,7 @@ export class MemoryDispatch implements Dispatch {
     if (dispatch === undefined || dispatch.end === 'sealed') return 'sealed';
     const fields = tools.store.record(node.id)?.fields;
     if (fields !== undefined && lineOf(node.id).some((id) => fields.has(`x:${id}`))) return 'revoked';
-    if (fields?.has(`c:${node.id}`)) return 'closed';
+    if (dispatch.end === 'closed' || fields?.has(`c:${node.id}`)) return 'closed';
     if (dispatch.end !== undefined) return 'over';
     return dispatch.by === this.by ? 'open' : 'superseded';
   }

@@ -25,6 +25,7 @@ export class MemoryHeaders implements HeaderStore {
       const verdict = { ...closing, pending, ...(members === 0 ? { late: undefined } : {}) };
       fields.set(`c:${node.id}`, JSON.stringify(verdict));
       fields.delete(`p:${node.id}`);
+      if (node.dispatch !== undefined) node.dispatch.end ??= 'closed';
       node.left = new Set(node.pending);
       node.pending.clear();
       if (waiter !== undefined) this.#handOver(node.left, waiter);

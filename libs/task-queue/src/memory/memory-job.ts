@@ -48,7 +48,8 @@ export interface MemoryJob extends JobRef {
     by: number;
     dispatched: number;
     sealedAt?: number;
-    end?: 'sealed' | 'let-go' | { readonly error: SerializedError };
+    /** `closed`: its header was, before all of them were there. */
+    end?: 'sealed' | 'closed' | 'let-go' | { readonly error: SerializedError };
   };
   progress?: string;
   returnvalue?: string;
@@ -93,6 +94,7 @@ export function dispatchOf(job: MemoryJob | undefined): DispatchRecord | undefin
   if (job?.dispatch === undefined) return undefined;
   const { dispatched, end } = job.dispatch;
   if (end === undefined || end === 'sealed') return { dispatched, state: end ?? 'open' };
+  if (end === 'closed') return { dispatched, state: 'open', isClosed: true };
   return end === 'let-go' ? { dispatched, state: 'cut' } : { dispatched, state: 'failed', error: end.error };
 }
 

@@ -21,7 +21,7 @@ const JUDGED = ['r', 'c', 'p', 'd', 'first', 'last'] as const;
  * it waits for none.
  */
 export function putBack(store: MemoryStore, rerun: Rerun, parent: MemoryJob | undefined): MemoryJob {
-  const { job, children, stage, size, drops, keepsDecision, isAmended, isHeld } = rerun;
+  const { job, children, stage, size, part, drops, keepsDecision, isAmended, isHeld } = rerun;
   const record = store.openRecord(job.id);
   record.fields.delete(`f:${job.id}`);
   if (record.fields.get(`x:${job.id}`) === REVOKED_BY_CLOSING) record.fields.delete(`x:${job.id}`);
@@ -31,6 +31,7 @@ export function putBack(store: MemoryStore, rerun: Rerun, parent: MemoryJob | un
   parent?.refill?.aside.delete(keyOf(job));
   if (stage !== undefined) back.stage = JSON.stringify({ ...stage, state: 'added' } satisfies Stage);
   if (size !== undefined) back.size = size;
+  if (part !== undefined) back.dispatch = { by: 0, dispatched: part, end: 'closed' };
   if (drops !== undefined) store.drop(drops, back);
   if (isHeaderAnew(rerun)) takeLate(store, back, isAmended === true);
   if (isHeld === true) setAside(store, back, generationIn(job.data) ?? 0);

@@ -85,13 +85,14 @@ export function parseDispatch(
   dispatched: string | null | undefined,
   end: string | null | undefined,
   isCut: boolean,
+  isClosed = false,
 ): DispatchRecord | undefined {
   if (dispatched === null || dispatched === undefined) return undefined;
   const about = { dispatched: Number(dispatched) };
   if (end === 'sealed') return { ...about, state: 'sealed' };
   if (typeof end === 'string')
     return { ...about, state: 'failed', error: JSON.parse(end) as SerializedError };
-  return { ...about, state: isCut ? 'cut' : 'open' };
+  return { ...about, state: isCut ? 'cut' : 'open', ...(isClosed ? { isClosed } : {}) };
 }
 
 function parseProgress(json: string | undefined): JsonValue | undefined {
