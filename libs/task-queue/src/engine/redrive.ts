@@ -36,8 +36,8 @@ export interface RedriveOutcome<R = JsonValue> {
    */
   readonly rerun: readonly string[];
   /**
-   * Ids of what failed and stays so: members that were revoked, and such as are not kept any more. The new generation
-   * counts them as failed.
+   * Ids of what failed and stays so: members that were revoked, that were removed by hand, and such as are not kept any more.
+   * The new generation counts them as failed.
    */
   readonly left: readonly string[];
 }

@@ -68,6 +68,8 @@ export interface EndedNode {
   /** Its header was closed while members were pending. */
   readonly closed?: ClosedHeader;
   readonly failed: readonly (EndedNode | EndedTask)[];
+  /** Members that are in no list: they were revoked while they waited, or removed by hand. Nothing of them is kept. */
+  readonly lost?: readonly string[];
 }
 
 /** What has become of the members that were pending when a header was closed. */
@@ -148,6 +150,7 @@ function again(ended: EndedNode | EndedTask, course: Course): Rerun | undefined 
     course.left.push(ended.id);
     return undefined;
   }
+  for (const id of ended.lost ?? []) course.left.push(id);
   switch (ended.node.node) {
     case 'task':
       return withChildren(ended, childrenAgain(ended.failed, course), course);

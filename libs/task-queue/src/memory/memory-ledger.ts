@@ -109,6 +109,15 @@ export class MemoryLedger implements Ledger {
     yield members.filter(({ index }) => Number.isInteger(index));
   }
 
+  async *lostMembers(id: string, published: number): AsyncGenerator<string[]> {
+    const node = this.#node(id);
+    const { values, failures, pending, refill, late } = node ?? {};
+    const lists = [values, failures, pending, refill?.aside, late?.values, late?.failures];
+    const there = new Set(lists.flatMap((list) => [...(list?.keys() ?? [])].map((key) => refOf(key).id)));
+    const members = Array.from({ length: published }, (_, index) => childId(id, index));
+    yield members.filter((member) => !there.has(member));
+  }
+
   async holds(holder: Holder): Promise<boolean> {
     return this.#inNameOf(holder, () => true) === true;
   }

@@ -47,6 +47,35 @@ return {
 }`);
 
 /**
+ * Which members of a node are in none of its lists, of those with the indexes from `from` to before `to`.
+ *
+ * A member's queue is one of those that are known from a set; there are few.
+ * KEYS: node's job, queues. ARGV: prefix, node id, from, to. Returns their indexes.
+ */
+export const LOST_MEMBERS = script(`
+local prefix, node, lost = ARGV[1], ARGV[2], {}
+local queues = redis.call('SMEMBERS', KEYS[2])
+table.insert(queues, '_canvas')
+local hashes = {}
+for _, list in ipairs({ ':processed', ':failed', ':again', ':left:processed', ':left:failed' }) do
+  if redis.call('EXISTS', KEYS[1] .. list) == 1 then table.insert(hashes, KEYS[1] .. list) end
+end
+local function isThere(member)
+  for _, queue in ipairs(queues) do
+    local child = prefix .. ':' .. queue .. ':' .. member
+    for _, list in ipairs(hashes) do
+      if redis.call('HEXISTS', list, child) == 1 then return true end
+    end
+    if redis.call('SISMEMBER', KEYS[1] .. ':dependencies', child) == 1 then return true end
+  end
+  return false
+end
+for index = tonumber(ARGV[3]), tonumber(ARGV[4]) - 1 do
+  if not isThere(string.format('%s.%d', node, index)) then table.insert(lost, index) end
+end
+return lost`);
+
+/**
  * What became of a task or node, by its id alone: its job if there is one, else its node's memory of it.
  *
  * The queues that could hold it are known from a set; there are few. Keys are built from the prefix, all
