@@ -507,6 +507,18 @@ export function redriveCases(world: World): void {
         expect(await handle.state()).toBe('REVOKED');
         expect(await refusal(handle.id)).toBe('gone');
       });
+
+      it('for a recovered chord of which members were revoked and removed while they waited, and none is kept', async () => {
+        const options = { recovery: CallbackWithSuccesses };
+        const handle = await stage().publish(
+          chord([visit('a'), later('b'), later('c')], told('body'), options),
+        );
+        await withdraw(handle, 1, 2);
+        expect(await handle.get()).toEqual(['a']);
+        await stage().app.quiet();
+        expect(await handle.describe()).toMatchObject({ state: 'SUCCESS', recovered: { failed: 2 } });
+        expect(await refusal(handle.id)).toBe('gone');
+      });
     });
 
     it('of a task that nobody knows by now ends as such a task does', async () => {

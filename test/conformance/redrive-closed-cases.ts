@@ -421,6 +421,23 @@ export function redriveClosedCases(world: World): void {
       expect(await refusal(handle)).toMatchObject({ reason: 'incomplete' });
     });
 
+    it('is refused for that too where its body has run, and a late member failed', async () => {
+      let tellEnd = (): void => undefined;
+      const end = new Promise<void>((resolve) => (tellEnd = resolve));
+      async function* source() {
+        yield told('a');
+        yield ask('b');
+        await end;
+        yield told('c');
+      }
+      const canvas = chord(source(), { recovery: CallbackWithSuccesses, deadline: 100 });
+      const handle = await start(canvas, { away: ['b'] });
+      expect(await handle.describe()).toMatchObject({ state: 'SUCCESS', recovered: { pending: 1 } });
+      tellEnd();
+      await settle('b');
+      expect(await refusal(handle)).toMatchObject({ reason: 'incomplete' });
+    });
+
     it('names whom it leaves: who was revoked or removed, before it was closed and after', async () => {
       const members = [line('a'), line('b'), line('c'), line('d'), line('e'), ask('f')];
       const recovery = Tolerate({ count: 2, rest: 'leave' });

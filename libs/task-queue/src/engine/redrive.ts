@@ -196,10 +196,10 @@ function goesOn(id: string, { id: node, pending }: GoingOn): RedriveRefusedError
 
 /** Why there is nothing to be run again. */
 function nothing(id: string, { reply }: NodeLook, root: EndedNode): RedriveRefusedError {
-  if (reply.place === 'completed' && root.failed.length === 0)
-    return refused(id, 'succeeded', 'nothing in it failed');
   if (root.isOut || root.closed?.is === 'part')
     return refused(id, 'incomplete', 'its members were never all published; publish it again');
+  const isWhole = root.failed.length === 0 && root.lost === undefined;
+  if (reply.place === 'completed' && isWhole) return refused(id, 'succeeded', 'nothing in it failed');
   return refused(id, 'gone', 'what failed in it was revoked, or is not kept any more; publish it again');
 }
 
