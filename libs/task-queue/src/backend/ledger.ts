@@ -62,7 +62,12 @@ export interface NodeRecord {
 }
 
 /** The members of a node that are pending: of its children neither the hold nor what holds it open. */
-export function pendingMembers({ pending, isHeld, dispatch, setAside = 0 }: NodeRecord): number {
+export function pendingMembers({
+  pending,
+  isHeld,
+  dispatch,
+  setAside = 0,
+}: Pick<NodeRecord, 'pending' | 'isHeld' | 'setAside'> & Partial<Pick<NodeRecord, 'dispatch'>>): number {
   return Math.max(0, pending - Number(isHeld) - Number(dispatch?.state === 'open' || setAside > 0));
 }
 

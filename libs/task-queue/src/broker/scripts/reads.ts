@@ -83,7 +83,8 @@ return lost`);
  * KEYS: queues, record. ARGV: prefix, id, parent node's id or ''.
  * Returns: source, own failure JSON, decision JSON, then by source
  *   'job': queue, place, then name, timestamp, processedOn, finishedOn, returnvalue, failedReason, atm, ats, progress, and of a node: data, values, failures, pending, stage,
- *   size if it is noted, members dispatched and how the dispatch ended, whether the sentinel ran out, and whether the child of that stage is among the values, among the failures, that it is parked as JSON
+ *   size if it is noted, members dispatched and how the dispatch ended, whether the sentinel ran out, and whether the child of that stage is among the values, among the failures, that it is parked as JSON,
+ *   1 when the hold is pending, members that are still to be put back by a redrive, members that had not ended when its header was closed
  *   'value' | 'failed': queue, JSON or reason
  *   'absent' (its node exists, but never heard of it) | 'unknown'
  */
@@ -120,6 +121,10 @@ for _, queue in ipairs(queues) do
       reply[24] = field and redis.call('HEXISTS', key .. ':processed', field) or 0
       reply[25] = field and redis.call('HEXISTS', key .. ':failed', field) or 0
       reply[26] = redis.call('HGET', KEYS[2], 'p:' .. id)
+      reply[27] = redis.call('SISMEMBER', key .. ':dependencies', key .. '.hold')
+      reply[28] = redis.call('HLEN', key .. ':again')
+      local left = key .. ':left'
+      reply[29] = redis.call('SCARD', left) - redis.call('SISMEMBER', left, key .. '.sentinel') - redis.call('SISMEMBER', left, key .. '.hold')
     end
     return reply
   end
