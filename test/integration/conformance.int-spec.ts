@@ -23,6 +23,7 @@ import { overtakenClosingCases } from '../conformance/overtaken-closing-cases.js
 import { rateLimitCases } from '../conformance/rate-limit-cases.js';
 import { eventCases } from '../conformance/event-cases.js';
 import { redriveCases } from '../conformance/redrive-cases.js';
+import { redriveReplacedCases } from '../conformance/redrive-replaced-cases.js';
 import { redriveClosedCases } from '../conformance/redrive-closed-cases.js';
 import { replacementCases } from '../conformance/replacement-cases.js';
 import { retryBudgetCases } from '../conformance/retry-budget-cases.js';
@@ -54,6 +55,7 @@ retryBudgetCases(redis);
 errorHookCases(redis);
 deadLetterCases(redis);
 redriveCases(redis);
+redriveReplacedCases(redis);
 revocationCases(redis);
 compositionCases(redis);
 lockCases(redis);

@@ -24,6 +24,7 @@ import { overtakenClosingCases } from '../../conformance/overtaken-closing-cases
 import { rateLimitCases } from '../../conformance/rate-limit-cases.js';
 import { eventCases } from '../../conformance/event-cases.js';
 import { redriveCases } from '../../conformance/redrive-cases.js';
+import { redriveReplacedCases } from '../../conformance/redrive-replaced-cases.js';
 import { redriveClosedCases } from '../../conformance/redrive-closed-cases.js';
 import { replacementCases } from '../../conformance/replacement-cases.js';
 import { retryBudgetCases } from '../../conformance/retry-budget-cases.js';
@@ -74,6 +75,7 @@ retryBudgetCases(memory);
 errorHookCases(memory);
 deadLetterCases(memory);
 redriveCases(memory);
+redriveReplacedCases(memory);
 revocationCases(memory);
 compositionCases(memory);
 lockCases(memory);

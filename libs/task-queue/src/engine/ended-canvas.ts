@@ -153,11 +153,12 @@ function isWhole({ dispatch }: NodeRecord): boolean {
 }
 
 /** The call that a job still holds, if it is one of ours. */
-function callOf(job: FailedJob | undefined): EndedTask['call'] {
+export function callOf(job: FailedJob | undefined): EndedTask['call'] {
   if (job === undefined) return 'gone';
+  const { text: _text, ...call } = job;
   try {
-    const data = decodeTask(job.data);
-    return 'hook' in data ? 'gone' : { ...job, data };
+    const data = decodeTask(call.data);
+    return 'hook' in data ? 'gone' : { ...call, data };
   } catch {
     return 'gone';
   }

@@ -1,5 +1,5 @@
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
-import { type RedriveRefusal, RedriveRefusedError } from '../errors/redrive.errors.js';
+import { RedriveRefusedError } from '../errors/redrive.errors.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
 import { wholeOf } from '../flow/ids.js';
 import { type EndedNode, type GoingOn, planRedrive, type RedrivePlan, type Rerun } from '../flow/redrive.js';
@@ -10,6 +10,8 @@ import { AsyncResult } from '../results/async-result.js';
 import { endedGeneration } from '../results/ended-generation.js';
 import { generationOf } from '../task/redriven.js';
 import { EndedCanvas, lookOf, type NodeLook } from './ended-canvas.js';
+import { notYet, type RedriveOutcome, refused } from './redrive-outcome.js';
+import { TaskRedrive } from './redrive-task.js';
 import { Refiller } from './refiller.js';
 import type { TaskQueueEngine } from './task-queue-engine.js';
 
@@ -20,26 +22,6 @@ export interface RedriveOptions {
    * at the same time, then finds the generation begun instead of a canvas that runs. @defaultValue the last one
    */
   readonly after?: number;
-}
-
-/** What became of a call to redrive a canvas. */
-export interface RedriveOutcome<R = JsonValue> {
-  /** The handle on the canvas, which waits for the end of its last generation. */
-  readonly result: AsyncResult<R>;
-  /** The generation that has begun. */
-  readonly generation: number;
-  /** Whether this call began it: somebody else may have been faster. */
-  readonly begun: boolean;
-  /**
-   * Ids of the tasks that are run again. When somebody else has begun it: those that this call has put back, because he
-   * had not come to it.
-   */
-  readonly rerun: readonly string[];
-  /**
-   * Ids of what failed and stays so: members that were revoked, that were removed by hand, and such as are not kept any more.
-   * The new generation counts them as failed.
-   */
-  readonly left: readonly string[];
 }
 
 /** What is to be run again, of which there is something. */
@@ -53,6 +35,7 @@ const LOOK_AGAIN_MS = 25;
 export class Redrive {
   readonly #ended: EndedCanvas;
   readonly #refiller: Refiller;
+  readonly #tasks: TaskRedrive;
 
   /** @param wait lets the time pass between two looks */
   constructor(
@@ -61,6 +44,7 @@ export class Redrive {
   ) {
     this.#ended = new EndedCanvas(engine.backend);
     this.#refiller = new Refiller(engine.backend, this.#ended);
+    this.#tasks = new TaskRedrive(engine);
   }
 
   /**
@@ -79,14 +63,10 @@ export class Redrive {
     let expected = after;
     for (;;) {
       const root = await this.#look(id, expected);
+      if (root === undefined) return this.#tasks.begin(id, after);
       const generation = generationOf(root.node);
       if (expected !== undefined && generation !== expected) {
-        if (generation < expected)
-          throw new InvalidOptionsError(
-            'after',
-            `a generation that there is: the last one is ${generation}`,
-            after,
-          );
+        if (generation < expected) throw notYet(expected, generation);
         const more = await this.#refiller.fill(id);
         return { result, generation: expected + 1, begun: false, ...more };
       }
@@ -157,21 +137,19 @@ export class Redrive {
     );
   }
 
-  /** The root of a canvas that has ended; of one in a later generation than expected also while that runs. */
+  /**
+   * The root of a canvas that has ended; of one in a later generation than expected also while that runs. Undefined of a task
+   * that stands alone.
+   */
   async #look(
     id: string,
     expected: number | undefined,
-  ): Promise<NodeLook & { readonly isUnfinished?: true }> {
+  ): Promise<(NodeLook & { readonly isUnfinished?: true }) | undefined> {
     for (let waitedMs = 0; ; waitedMs += LOOK_AGAIN_MS) {
       const reply = await this.engine.backend.jobs.look(id);
       if (reply.source !== 'job') throw new ResultUnknownError(id);
       const { node } = reply.job;
-      if (node === undefined)
-        throw refused(
-          id,
-          'task',
-          'it is a task that stands alone: workflows.deadLetters.retry(id) runs it again',
-        );
+      if (node === undefined) return undefined;
       const look = lookOf(reply, node.data);
       const isOver = reply.place === 'failed' || reply.place === 'completed';
       if (isOver || (expected !== undefined && generationOf(look.node) > expected)) return look;
@@ -201,8 +179,4 @@ function nothing(id: string, { reply }: NodeLook, root: EndedNode): RedriveRefus
   const isWhole = root.failed.length === 0 && root.lost === undefined;
   if (reply.place === 'completed' && isWhole) return refused(id, 'succeeded', 'nothing in it failed');
   return refused(id, 'gone', 'what failed in it was revoked, or is not kept any more; publish it again');
-}
-
-function refused(id: string, reason: RedriveRefusal, why: string): RedriveRefusedError {
-  return new RedriveRefusedError(id, reason, `Canvas ${id} is not redriven: ${why}.`);
 }

@@ -128,6 +128,12 @@ export function planRedrive(root: EndedNode, generation: number, ended: EndedGen
   return { rerun: { ...rerun, job }, tasks, left, goingOn };
 }
 
+/** The same of a task that stands alone. */
+export function planTaskRedrive(task: EndedTask, generation: number): Rerun | undefined {
+  const rerun = taskAgain(task, { generation, tasks: [], left: [] });
+  return rerun && { ...rerun, job: { ...rerun.job, retention: 'age' } };
+}
+
 /** What a root remembers of its generations, with one more. */
 export function withHistory({ history = [] }: NodeEnvelope, ended: EndedGeneration): EndedGeneration[] {
   return [...history, ended].slice(-HISTORY_KEPT);

@@ -39,7 +39,7 @@ export class MemoryJobs implements JobStore {
       const job = this.store.job(task);
       if (job?.place !== 'failed') return undefined;
       const { name, data, priority } = job;
-      return { name, data: JSON.parse(data) as unknown, ...(priority === 0 ? {} : { priority }) };
+      return { name, data: JSON.parse(data) as unknown, text: data, ...(priority === 0 ? {} : { priority }) };
     });
   }
 
