@@ -171,8 +171,11 @@ export function closedHeaderCases(world: World): void {
       expect((await stage().workflows.explain(handle.id)).text).toMatch(
         /recovered by CallbackWithOutcomes although 2 of 3 members failed and 1 of 3 had not ended/,
       );
+      const counts = { size: 3, succeeded: 0, failed: 2, pending: 1 };
+      expect((await handle.describe()).counts).toEqual(counts);
       diary().open('a');
       await stage().app.quiet();
+      expect((await handle.describe()).counts).toEqual(counts);
     });
 
     it('while it was read has no more members to wait for', async () => {

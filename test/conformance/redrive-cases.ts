@@ -12,6 +12,7 @@ import {
   type TaskFailure,
   WorkflowService,
 } from 'nestjs-task-queue';
+import { takeAway } from '../support/timer-stop.js';
 import { Diary } from './tasks.js';
 import { type Fluent, type Handle, useStage, type World } from './world.js';
 
@@ -127,6 +128,14 @@ export function redriveCases(world: World): void {
       await stage().app.quiet();
       return outcome;
     };
+    /** A visit that waits for longer than any case goes on. */
+    const later = (name: string): object =>
+      (visit(name) as unknown as { set(options: object): object }).set({ countdown: '1h' });
+    /** Revokes a member that waits, and removes another one by hand. */
+    const withdraw = async ({ id }: Handle, revoked: number, removed: number): Promise<void> => {
+      await workflows().result(`${id}.${revoked}`).revoke();
+      await takeAway(stage().app, { queue: 'default', id: `${id}.${removed}` });
+    };
     afterEach(() => (PatientTasks.sick = new Set()));
 
     describe('of a group', () => {
@@ -141,6 +150,23 @@ export function redriveCases(world: World): void {
           left: [],
         });
       });
+
+      it('names whom it leaves: members that were revoked or removed while they waited, whatever its width', async () => {
+        const many = Array.from({ length: 1_010 }, () => visit('a'));
+        for (const members of [[], many]) {
+          PatientTasks.sick = new Set(['a']);
+          const inner = group(visit('a'), later('c'), later('d'));
+          const handle = await stage().publish(group(visit('a'), later('c'), later('d'), inner, ...members));
+          await withdraw(handle, 1, 2);
+          await withdraw(workflows().result(`${handle.id}.3`), 1, 2);
+          await handle.get({ propagate: false });
+          await stage().app.quiet();
+          const { rerun, left } = await redrive(handle);
+          const ids = (paths: string[]) => paths.map((path) => `${handle.id}.${path}`).sort();
+          expect([...rerun].sort()).toEqual(ids(['0', '3.0', ...members.map((_, at) => `${at + 4}`)]));
+          expect([...left].sort()).toEqual(ids(['1', '2', '3.1', '3.2']));
+        }
+      }, 60_000);
 
       it('as often as it takes, and remembers its generations', async () => {
         const handle = await runSick(group(visit('a'), visit('b'), visit('c')), 'b', 'c');
@@ -475,9 +501,22 @@ export function redriveCases(world: World): void {
         await workflows().result(`${handle.id}.2`).revoke();
         await handle.get({ propagate: false });
         await stage().app.quiet();
-        const { rerun } = await redrive(handle);
+        const { rerun, left } = await redrive(handle);
         expect(rerun).toEqual([`${handle.id}.1`]);
+        expect(left).toEqual([`${handle.id}.2`]);
         expect(await handle.state()).toBe('REVOKED');
+        expect(await refusal(handle.id)).toBe('gone');
+      });
+
+      it('for a recovered chord of which members were revoked and removed while they waited, and none is kept', async () => {
+        const options = { recovery: CallbackWithSuccesses };
+        const handle = await stage().publish(
+          chord([visit('a'), later('b'), later('c')], told('body'), options),
+        );
+        await withdraw(handle, 1, 2);
+        expect(await handle.get()).toEqual(['a']);
+        await stage().app.quiet();
+        expect(await handle.describe()).toMatchObject({ state: 'SUCCESS', recovered: { failed: 2 } });
         expect(await refusal(handle.id)).toBe('gone');
       });
     });

@@ -440,7 +440,9 @@ describe('reconcile', () => {
     const canvases = (await producer.workflows.queues()).find(({ name }) => name === '_canvas');
     await (await canvases?.getJob(`${one.id}.sentinel`))?.promote();
     expect(((await ended(one, 'errback')) as TaskFailure).failureCount).toBe(3);
-    expect(await one.handle.describe()).toMatchObject({ counts: { size: 3, succeeded: 0, failed: 0 } });
+    expect(await one.handle.describe()).toMatchObject({
+      counts: { size: 3, succeeded: 0, failed: 3, pending: 0 },
+    });
     expect((await producer.workflows.reconcile(one.id)).mended).toEqual([]);
   });
 

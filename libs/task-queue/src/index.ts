@@ -40,7 +40,8 @@ export type { RevokeFilter } from './engine/revoke-filter.js';
 export type { RevokedCounts } from './execution/bulk-revocation.js';
 export type { RevokeOptions } from './execution/revocation.js';
 export { Outcomes } from './chords/outcomes.js';
-export type { RedriveOptions, RedriveOutcome } from './engine/redrive.js';
+export type { RedriveOptions } from './engine/redrive.js';
+export type { RedriveOutcome } from './engine/redrive-outcome.js';
 export { EventStream, type EventsOptions } from './engine/event-stream.js';
 export { DuplicateTaskError, InvalidOptionsError, InvalidTaskError } from './errors/configuration.errors.js';
 export {

@@ -7,6 +7,8 @@ import type { TaskReply } from './task-reply.js';
 export interface FailedJob {
   readonly name: string;
   readonly data: unknown;
+  /** The data as it is stored. */
+  readonly text: string;
   readonly priority?: number;
 }
 

@@ -64,8 +64,33 @@ export interface NodeRecord {
 }
 
 /** The members of a node that are pending: of its children neither the hold nor what holds it open. */
-export function pendingMembers({ pending, isHeld, dispatch, setAside = 0 }: NodeRecord): number {
+export function pendingMembers({
+  pending,
+  isHeld,
+  dispatch,
+  setAside = 0,
+}: Pick<NodeRecord, 'pending' | 'isHeld' | 'setAside'> & Partial<Pick<NodeRecord, 'dispatch'>>): number {
   return Math.max(0, pending - Number(isHeld) - Number(dispatch?.state === 'open' || setAside > 0));
+}
+
+/** How many members have been published, of so many as there are to be. */
+export function publishedMembers(size: number, dispatch: DispatchRecord | undefined): number {
+  return dispatch === undefined || dispatch.state === 'sealed' ? size : dispatch.dispatched;
+}
+
+/** Where the members of a node are that have been published. */
+export interface MemberPlaces extends Pick<NodeRecord, 'values' | 'failures' | 'setAside'> {
+  readonly published: number;
+  /** Members alone: of the children that are pending neither the hold nor what holds it open. */
+  readonly pending: number;
+}
+
+/**
+ * How many members are in no list: they were revoked while they waited, or taken out of their queues by hand. They count as
+ * failed, and that is what is told of them.
+ */
+export function lostMembers({ published, values, failures, pending, setAside = 0 }: MemberPlaces): number {
+  return Math.max(0, published - values - failures - pending - setAside);
 }
 
 /** What one child of a node came to. */
@@ -133,6 +158,11 @@ export interface Ledger {
    * here: whoever reads compares with the size (hole H1).
    */
   members(node: string): AsyncIterable<MemberRecord[]>;
+  /**
+   * Members 0 to `published` - 1 that are in no list of their node, page by page: they were revoked while they waited, or taken
+   * out of their queues by hand. Who had not ended when the header was closed is in none before all of those have.
+   */
+  lostMembers(node: string, published: number): AsyncIterable<string[]>;
   /** Whether an activation still owns its job. What is written in its name asks for itself. */
   holds(holder: Holder): Promise<boolean>;
   /**

@@ -21,7 +21,7 @@ export type Addition =
 
 /** The next generation of a canvas that has ended. */
 export interface Reopening {
-  /** The root of the canvas and what is put back below it. */
+  /** The root of the canvas and what is put back below it; or a task that stands alone. */
   readonly rerun: Rerun;
   /** What the root's data was when this was planned: whoever has put it back since then has changed it. */
   readonly planned: string;

@@ -46,7 +46,15 @@ export interface JobFields {
     readonly values: number;
     readonly failures: number;
     readonly pending: number;
+    /** Whether a hold is among the children that are pending. */
+    readonly isHeld: boolean;
+    /** Members that failed and are still to be put back by a redrive, where there are such. */
+    readonly setAside?: number;
+    /** Members that had not ended when its header was closed. */
+    readonly stragglers: number;
     readonly stage: number;
+    /** Whether the child of this stage is there for certain. */
+    readonly isAdding: boolean;
     /** What the one child of this stage came to, once it has ended. */
     readonly child?: 'value' | 'failure';
     /** That its header waits for somebody to decide. */

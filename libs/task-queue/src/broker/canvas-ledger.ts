@@ -33,12 +33,14 @@ import {
   START_EXPIRY,
 } from './scripts/fenced-writes.js';
 import { RECORD_LETTER, WITHDRAW_LETTER } from './scripts/letters.js';
-import { READ_CHILD, READ_NODE } from './scripts/reads.js';
+import { LOST_MEMBERS, READ_CHILD, READ_NODE } from './scripts/reads.js';
 import { REVOKE_BY_HAND } from './scripts/withdrawal.js';
 import type { Script } from './scripts/script.js';
 import { parseDispatch } from './scripts/task-reply.js';
 
 const SCAN_COUNT = 1_000;
+/** Members that are looked up by name at a time. */
+const LOOK_UP_COUNT = 500;
 const PROGRESS_EVENTS_KEPT = 10_000;
 
 /** What we keep beside BullMQ's own records, in Redis: stages, failures, decisions, expiry. */
@@ -172,6 +174,16 @@ export class CanvasLedger implements Ledger {
         reason,
         failure: parse<TaskFailure>(records[at] ?? null),
       }));
+    }
+  }
+
+  async *lostMembers(node: string, published: number): AsyncGenerator<string[]> {
+    const prefix = this.keys.prefixOf(node);
+    const keys = [this.keys.node(node), this.keys.queues(prefix)];
+    for (let from = 0; from < published; from += LOOK_UP_COUNT) {
+      const to = Math.min(published, from + LOOK_UP_COUNT);
+      const lost = (await this.#run(LOST_MEMBERS, keys, [prefix, node, from, to])) as number[];
+      yield lost.map((index) => childId(node, index));
     }
   }
 

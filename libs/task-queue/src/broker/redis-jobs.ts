@@ -276,5 +276,5 @@ function failedJob([name, data, priority]: [string, string, string | null]): Fai
   } catch {
     parsed = undefined;
   }
-  return { name, data: parsed, ...(Number(priority) > 0 ? { priority: Number(priority) } : {}) };
+  return { name, data: parsed, text: data, ...(Number(priority) > 0 ? { priority: Number(priority) } : {}) };
 }

@@ -27,7 +27,7 @@ export async function reopen(
 ): Promise<'reopened' | 'changed'> {
   const { keys, producers, transactions } = tools;
   const rerun = firstStepOf(whole);
-  const root = rerun.job.id;
+  const { id: root, queue } = rerun.job;
   const prefix = keys.prefixOf(root);
   const all = [...jobsOf(rerun)];
   const tasks = all.filter(({ job }) => job.queue !== CANVAS_QUEUE).map(({ job }) => job);
@@ -35,16 +35,16 @@ export async function reopen(
   const generation = generationOf(rerun.job.data as NodeEnvelope);
   const plan = planOf(rerun);
   await tools.announce([plan]);
-  const look = [prefix, root, planned, nowMs, ...tasks.flatMap(({ queue, id }) => [queue, id])];
+  const look = [prefix, queue, root, planned, nowMs, ...tasks.flatMap(({ queue, id }) => [queue, id])];
   const clear = [prefix, root, ...all.flatMap(clearing)];
   const answer = await transactions.run({
     id: root,
-    keys: [keys.node(root), ...tasks.map(({ queue, id }) => keys.job(queue, id))],
+    keys: [keys.job(queue, root), ...tasks.map(({ queue, id }) => keys.job(queue, id))],
     look: async (client) => {
       const isAsPlanned = await runScript(
         client,
         IS_AS_PLANNED,
-        [keys.node(root), keys.expiry(prefix)],
+        [keys.job(queue, root), keys.expiry(prefix)],
         look,
       );
       return isAsPlanned === 1 ? undefined : 'changed';

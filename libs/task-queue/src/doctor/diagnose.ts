@@ -1,6 +1,6 @@
 import type { JobCondition } from '../backend/examination.js';
 import type { WorkerReport } from '../backend/inspection.js';
-import { type NodeRecord, pendingMembers } from '../backend/ledger.js';
+import { lostMembers, type NodeRecord, pendingMembers, publishedMembers } from '../backend/ledger.js';
 import type { FailedAttempt } from '../failure/dead-letter.js';
 import { decodeNode } from '../flow/decode-envelope.js';
 import { asNode, type NodeEnvelope, type TaskEnvelope, withSize } from '../flow/envelope.js';
@@ -126,9 +126,8 @@ function removedMembers(condition: JobCondition, record: NodeRecord | undefined)
   const node = nodeIn(condition, record?.size);
   if (record === undefined || record.closing !== undefined || record.stage !== undefined) return 0;
   if (node?.node !== 'group' && node?.node !== 'chord') return 0;
-  const { dispatch, values, failures, setAside = 0 } = record;
-  const there = values + failures + setAside + pendingMembers(record);
-  return Math.max(0, (dispatch?.state === 'open' ? dispatch.dispatched : node.size) - there);
+  const published = publishedMembers(node.size, record.dispatch);
+  return lostMembers({ ...record, published, pending: pendingMembers(record) });
 }
 
 function dispatching(condition: JobCondition, record: NodeRecord, sentinel: JobCondition): Fact {

@@ -1,7 +1,7 @@
 import type { Backend } from '../backend/backend.js';
 import type { FailedJob } from '../backend/job-store.js';
 import type { JobRef } from '../backend/job-ref.js';
-import type { NodeRecord } from '../backend/ledger.js';
+import { lostMembers, type NodeRecord, publishedMembers } from '../backend/ledger.js';
 import type { TaskReply } from '../backend/task-reply.js';
 import { decodeNode, decodeTask } from '../flow/decode-envelope.js';
 import type { NodeEnvelope } from '../flow/envelope.js';
@@ -28,18 +28,25 @@ export class EndedCanvas {
   constructor(private readonly backend: Pick<Backend, 'ledger' | 'jobs' | 'headers' | 'refills'>) {}
 
   /** What is kept of a node that has ended, and of all that failed below it. */
-  async read(id: string, { node, reply }: NodeLook): Promise<EndedNode> {
+  async read(id: string, look: NodeLook): Promise<EndedNode> {
+    const { node, reply } = look;
     const { ledger, headers, refills } = this.backend;
     const record = await ledger.readNode(id);
     // Only there a redrive before can have left something to be put back. What is set aside by now may be of the next one.
     if (record.closing !== undefined) await refills.giveUp(id, generationOf(node));
     const closed = await this.#closed(id, record);
     const failed: EndedNode['failed'][number][] = [];
-    const lists = [ledger.failedChildren(id)];
-    if (closed?.is === 'ended') lists.push(headers.lateMembers(id, 'failed'));
-    for (const list of lists) {
-      for await (const page of list) for (const child of await this.children(page)) failed.push(child);
+    for await (const page of ledger.failedChildren(id))
+      for (const child of await this.children(page)) failed.push(child);
+    let late = 0;
+    if (closed?.is === 'ended') {
+      for await (const page of headers.lateMembers(id, 'failed')) {
+        late += page.length;
+        for (const child of await this.children(page)) failed.push(child);
+      }
+      late += closed.late.length;
     }
+    const lost = await this.#lost(id, look, { record, closed, late });
     // The one child of a stage that is in neither list was removed by hand; its node knows what it was.
     const { child } = record.stage ?? {};
     if (child !== undefined && reply.job.node?.child === undefined)
@@ -56,6 +63,7 @@ export class EndedCanvas {
       ...(record.revoked && failed.length === 0 ? { isCut: true } : {}),
       ...(closed === undefined ? {} : { closed }),
       failed,
+      ...(lost.length === 0 ? {} : { lost }),
     };
   }
 
@@ -70,6 +78,29 @@ export class EndedCanvas {
       read.push(...(await Promise.all(some.map((node) => this.#node(node)))));
     }
     return [...read, ...(await this.#tasks(tasks))];
+  }
+
+  /** Members of a header that are in no list: they are looked for where some are missing. */
+  async #lost(
+    id: string,
+    { node, reply }: NodeLook,
+    { record, closed, late }: { record: NodeRecord; closed: EndedNode['closed']; late: number },
+  ): Promise<readonly string[]> {
+    if (node.node !== 'group' && node.node !== 'chord') return [];
+    const { ledger, headers } = this.backend;
+    const { size, dispatch } = record;
+    const published = publishedMembers(size ?? node.size, dispatch);
+    const isKnown = closed === undefined || closed.is === 'ended';
+    // Those that came late are in lists of their own, and the body is in one of those of the members.
+    const pending = late - (reply.job.node?.child === undefined ? 0 : 1);
+    if (isKnown && lostMembers({ ...record, published, pending }) === 0) return [];
+    const lost: string[] = [];
+    for await (const page of ledger.lostMembers(id, published)) {
+      // Of who had not ended when it was closed nothing is known.
+      const areOut = isKnown || page.length === 0 ? [] : await headers.areStragglers(id, page);
+      for (const [at, member] of page.entries()) if (areOut[at] !== true) lost.push(member);
+    }
+    return lost;
   }
 
   /** Where a header was closed before its end, what has become of the members that were pending. */
@@ -123,11 +154,12 @@ function isWhole({ dispatch }: NodeRecord): boolean {
 }
 
 /** The call that a job still holds, if it is one of ours. */
-function callOf(job: FailedJob | undefined): EndedTask['call'] {
+export function callOf(job: FailedJob | undefined): EndedTask['call'] {
   if (job === undefined) return 'gone';
+  const { text: _text, ...call } = job;
   try {
-    const data = decodeTask(job.data);
-    return 'hook' in data ? 'gone' : { ...job, data };
+    const data = decodeTask(call.data);
+    return 'hook' in data ? 'gone' : { ...call, data };
   } catch {
     return 'gone';
   }

@@ -1,5 +1,5 @@
 import { InvalidOptionsError } from '../errors/configuration.errors.js';
-import { type RedriveRefusal, RedriveRefusedError } from '../errors/redrive.errors.js';
+import { RedriveRefusedError } from '../errors/redrive.errors.js';
 import { ResultUnknownError } from '../errors/result.errors.js';
 import { wholeOf } from '../flow/ids.js';
 import {
@@ -17,6 +17,8 @@ import { AsyncResult } from '../results/async-result.js';
 import { endedGeneration } from '../results/ended-generation.js';
 import { generationOf } from '../task/redriven.js';
 import { EndedCanvas, lookOf, type NodeLook } from './ended-canvas.js';
+import { notYet, type RedriveOutcome, refused } from './redrive-outcome.js';
+import { TaskRedrive } from './redrive-task.js';
 import { Refiller } from './refiller.js';
 import type { TaskQueueEngine } from './task-queue-engine.js';
 
@@ -30,26 +32,6 @@ export interface RedriveOptions {
   readonly after?: number;
 }
 
-/** What became of a call to redrive a canvas. */
-export interface RedriveOutcome<R = JsonValue> {
-  /** The handle on the canvas, which waits for the end of its last generation. */
-  readonly result: AsyncResult<R>;
-  /** The generation that has begun. */
-  readonly generation: number;
-  /** Whether this call began it: somebody else may have been faster. */
-  readonly begun: boolean;
-  /**
-   * Ids of the tasks that are run again. When somebody else has begun it: those that this call has put back, because he
-   * had not come to it.
-   */
-  readonly rerun: readonly string[];
-  /**
-   * Ids of what failed and stays so: members that were revoked, and such as are not kept any more. The new generation
-   * counts them as failed.
-   */
-  readonly left: readonly string[];
-}
-
 /** What is to be run again, of which there is something. */
 type Planned = Pick<RedrivePlan, 'tasks' | 'left'> & { readonly rerun: Rerun };
 
@@ -61,6 +43,7 @@ const LOOK_AGAIN_MS = 25;
 export class Redrive {
   readonly #ended: EndedCanvas;
   readonly #refiller: Refiller;
+  readonly #tasks: TaskRedrive;
 
   /** @param wait lets the time pass between two looks */
   constructor(
@@ -69,6 +52,7 @@ export class Redrive {
   ) {
     this.#ended = new EndedCanvas(engine.backend);
     this.#refiller = new Refiller(engine.backend, this.#ended);
+    this.#tasks = new TaskRedrive(engine);
   }
 
   /**
@@ -87,13 +71,9 @@ export class Redrive {
     let from = after;
     for (;;) {
       const root = await this.#look(id, from);
+      if (root === undefined) return this.#tasks.begin(id, after);
       const generation = generationOf(root.node);
-      if (from !== undefined && generation < from)
-        throw new InvalidOptionsError(
-          'after',
-          `a generation that there is: the last one is ${generation}`,
-          after,
-        );
+      if (from !== undefined && generation < from) throw notYet(from, generation);
       const next = from === undefined ? undefined : redrivenAfter(root.node, from);
       if (next !== undefined)
         return { result, generation: next, begun: false, ...(await this.#refiller.fill(id)) };
@@ -161,18 +141,19 @@ export class Redrive {
     );
   }
 
-  /** The root of a canvas that has ended; of one whose redrive from a generation has begun also while that runs. */
-  async #look(id: string, from: number | undefined): Promise<NodeLook & { readonly isUnfinished?: true }> {
+  /**
+   * The root of a canvas that has ended; of one whose redrive from a generation has begun also while that runs. Undefined of
+   * a task that stands alone.
+   */
+  async #look(
+    id: string,
+    from: number | undefined,
+  ): Promise<(NodeLook & { readonly isUnfinished?: true }) | undefined> {
     for (let waitedMs = 0; ; waitedMs += LOOK_AGAIN_MS) {
       const reply = await this.engine.backend.jobs.look(id);
       if (reply.source !== 'job') throw new ResultUnknownError(id);
       const { node } = reply.job;
-      if (node === undefined)
-        throw refused(
-          id,
-          'task',
-          'it is a task that stands alone: workflows.deadLetters.retry(id) runs it again',
-        );
+      if (node === undefined) return undefined;
       const look = lookOf(reply, node.data);
       const isOver = reply.place === 'failed' || reply.place === 'completed';
       if (isOver || (from !== undefined && redrivenAfter(look.node, from) !== undefined)) return look;
@@ -199,13 +180,9 @@ function goesOn(id: string, { id: node, pending }: GoingOn): RedriveRefusedError
 
 /** Why there is nothing to be run again. */
 function nothing(id: string, { reply }: NodeLook, root: EndedNode): RedriveRefusedError {
-  if (reply.place === 'completed' && root.failed.length === 0)
-    return refused(id, 'succeeded', 'nothing in it failed');
   if (root.isOut || root.closed?.is === 'part')
     return refused(id, 'incomplete', 'its members were never all published; publish it again');
+  const isWhole = root.failed.length === 0 && root.lost === undefined;
+  if (reply.place === 'completed' && isWhole) return refused(id, 'succeeded', 'nothing in it failed');
   return refused(id, 'gone', 'what failed in it was revoked, or is not kept any more; publish it again');
-}
-
-function refused(id: string, reason: RedriveRefusal, why: string): RedriveRefusedError {
-  return new RedriveRefusedError(id, reason, `Canvas ${id} is not redriven: ${why}.`);
 }

@@ -8,7 +8,7 @@ import { TaskQueueError } from './task-queue.error.js';
  * - `succeeded`: nothing in it failed;
  * - `revoked`: somebody ended it on purpose;
  * - `part`: the id is that of a part of a canvas, which is redriven as a whole;
- * - `task`: the id is that of a task that stands alone, which is retried out of its dead letter;
+ * - `task`: the id is that of a task that stands alone and was never replaced, which is retried out of its dead letter;
  * - `incomplete`: its members were never all published;
  * - `gone`: nothing of what failed is kept any more, or all of it was revoked;
  */

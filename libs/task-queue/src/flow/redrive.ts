@@ -69,6 +69,8 @@ export interface EndedNode {
   /** Its header was closed while members were pending. */
   readonly closed?: ClosedHeader;
   readonly failed: readonly (EndedNode | EndedTask)[];
+  /** Members that are in no list: they were revoked while they waited, or removed by hand. Nothing of them is kept. */
+  readonly lost?: readonly string[];
 }
 
 /** What has become of the members that were pending when a header was closed. */
@@ -131,6 +133,12 @@ export function planRedrive(root: EndedNode, generation: number, ended: EndedGen
   return { rerun: { ...rerun, job }, tasks, left, goingOn };
 }
 
+/** The same of a task that stands alone. */
+export function planTaskRedrive(task: EndedTask, generation: number): Rerun | undefined {
+  const rerun = taskAgain(task, { generation, tasks: [], left: [] });
+  return rerun && { ...rerun, job: { ...rerun.job, retention: 'age' } };
+}
+
 /** What a root remembers of its generations, with one more. */
 export function withHistory({ history = [] }: NodeEnvelope, ended: EndedGeneration): EndedGeneration[] {
   return [...history, ended].slice(-HISTORY_KEPT);
@@ -168,6 +176,7 @@ function again(ended: EndedNode | EndedTask, course: Course): Rerun | undefined 
     course.left.push(ended.id);
     return undefined;
   }
+  for (const id of ended.lost ?? []) course.left.push(id);
   switch (ended.node.node) {
     case 'task':
       return withChildren(ended, childrenAgain(ended.failed, course), course);

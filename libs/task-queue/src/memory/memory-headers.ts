@@ -5,7 +5,7 @@ import type { Budget } from '../canvas/header-rules.js';
 import { type ClosingRecord, type ParkedRecord, REVOKED_BY_CLOSING } from '../chords/closing-record.js';
 import type { HeaderTimes } from '../chords/deadline.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
-import { generationOfJob, isOver, keyOf, type MemoryJob, refOf } from './memory-job.js';
+import { generationOfJob, isOver, keyOf, membersAmong, type MemoryJob, refOf } from './memory-job.js';
 import { noteOutcome } from './memory-record.js';
 import type { MemoryStore } from './memory-store.js';
 
@@ -18,7 +18,7 @@ export class MemoryHeaders implements HeaderStore {
       if (fields.has(`c:${node.id}`)) return 'done';
       const waiter = closing.late === true ? this.#node(childId(node.id, 'late')) : undefined;
       if (closing.late === true && waiter === undefined) return 'changed';
-      const members = membersIn(node);
+      const members = membersAmong(node, node.pending);
       const ended = Math.max(0, seen.pending - members);
       const pending = Math.max(0, closing.pending - ended);
       // Without a member that is pending nobody comes late.
@@ -43,7 +43,7 @@ export class MemoryHeaders implements HeaderStore {
   async wait(holder: Holder, seen: Seen): Promise<Verdicted> {
     return this.#judge(holder, seen, (node) => {
       if (node.failures.size > seen.failures) return 'changed';
-      const members = node.values.size + node.failures.size + membersIn(node);
+      const members = node.values.size + node.failures.size + membersAmong(node, node.pending);
       if (members < seen.values + seen.failures + seen.pending) return 'changed';
       if (!seen.isDue && this.store.record(node.id)?.fields.has(`d:${node.id}`) === true) return 'changed';
       return this.store.waitForChildren(node) ? 'done' : 'changed';
@@ -167,12 +167,4 @@ export class MemoryHeaders implements HeaderStore {
   #node(id: string): MemoryJob | undefined {
     return this.store.job({ queue: CANVAS_QUEUE, id });
   }
-}
-
-/** The members that are pending: neither its hold nor what holds it open. */
-function membersIn({ id, pending }: MemoryJob): number {
-  const beside = (['hold', 'sentinel'] as const).map((name) =>
-    keyOf({ queue: CANVAS_QUEUE, id: childId(id, name) }),
-  );
-  return pending.size - beside.filter((key) => pending.has(key)).length;
 }

@@ -2,6 +2,7 @@ import type { DispatchRecord } from '../backend/ledger.js';
 import type { JobRef } from '../backend/job-ref.js';
 import type { SerializedError } from '../failure/task-failure.js';
 import type { PlannedJob, Retention } from '../flow/flow-plan.js';
+import { CANVAS_QUEUE, childId } from '../flow/ids.js';
 import { generationIn } from '../task/redriven.js';
 
 /** Where a job is, in the words in which BullMQ names its lists. */
@@ -73,6 +74,17 @@ export function refOf(key: string): JobRef {
 export function originOf(id: string): string {
   const dot = id.indexOf('.');
   return dot < 0 ? id : id.slice(0, dot);
+}
+
+/** What is among a node's children beside its members: its hold, or what holds it open. */
+export function besideOf({ id }: MemoryJob, name: 'hold' | 'sentinel'): string {
+  return keyOf({ queue: CANVAS_QUEUE, id: childId(id, name) });
+}
+
+/** How many of some children of a node are members. */
+export function membersAmong(node: MemoryJob, children: ReadonlySet<string>): number {
+  const beside = (['hold', 'sentinel'] as const).filter((name) => children.has(besideOf(node, name)));
+  return children.size - beside.length;
 }
 
 export function isOver(job: MemoryJob): boolean {

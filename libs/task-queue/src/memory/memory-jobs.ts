@@ -9,7 +9,7 @@ import type { TaskFailure } from '../failure/task-failure.js';
 import { foundIn, hasStamps, type TaskEnvelope } from '../flow/envelope.js';
 import { CANVAS_QUEUE, parentOf } from '../flow/ids.js';
 import type { JsonValue } from '../primitives/json.js';
-import { dispatchOf, isOver, keyOf, type MemoryJob } from './memory-job.js';
+import { besideOf, dispatchOf, isOver, keyOf, membersAmong, type MemoryJob } from './memory-job.js';
 import { noteOutcome, revocationsOf } from './memory-record.js';
 import type { MemoryStore } from './memory-store.js';
 
@@ -39,7 +39,7 @@ export class MemoryJobs implements JobStore {
       const job = this.store.job(task);
       if (job?.place !== 'failed') return undefined;
       const { name, data, priority } = job;
-      return { name, data: JSON.parse(data) as unknown, ...(priority === 0 ? {} : { priority }) };
+      return { name, data: JSON.parse(data) as unknown, text: data, ...(priority === 0 ? {} : { priority }) };
     });
   }
 
@@ -131,7 +131,8 @@ function fieldsOf(job: MemoryJob): JobFields {
 }
 
 function nodeFields(job: MemoryJob): NonNullable<JobFields['node']> {
-  const { data, size, values, failures, pending, stage } = job;
+  const { data, size, values, failures, pending, stage, left = new Set() } = job;
+  const setAside = job.refill?.aside.size ?? 0;
   const dispatch = dispatchOf(job);
   const noted = stage === undefined ? undefined : (JSON.parse(stage) as Stage);
   const key = noted?.child && keyOf(noted.child);
@@ -144,7 +145,11 @@ function nodeFields(job: MemoryJob): NonNullable<JobFields['node']> {
     values: values.size,
     failures: failures.size,
     pending: pending.size,
+    isHeld: pending.has(besideOf(job, 'hold')),
+    ...(setAside === 0 ? {} : { setAside }),
+    stragglers: membersAmong(job, left),
     stage: noted?.stage ?? 0,
+    isAdding: noted?.state === 'adding',
     ...(end === undefined ? {} : { child: end }),
   };
 }

@@ -18,7 +18,7 @@ import { CANVAS_QUEUE, childId, memberIndex, parentOf } from '../flow/ids.js';
 import { readStored, type StoredValue } from '../flow/stored-value.js';
 import type { JsonValue } from '../primitives/json.js';
 import { keepLetter } from './memory-failure-store.js';
-import { dispatchOf, keyOf, type MemoryJob, refOf } from './memory-job.js';
+import { besideOf, dispatchOf, keyOf, type MemoryJob, refOf } from './memory-job.js';
 import { revocationsOf } from './memory-record.js';
 import type { MemoryStore } from './memory-store.js';
 
@@ -43,7 +43,7 @@ export class MemoryLedger implements Ledger {
       parked: this.#read<ParkedRecord>(id, `p:${id}`),
       budget: this.#read<Budget>(id, `b:${id}`),
       isDue: this.store.record(id)?.fields.has(`d:${id}`) === true,
-      isHeld: node?.pending.has(keyOf({ queue: CANVAS_QUEUE, id: childId(id, 'hold') })) === true,
+      isHeld: node?.pending.has(besideOf(node, 'hold')) === true,
       ...(setAside === 0 ? {} : { setAside }),
     };
   }
@@ -107,6 +107,15 @@ export class MemoryLedger implements Ledger {
       members.push({ index: memberIndex(child), id: child, reason, failure });
     }
     yield members.filter(({ index }) => Number.isInteger(index));
+  }
+
+  async *lostMembers(id: string, published: number): AsyncGenerator<string[]> {
+    const node = this.#node(id);
+    const { values, failures, pending, refill, late } = node ?? {};
+    const lists = [values, failures, pending, refill?.aside, late?.values, late?.failures];
+    const there = new Set(lists.flatMap((list) => [...(list?.keys() ?? [])].map((key) => refOf(key).id)));
+    const members = Array.from({ length: published }, (_, index) => childId(id, index));
+    yield members.filter((member) => !there.has(member));
   }
 
   async holds(holder: Holder): Promise<boolean> {

@@ -156,7 +156,8 @@ export class AsyncResult<R = JsonValue, Unpropagated = R | Error> {
 
   /** A member has failed, the others have not ended: the error of what is known by now. */
   async #failEarly({ name, counts }: TaskSnapshot, options: GetOptions): Promise<Unpropagated> {
-    const members = this.source.values.readIfPossible(await this.source.reader.outcomes(this.id));
+    const outcomes = await this.source.reader.endedOutcomes(this.id, counts?.failed ?? 0);
+    const members = this.source.values.readIfPossible(outcomes);
     const type = name === 'chord' ? ChordError : GroupError;
     const error = new type(counts?.size ?? members.length, failuresOf(members), valuesOf(members));
     if (options.propagate === false) return error as Unpropagated;

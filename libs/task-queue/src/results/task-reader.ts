@@ -1,6 +1,6 @@
 import type { JobStore } from '../backend/job-store.js';
 import type { HeaderStore } from '../backend/header-store.js';
-import type { Ledger, MemberRecord, NodeRecord } from '../backend/ledger.js';
+import { type Ledger, type MemberRecord, type NodeRecord, publishedMembers } from '../backend/ledger.js';
 import type { TaskEvents } from '../backend/task-events.js';
 import type { MemberOutcome } from '../chords/chord-recovery.js';
 import type { TaskFailure } from '../failure/task-failure.js';
@@ -64,6 +64,18 @@ export class TaskReader {
   }
 
   /**
+   * The same, with those that are in no list and have failed all the same.
+   *
+   * @param failed how many have failed, as far as is known
+   */
+  async endedOutcomes(id: string, failed: number): Promise<MemberOutcome[]> {
+    const noted = await this.outcomes(id);
+    if (noted.filter(({ status }) => status === 'rejected').length >= failed) return noted;
+    const all = [...noted, ...(await this.#lostOutcomes(id))];
+    return all.sort((one, other) => one.index - other.index);
+  }
+
+  /**
    * The same, complete, for a node whose members are terminal: a member that is in no list was revoked while it
    * waited, or removed by hand, or never published.
    */
@@ -116,6 +128,23 @@ export class TaskReader {
       if (!(error instanceof ValueGone)) throw error;
       return { status: 'rejected', index, taskId, failure: failureOfMissing(taskId, false) };
     }
+  }
+
+  /** What became of members of a header that were revoked while they waited, or removed by hand. */
+  async #lostOutcomes(id: string): Promise<MemberOutcome[]> {
+    const node = await this.node(id);
+    if (node?.node !== 'group' && node?.node !== 'chord') return [];
+    const record = await this.ledger.readNode(id);
+    const lost: MemberOutcome[] = [];
+    for await (const ids of this.ledger.lostMembers(id, publishedMembers(node.size, record.dispatch))) {
+      const failures = await this.#failuresOfMissing(id, ids, record);
+      for (const [at, failure] of failures.entries()) {
+        const taskId = ids[at] ?? '';
+        if (failure.reason !== 'pending')
+          lost.push({ status: 'rejected', index: memberIndex(taskId), taskId, failure });
+      }
+    }
+    return lost;
   }
 
   /** What became of members that are in no list of their node. */

@@ -1,4 +1,10 @@
-import type { DispatchRecord } from '../backend/ledger.js';
+import {
+  type DispatchRecord,
+  lostMembers,
+  type MemberPlaces,
+  pendingMembers,
+  publishedMembers,
+} from '../backend/ledger.js';
 import type { JobFields, TaskReply } from '../backend/task-reply.js';
 import type { ChordDecisionRecord } from '../chords/decision-record.js';
 import type { SerializedError, TaskFailure } from '../failure/task-failure.js';
@@ -14,6 +20,7 @@ import type { TaskState } from '../task/task-state.js';
 export interface MemberCounts {
   readonly size: number;
   readonly succeeded: number;
+  /** Also those that were revoked while they waited, or removed from their queues by hand. */
   readonly failed: number;
   /** Those that have not ended; of a header that was closed early those that had not by then. */
   readonly pending: number;
@@ -165,8 +172,27 @@ function countsOf(node: NonNullable<JobFields['node']>): MemberCounts | undefine
   const size = spec.node === 'task' ? 1 : spec.size;
   const body = spec.node === 'chord' && node.stage > 0 ? node.child : undefined;
   const succeeded = node.values - (body === 'value' ? 1 : 0);
-  const failed = node.failures - (body === 'failure' ? 1 : 0);
+  const noted = node.failures - (body === 'failure' ? 1 : 0);
+  const failed = noted + lostOf(node, spec, size, { values: succeeded, failures: noted });
   return { size, succeeded, failed, pending: Math.max(0, size - succeeded - failed) };
+}
+
+/** Members that were published and will not come to anything. What waits where a header was closed is pending for good. */
+function lostOf(
+  node: NonNullable<JobFields['node']>,
+  { node: kind }: NodeEnvelope,
+  size: number,
+  ended: Pick<MemberPlaces, 'values' | 'failures'>,
+): number {
+  // What a chord waits for behind its header is its body.
+  const waiting = kind === 'chord' && node.stage > 0 ? 0 : pendingMembers(node);
+  const begun = node.stage + (node.isAdding ? 0 : 1);
+  return lostMembers({
+    ...ended,
+    published: kind === 'chain' ? Math.min(size, begun) : publishedMembers(size, node.dispatch),
+    pending: waiting + node.stragglers,
+    ...(node.setAside === undefined ? {} : { setAside: node.setAside }),
+  });
 }
 
 /** How the dispatch of a node's members stands; undefined for one that was published in one piece. */

@@ -48,6 +48,35 @@ return {
 }`);
 
 /**
+ * Which members of a node are in none of its lists, of those with the indexes from `from` to before `to`.
+ *
+ * A member's queue is one of those that are known from a set; there are few.
+ * KEYS: node's job, queues. ARGV: prefix, node id, from, to. Returns their indexes.
+ */
+export const LOST_MEMBERS = script(`
+local prefix, node, lost = ARGV[1], ARGV[2], {}
+local queues = redis.call('SMEMBERS', KEYS[2])
+table.insert(queues, '_canvas')
+local hashes = {}
+for _, list in ipairs({ ':processed', ':failed', ':again', ':left:processed', ':left:failed' }) do
+  if redis.call('EXISTS', KEYS[1] .. list) == 1 then table.insert(hashes, KEYS[1] .. list) end
+end
+local function isThere(member)
+  for _, queue in ipairs(queues) do
+    local child = prefix .. ':' .. queue .. ':' .. member
+    for _, list in ipairs(hashes) do
+      if redis.call('HEXISTS', list, child) == 1 then return true end
+    end
+    if redis.call('SISMEMBER', KEYS[1] .. ':dependencies', child) == 1 then return true end
+  end
+  return false
+end
+for index = tonumber(ARGV[3]), tonumber(ARGV[4]) - 1 do
+  if not isThere(string.format('%s.%d', node, index)) then table.insert(lost, index) end
+end
+return lost`);
+
+/**
  * What became of a task or node, by its id alone: its job if there is one, else its node's memory of it.
  *
  * The queues that could hold it are known from a set; there are few. Keys are built from the prefix, all
@@ -55,7 +84,8 @@ return {
  * KEYS: queues, record. ARGV: prefix, id, parent node's id or ''.
  * Returns: source, own failure JSON, decision JSON, then by source
  *   'job': queue, place, then name, timestamp, processedOn, finishedOn, returnvalue, failedReason, atm, ats, progress, and of a node: data, values, failures, pending, stage,
- *   size if it is noted, members dispatched and how the dispatch ended, whether the sentinel ran out, and whether the child of that stage is among the values, among the failures, that it is parked as JSON
+ *   size if it is noted, members dispatched and how the dispatch ended, whether the sentinel ran out, and whether the child of that stage is among the values, among the failures, that it is parked as JSON,
+ *   1 when the hold is pending, members that are still to be put back by a redrive, members that had not ended when its header was closed
  *   'value' | 'failed': queue, JSON or reason
  *   'absent' (its node exists, but never heard of it) | 'unknown'
  */
@@ -92,6 +122,10 @@ for _, queue in ipairs(queues) do
       reply[24] = field and redis.call('HEXISTS', key .. ':processed', field) or 0
       reply[25] = field and redis.call('HEXISTS', key .. ':failed', field) or 0
       reply[26] = redis.call('HGET', KEYS[2], 'p:' .. id)
+      reply[27] = redis.call('SISMEMBER', key .. ':dependencies', key .. '.hold')
+      reply[28] = redis.call('HLEN', key .. ':again')
+      local left = key .. ':left'
+      reply[29] = redis.call('SCARD', left) - redis.call('SISMEMBER', left, key .. '.sentinel') - redis.call('SISMEMBER', left, key .. '.hold')
     end
     return reply
   end

@@ -2,17 +2,16 @@ import { script } from './script.js';
 
 /**
  * Whether a canvas, and what is to be put back of it, is as it was when a redrive was planned.
- * KEYS: root's job, expiry. ARGV: prefix, root, root's data, now, then queue and id of each task that is to be put back.
+ * KEYS: root's job, expiry. ARGV: prefix, root's queue, root, root's data, now, then queue and id of each task that is to be put back.
  * Returns 1 when it is.
  */
 export const IS_AS_PLANNED = script(`
-local prefix, root = ARGV[1], ARGV[2]
-if redis.call('HGET', KEYS[1], 'data') ~= ARGV[3] then return 0 end
-local nodes = prefix .. ':_canvas:'
-if not redis.call('ZSCORE', nodes .. 'failed', root) and not redis.call('ZSCORE', nodes .. 'completed', root) then return 0 end
+local prefix, base, root = ARGV[1], ARGV[1] .. ':' .. ARGV[2] .. ':', ARGV[3]
+if redis.call('HGET', KEYS[1], 'data') ~= ARGV[4] then return 0 end
+if not redis.call('ZSCORE', base .. 'failed', root) and not redis.call('ZSCORE', base .. 'completed', root) then return 0 end
 local expires = redis.call('ZSCORE', KEYS[2], root)
-if expires and tonumber(expires) <= tonumber(ARGV[4]) then return 0 end
-for at = 5, #ARGV, 2 do
+if expires and tonumber(expires) <= tonumber(ARGV[5]) then return 0 end
+for at = 6, #ARGV, 2 do
   if not redis.call('ZSCORE', prefix .. ':' .. ARGV[at] .. ':failed', ARGV[at + 1]) then return 0 end
 end
 return 1`);
@@ -46,7 +45,8 @@ local function forget(base, id)
   redis.call('DEL', base .. id, base .. id .. ':lock')
 end
 redis.call('ZREM', KEYS[2], root)
-redis.call('PERSIST', KEYS[1])
+-- What is kept of a task that stands alone goes by itself.
+if ARGV[4] == '_canvas' or ARGV[6] ~= '' then redis.call('PERSIST', KEYS[1]) end
 for at = 3, #ARGV, 4 do
   local kind, queue, id, above = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local base = prefix .. ':' .. queue .. ':'

@@ -1,4 +1,4 @@
-import type { DispatchRecord } from '../../backend/ledger.js';
+import type { DispatchRecord, Stage } from '../../backend/ledger.js';
 import type { JobFields, TaskReply } from '../../backend/task-reply.js';
 import type { ParkedRecord } from '../../chords/closing-record.js';
 import type { ChordDecisionRecord } from '../../chords/decision-record.js';
@@ -57,7 +57,10 @@ function jobFields(text: (at: number) => string | undefined): JobFields {
             values: number(15) ?? 0,
             failures: (number(16) ?? 0) - (number(22) ?? 0),
             pending: number(17) ?? 0,
-            stage: (JSON.parse(text(18) ?? '{"stage":0}') as { stage: number }).stage,
+            isHeld: text(26) === '1',
+            ...(text(27) === undefined || text(27) === '0' ? {} : { setAside: Number(text(27)) }),
+            stragglers: number(28) ?? 0,
+            ...stageIn(text(18)),
             ...(text(19) === undefined ? {} : { size: Number(text(19)) }),
             ...dispatchIn(text(20), text(21), text(22) === '1'),
             ...(text(23) === '1' ? { child: 'value' as const } : {}),
@@ -65,6 +68,12 @@ function jobFields(text: (at: number) => string | undefined): JobFields {
             ...parkedIn(text(25)),
           },
   }) as JobFields;
+}
+
+function stageIn(json: string | undefined): { stage: number; isAdding: boolean } {
+  if (json === undefined) return { stage: 0, isAdding: false };
+  const { stage, state } = JSON.parse(json) as Stage;
+  return { stage, isAdding: state === 'adding' };
 }
 
 function parkedIn(json: string | undefined): { parked?: ParkedRecord } {
