@@ -20,7 +20,8 @@ function markdownOf(report: Report, server: string): string {
   const machine = `Node ${process.versions.node}, Redis ${server}, ${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'})`;
   return [
     `Seed ${report.seed}, ${begun}, ${minutes} minutes, ${machine}: **${number(report.chords)} chords** in ` +
-      `${number(report.canvases)} canvases, ${number(report.struckTimes)} faults, **${report.wrong} wrong**${report.gone === 0 ? '' : `; of ${report.gone} more that were let expire no key was left`}.`,
+      `${number(report.canvases)} canvases, ${number(report.struckTimes)} faults, **${report.wrong} wrong**.`,
+    expiryOf(report),
     `${number(report.deliveries)} jobs were delivered a second time while somebody had them.`,
     slowOf(report),
     placesOf(report),
@@ -37,6 +38,15 @@ function markdownOf(report: Report, server: string): string {
     'What the faults struck at, the most frequent commands first:',
     faultsOf(report),
   ].join('\n\n');
+}
+
+function expiryOf({ gone, stayed, unseen, keptMs }: Report): string {
+  const looked =
+    `Results were kept for ${keptMs / 1_000} s in systematic and random cases. Of ${number(gone + stayed)} canvases it was looked what was ` +
+    `there when that time was over: no key of ${number(gone)}, something of ${number(stayed)}.`;
+  return unseen === 0
+    ? looked
+    : `${looked} ${number(unseen)} more had gone before anybody could look at them, and are not counted.`;
 }
 
 function slowOf({ slow }: Report): string {
