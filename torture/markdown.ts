@@ -41,12 +41,14 @@ function markdownOf(report: Report, server: string): string {
 }
 
 function expiryOf({ gone, stayed, unseen, keptMs }: Report): string {
-  const looked =
-    `Results were kept for ${keptMs / 1_000} s in systematic and random cases. Of ${number(gone + stayed)} canvases it was looked what was ` +
-    `there when that time was over: no key of ${number(gone)}, something of ${number(stayed)}.`;
-  return unseen === 0
-    ? looked
-    : `${looked} ${number(unseen)} more had gone before anybody could look at them, and are not counted.`;
+  return (
+    `Results were kept for ${keptMs / 1_000} s in systematic and random cases. When that was over, ` +
+    `no key was left of ${number(gone)} canvases` +
+    (stayed === 0 ? '.' : `, but something of ${number(stayed)}.`) +
+    (unseen === 0
+      ? ''
+      : ` ${number(unseen)} more had gone before they could be looked at; they are not counted.`)
+  );
 }
 
 function slowOf({ slow }: Report): string {
