@@ -1,6 +1,7 @@
-/** Shows that the suite would notice: what hangs is wrong, and what has to wait for its worker is slow. */
+/** Shows that the suite would notice: what hangs is wrong, what has to wait for its worker is slow, and what stays is left. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Bounds } from './endurance.js';
+import { Expiry } from './expiry.js';
 import type { Lane } from './lane.js';
 import type { Report } from './report.js';
 import { join } from './scenarios/chords.js';
@@ -18,10 +19,13 @@ const HANGING: Plan = {
   judge: () => [],
 };
 
-/** @param lane with short bounds, and one worker */
+/** @param lane with short bounds, one worker, and results that are kept for long */
 export async function drill(lane: Lane, report: Report): Promise<void> {
   report.drilled('a canvas whose worker stands still is slow', await isSlow(lane));
-  report.drilled('a canvas that hangs is wrong', await isWrong(lane));
+  const both = [isFound(lane, 'drill-slow-x'), isWrong(lane)] as const;
+  const [found, hung] = await Promise.all(both);
+  report.drilled('a canvas that has not expired is found', found);
+  report.drilled('a canvas that hangs is wrong', hung);
 }
 
 async function isSlow(lane: Lane): Promise<string | undefined> {
@@ -41,6 +45,18 @@ async function isSlow(lane: Lane): Promise<string | undefined> {
   } finally {
     worker?.thaw();
   }
+}
+
+/** Looks for it as for one whose time is over. */
+async function isFound(lane: Lane, id: string): Promise<string | undefined> {
+  const areAble = (): Promise<boolean> => lane.areAble('worker');
+  const expiry = new Expiry({ redis: () => lane.site.redis, areAble }, 0, SHORT);
+  expiry.over(id, 'a drill');
+  const { gone, left } = await expiry.end();
+  // By its keys, and by the list of what has ended.
+  const isRight =
+    gone === 0 && [`_canvas:${id}`, `_expiry has ${id}`].every((what) => left[0]?.includes(what));
+  return isRight ? undefined : `found ${JSON.stringify(left)}`;
 }
 
 async function isWrong(lane: Lane): Promise<string | undefined> {

@@ -9,6 +9,7 @@ import { remembered, wrongAfterLoss } from './after-loss.js';
 import { wrongWith } from './checks.js';
 import { endure, type Endured } from './endurance.js';
 import { type Evidence, gather } from './evidence.js';
+import { Expiry } from './expiry.js';
 import { JobEvents, QUEUES } from './job-events.js';
 import type { Deed } from './orders.js';
 import type { Plan } from './scenarios/scenario.js';
@@ -31,6 +32,8 @@ export class Lane {
   readonly #slow = new Map<string, number>();
   /** Who waits for an answer of a producer that may have been relieved. */
   readonly #askers = new Set<() => void>();
+  /** What has ended, until it has gone. */
+  readonly expiry: Expiry;
 
   private constructor(
     readonly prefix: string,
@@ -40,7 +43,10 @@ export class Lane {
     private readonly patience: Patience,
     private readonly observer: INestApplicationContext,
     private readonly events: JobEvents,
-  ) {}
+  ) {
+    const areAble = (): Promise<boolean> => this.areAble('worker');
+    this.expiry = new Expiry({ redis: () => site.redis, areAble }, patience.expiresMs);
+  }
 
   static async start(
     prefix: string,
@@ -61,6 +67,11 @@ export class Lane {
 
   get lostMs(): number {
     return this.patience.lockMs + 3 * this.patience.stalledMs;
+  }
+
+  /** How long results are kept. */
+  get keptMs(): number {
+    return this.patience.expiresMs;
   }
 
   get workflows(): WorkflowService {
@@ -136,6 +147,18 @@ export class Lane {
     await this.notes.redis.unlink(notesOf(id));
     const slowMs = this.slowMs(id);
     return { evidence, wrong, ...(slowMs === undefined ? {} : { slowMs }) };
+  }
+
+  /**
+   * Whether the time of a canvas was over before it had been looked at, for want of a processor: what is said of it then says nothing.
+   *
+   * @param publishedMs when that began, in epoch milliseconds; one that ended within its time after that cannot have gone
+   */
+  async hasExpired(id: string, publishedMs: number): Promise<boolean> {
+    if (Date.now() - publishedMs < this.keptMs) return false;
+    const state = this.workflows.result(id).state();
+    // What cannot be asked for has not expired, as far as anybody knows.
+    return (await state.catch(() => undefined)) === 'UNKNOWN';
   }
 
   /** Goes on with another Redis, and with what that one remembers of jobs. */

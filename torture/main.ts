@@ -3,9 +3,8 @@ import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import { mulberry32 } from '../test/support/reference/random.js';
 import { play } from './actor-process.js';
-import { type Patience, Reserve } from './actors.js';
+import { Reserve } from './actors.js';
 import { drill, SHORT } from './drill.js';
-import { expire } from './expiry.js';
 import { failOver } from './failover.js';
 import { Lane, type Notes } from './lane.js';
 import { writeReport } from './markdown.js';
@@ -51,16 +50,20 @@ const { values: options } = parseArgs({
 /** Longer than any clock is wrong. */
 const DAY_MS = 86_400_000;
 
+/** How long results are kept is a part of the run that has a bound on either side: what ends is looked at within it, and gone after it. */
+const SHARE_OF_RUN = 1 / 3;
+const KEPT_MS = { least: 15_000, most: 60_000 } as const;
+
 /** A sweep goes on for an hour: it says how far it is after so many cases. */
 const PROGRESS = 500;
 
 /** One canvas at a time has hardly to wait; among many on a busy machine, nobody should lose a lock without a fault. */
-const IMPATIENT: Patience = { lockMs: 600, stalledMs: 200, expiresMs: DAY_MS };
-const PATIENT: Patience = { lockMs: 2_000, stalledMs: 500, expiresMs: DAY_MS };
+const IMPATIENT = { lockMs: 600, stalledMs: 200 } as const;
+const PATIENT = { lockMs: 2_000, stalledMs: 500 } as const;
 
 const seed = Number(options.seed);
-const report = new Report(seed);
 const minutes = Number(options.minutes);
+const report = new Report(seed, keptMs());
 /** What it took to count the commands of every path, which is not of the time that was asked for. */
 let preparedMs = 0;
 
@@ -73,12 +76,9 @@ async function main(): Promise<void> {
   await systematic(notes, reserve, options.sweep ? Infinity : minutes * Number(options.systematic));
   if (options.case === undefined && !options.sweep) {
     await failovers(notes, reserve, minutes * (Number(options.systematic) + Number(options.failover)));
-    const rest = async (): Promise<void> => {
-      await random(notes, reserve);
-      await expiry(notes, reserve);
-    };
-    await Promise.all([rest(), selfTest(notes, reserve)]);
+    await Promise.all([random(notes, reserve), selfTest(notes, reserve)]);
   }
+  await Promise.all(parting);
   await reserve.end();
   notes.redis.disconnect();
   process.stdout.write(`${report.summary()}\n`);
@@ -90,7 +90,7 @@ async function main(): Promise<void> {
 async function systematic(notes: Notes, reserve: Reserve, forMinutes: number): Promise<void> {
   const lanes = await Promise.all(
     Array.from({ length: Number(options.lanes) }, async (_, at) =>
-      Lane.start(`lane${at}`, await OwnRedis.start(), notes, reserve, IMPATIENT),
+      Lane.start(`lane${at}`, await OwnRedis.start(), notes, reserve, { ...IMPATIENT, expiresMs: keptMs() }),
     ),
   );
   const cases: Case[] = [];
@@ -114,11 +114,26 @@ async function systematic(notes: Notes, reserve: Reserve, forMinutes: number): P
     () => isOver(forMinutes),
     async (one, lane) => {
       await run(one, lane, report);
+      report.expired(await lane.expiry.look());
       if (report.canvases % PROGRESS === 0) process.stdout.write(`${report.summary()}\n`);
     },
   );
-  await Promise.all(lanes.map((lane) => lane.end()));
+  for (const lane of lanes) part(lane);
   process.stdout.write(`${report.summary()}\n`);
+}
+
+/** Lanes that have nothing more to do. */
+const parting: Promise<void>[] = [];
+
+/** Waits beside the rest until everything of a lane has gone. */
+function part(lane: Lane): void {
+  const parted = lane.expiry.end().then((remains) => {
+    report.expired(remains);
+    return lane.end();
+  });
+  // Whoever waits for it hears of it.
+  parted.catch(() => undefined);
+  parting.push(parted);
 }
 
 /** One fail-over after the other, as often as there is time. */
@@ -127,7 +142,9 @@ async function failovers(notes: Notes, reserve: Reserve, untilMinutes: number): 
   const losses = shuffled(LOSSES, chance);
   for (let turn = 0; !isOver(untilMinutes); turn++) {
     const site = await WatchedRedis.start();
-    const lane = await Lane.start(`failover${turn}`, site, notes, reserve, PATIENT, [3, 2]);
+    // What has gone would be taken for forgotten.
+    const patience = { ...PATIENT, expiresMs: DAY_MS };
+    const lane = await Lane.start(`failover${turn}`, site, notes, reserve, patience, [3, 2]);
     await failOver(lane, site, losses[turn % losses.length] as Loss, chance, report);
     await lane.end();
     process.stdout.write(`${report.summary()}\n`);
@@ -135,29 +152,30 @@ async function failovers(notes: Notes, reserve: Reserve, untilMinutes: number): 
 }
 
 async function random(notes: Notes, reserve: Reserve): Promise<void> {
-  const lane = await Lane.start('random', await OwnRedis.start(), notes, reserve, PATIENT, [3, 2]);
+  const patience = { ...PATIENT, expiresMs: keptMs() };
+  const lane = await Lane.start('random', await OwnRedis.start(), notes, reserve, patience, [3, 2]);
   const chance = mulberry32(seed);
   while (!isOver(minutes)) {
     await round(lane, chance, options.only, () => isOver(minutes), report);
     report.slowed('a round of random canvases', lane.slowMs());
+    report.expired(await lane.expiry.look());
     process.stdout.write(`${report.summary()}\n`);
   }
-  await lane.end();
-}
-
-async function expiry(notes: Notes, reserve: Reserve): Promise<void> {
-  const patience = { ...IMPATIENT, expiresMs: 2_000 };
-  const lane = await Lane.start('expiry', await OwnRedis.start(), notes, reserve, patience);
-  await expire(lane, mulberry32(seed), report);
-  await lane.end();
+  part(lane);
 }
 
 /** Whether it notices what it is there for, beside the rest: most of it is waiting. */
 async function selfTest(notes: Notes, reserve: Reserve): Promise<void> {
-  const patience = { ...IMPATIENT, bounds: SHORT };
+  const patience = { ...IMPATIENT, expiresMs: DAY_MS, bounds: SHORT };
   const lane = await Lane.start('drill', await OwnRedis.start(), notes, reserve, patience);
   await drill(lane, report);
   await lane.end();
+}
+
+function keptMs(): number {
+  if (options.sweep) return KEPT_MS.most;
+  if (options.case !== undefined) return KEPT_MS.least;
+  return Math.min(KEPT_MS.most, Math.max(KEPT_MS.least, minutes * 60_000 * SHARE_OF_RUN));
 }
 
 const isOver = (afterMinutes: number): boolean =>

@@ -20,7 +20,8 @@ function markdownOf(report: Report, server: string): string {
   const machine = `Node ${process.versions.node}, Redis ${server}, ${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'})`;
   return [
     `Seed ${report.seed}, ${begun}, ${minutes} minutes, ${machine}: **${number(report.chords)} chords** in ` +
-      `${number(report.canvases)} canvases, ${number(report.struckTimes)} faults, **${report.wrong} wrong**${report.gone === 0 ? '' : `; of ${report.gone} more that were let expire no key was left`}.`,
+      `${number(report.canvases)} canvases, ${number(report.struckTimes)} faults, **${report.wrong} wrong**.`,
+    expiryOf(report),
     `${number(report.deliveries)} jobs were delivered a second time while somebody had them.`,
     slowOf(report),
     placesOf(report),
@@ -37,6 +38,17 @@ function markdownOf(report: Report, server: string): string {
     'What the faults struck at, the most frequent commands first:',
     faultsOf(report),
   ].join('\n\n');
+}
+
+function expiryOf({ gone, stayed, unseen, keptMs }: Report): string {
+  return (
+    `Results were kept for ${keptMs / 1_000} s in systematic and random cases. When that was over, ` +
+    `no key was left of ${number(gone)} canvases` +
+    (stayed === 0 ? '.' : `, but something of ${number(stayed)}.`) +
+    (unseen === 0
+      ? ''
+      : ` ${number(unseen)} more had gone before they could be looked at; they are not counted.`)
+  );
 }
 
 function slowOf({ slow }: Report): string {

@@ -15,6 +15,8 @@ import { type Aim, Strike } from './strike.js';
 const ROUND = 200;
 const AT_ONCE = 80;
 const UP_TO_COMMANDS = 200;
+/** What has ended is looked at when its round is over: one begins no more canvases after this share of the time that they are kept. */
+const SHARE_OF_EXPIRY = 1 / 3;
 const BETWEEN_FAULTS_MS = 400;
 /** So many have to end between two faults: a machine that is slow would do nothing but recover. */
 const ENDS_BETWEEN_FAULTS = 4;
@@ -31,11 +33,13 @@ export async function round(
   const trouble = new Map<string, string>();
   const unrest = new Unrest(lane, random, report);
   const left = [...drawn];
-  const run: Drawn[] = [];
+  const run: (Drawn & { readonly begunMs: number })[] = [];
+  const lastMs = Date.now() + lane.keptMs * SHARE_OF_EXPIRY;
+  const isEnough = (): boolean => isOver() || Date.now() > lastMs;
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
-      for (let one = left.shift(); one !== undefined && !isOver(); one = left.shift()) {
-        run.push(one);
+      for (let one = left.shift(); one !== undefined && !isEnough(); one = left.shift()) {
+        run.push({ ...one, begunMs: Date.now() });
         await lane.run(one.id, one.plan).catch((error: unknown) => trouble.set(one.id, String(error)));
         unrest.ended++;
       }
@@ -43,10 +47,14 @@ export async function round(
   );
   await unrest.end();
   await lane.quiet().catch((error: unknown) => trouble.set('round', String(error)));
-  for (const { id, name, plan } of run) {
+  for (const { id, name, plan, begunMs } of run) {
     const why = trouble.get(id) ?? trouble.get('round');
     const found = why === undefined ? await lane.judge(id, plan) : { wrong: [why] };
-    report.add({ label: `random ${name} ${id}`, scenario: name, fault: 'random', plan, ...found });
+    const finding = { label: `random ${name} ${id}`, scenario: name, fault: 'random', plan, ...found };
+    if (found.wrong.length === 0) lane.expiry.over(id, finding.label);
+    if (found.wrong.length > 0 && !trouble.has('round') && (await lane.hasExpired(id, begunMs)))
+      report.missed(finding);
+    else report.add(finding);
   }
 }
 

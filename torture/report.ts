@@ -3,6 +3,7 @@ import type { CanvasData } from 'nestjs-task-queue';
 import { loadavg } from 'node:os';
 import type { Role } from './actors.js';
 import type { Evidence } from './evidence.js';
+import type { Remains } from './expiry.js';
 import type { Plan } from './scenarios/scenario.js';
 
 /** What became of one canvas. */
@@ -45,8 +46,11 @@ export class Report {
   canvases = 0;
   chords = 0;
   wrong = 0;
-  /** Canvases that have expired, with all of their keys. */
+  /** Canvases of which no key was left when their time was over, and how many had some. */
   gone = 0;
+  stayed = 0;
+  /** Canvases that had gone before they could be looked at; they are in no other number. */
+  unseen = 0;
   /** Jobs that were delivered a second time while somebody had them. */
   deliveries = 0;
   /** What took too long for want of a processor, and has ended after all. */
@@ -61,7 +65,11 @@ export class Report {
   /** By handler: tasks, and how often they ran. */
   readonly handlers = new Map<string, { tasks: number; runs: number }>();
 
-  constructor(readonly seed: number) {}
+  /** @param keptMs how long results are kept, where it is looked whether they go */
+  constructor(
+    readonly seed: number,
+    readonly keptMs: number,
+  ) {}
 
   struck(role: Role, fault: string, command: string): void {
     const key = `${fault} of a ${role}`;
@@ -114,17 +122,27 @@ export class Report {
     const again = label.includes(' ') ? '' : ` --case ${label}`;
     process.stdout.write(
       `WRONG ${label} (at ${command ?? 'no command'}), again: npm run torture -- --seed ${this.seed}${again}\n` +
-        wrong.map((line) => `  ${line}\n`).join('') +
+        linesOf(wrong) +
         (evidence === undefined ? '' : `  ${JSON.stringify(evidence)}\n`),
     );
   }
 
-  /** Canvases whose time is over, and keys that are still there. */
-  expired(canvases: number, left: readonly string[]): void {
-    this.gone += canvases;
+  /** A canvas was not looked at before its time was over, because the machine was too slow for that. */
+  missed({ label, wrong }: Finding): void {
+    this.unseen++;
+    process.stdout.write(`TOO LATE ${label}: it had gone before it was looked at\n${linesOf(wrong)}`);
+  }
+
+  /** Canvases whose time is over, and what is still there. */
+  expired({ gone, left, slowMs }: Remains): void {
+    this.gone += gone;
+    this.slowed('expiry', slowMs);
     if (left.length === 0) return;
-    this.wrong++;
-    process.stdout.write(`WRONG expiry: ${left.length} keys are left: ${left.slice(0, 20).join(', ')}\n`);
+    this.stayed += left.length;
+    this.wrong += left.length;
+    process.stdout.write(
+      `WRONG expiry: keys are left of ${left.length} canvases\n${linesOf(left.slice(0, 20))}`,
+    );
   }
 
   get struckTimes(): number {
@@ -135,7 +153,7 @@ export class Report {
     const seconds = (Date.now() - this.begun) / 1_000;
     return (
       `torture: seed ${this.seed}, ${seconds.toFixed(0)} s, ${this.canvases} canvases with ${this.chords} chords, ` +
-      `${this.struckTimes} faults, ${this.wrong} wrong${this.slow.length === 0 ? '' : `, ${this.slow.length} slow`}`
+      `${this.struckTimes} faults, ${this.wrong} wrong, ${this.gone} gone after their time${this.slow.length === 0 ? '' : `, ${this.slow.length} slow`}`
     );
   }
 
@@ -151,6 +169,8 @@ export class Report {
     }
   }
 }
+
+const linesOf = (lines: readonly string[]): string => lines.map((line) => `  ${line}\n`).join('');
 
 function chordsIn(canvas: CanvasData): number {
   const inside = partsOf(canvas).reduce((sum, part) => sum + chordsIn(part), 0);

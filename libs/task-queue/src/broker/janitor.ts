@@ -89,8 +89,9 @@ export class RedisJanitor implements Janitor {
   }
 
   async #loop(intervalMs: number): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      await pause(intervalMs, this.#stop.signal);
+    // The first round comes soon: where no worker lives as long as rounds are apart, there would be none.
+    for (let waitMs: number = INTERVAL_MS.min; !this.#stop.signal.aborted; waitMs = intervalMs) {
+      await pause(waitMs, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
       await this.runOnce().catch(this.duty.onTrouble);
     }
