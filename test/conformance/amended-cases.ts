@@ -208,6 +208,7 @@ export function amendedCases(world: World): void {
         dispatch: { state: 'open', dispatched: 2 },
         recovered: { strategy: 'deadline', failed: 0, size: 2 },
       });
+      expect(await refusal(handle)).toBe('incomplete');
       await stage().app.quiet();
       expect(heard()).toEqual(['body g0 []', 'body g1 [1]']);
     });

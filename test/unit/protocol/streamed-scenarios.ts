@@ -29,6 +29,8 @@ const streamEnds = (value: readonly number[]): Expected[] => {
   ];
 };
 
+const CUT = { afterMs: 100, from: 'dispatch', rest: 'leave' } as const;
+const RECOVERED = { recovery: 'CallbackWithSuccesses' } as const;
 const SEALED = { afterMs: 100, from: 'seal', rest: 'leave' } as const;
 const sealed = streamed([good(1)], { deadline: SEALED });
 /** The member that nobody takes up stays behind. */
@@ -89,6 +91,24 @@ export const STREAMED: Readonly<Record<string, Case>> = {
       raise: setBudget({ count: 1 }),
     },
     ends: [{ state: 'SUCCESS', value: [], made: ['', '.0', '.body'] }],
+    endsOfLosses: [
+      { state: 'FAILURE', made: ['', '.0', '.errback.0'] },
+      { state: 'FAILURE', made: ['', '.errback.0'] },
+    ],
+  },
+  'a chord that is closed while it is read, and amended': {
+    canvas: chord([]),
+    deadline: CUT,
+    isStreamed: true,
+    from: ({ isDispatching }) => isDispatching,
+    loses: /producer/,
+    waits: 1,
+    meanwhile: { producer: streamed([good(1)], { ...RECOVERED, deadline: CUT, late: 'amend' }) },
+    ends: [
+      { state: 'SUCCESS', value: [1], made: ['', '.0', '.body'] },
+      { state: 'SUCCESS', value: [1], made: ['', '.0', '.body', ' g1', '.body-1 g1'] },
+      { state: 'SUCCESS', value: [], made: ['', '.body'] },
+    ],
     endsOfLosses: [
       { state: 'FAILURE', made: ['', '.0', '.errback.0'] },
       { state: 'FAILURE', made: ['', '.errback.0'] },
