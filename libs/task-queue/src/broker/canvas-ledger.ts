@@ -60,7 +60,7 @@ export class CanvasLedger implements Ledger {
       [id, sentinel, this.keys.node(childId(id, 'hold')), ...lineOf(id).map(revocationField)],
     )) as NodeReply;
     const [stage, size, values, failures, pending, ranOut, failure, decision, revoked, ...more] = reply;
-    const [dispatched, end, closing, parked, budget, isHeld, due, setAside] = more;
+    const [dispatched, end, closing, parked, budget, isHeld, due, setAside, isLateKept] = more;
     return {
       stage: parse<Stage>(stage),
       size: size === null ? undefined : Number(size),
@@ -76,6 +76,7 @@ export class CanvasLedger implements Ledger {
       budget: parse<Budget>(budget),
       isHeld: isHeld === 1,
       isDue: due !== null,
+      isLateKept: isLateKept === 1,
       ...(setAside === 0 ? {} : { setAside }),
     };
   }
@@ -301,6 +302,7 @@ type NodeReply = [
   isHeld: number,
   due: string | null,
   setAside: number,
+  isLateKept: number,
 ];
 
 function parse<T>(json: string | null): T | undefined {

@@ -39,6 +39,7 @@ const record = (over: Partial<NodeRecord> = {}): NodeRecord => ({
   budget: undefined,
   isDue: false,
   isHeld: false,
+  isLateKept: false,
   ...over,
 });
 const task = (envelope: object): Partial<JobCondition> => ({

@@ -1,3 +1,4 @@
+import { CANVAS_QUEUE } from '../flow/ids.js';
 import { inWords } from '../primitives/duration.js';
 import { type Fact, isMendable, type Obstacle } from './obstacle.js';
 
@@ -32,7 +33,9 @@ function wordsOf(fact: Fact, nowMs: number): readonly [text: string, remedy: str
     case 'waiting':
       return [waitingWords(fact), fact.ahead === 0 ? '' : 'More workers, or more concurrency, would help.'];
     case 'delayed':
-      return [`is delayed until ${fact.until}, in ${left(fact.until)}`, ''];
+      return fact.name === 'deadline' && fact.queue === CANVAS_QUEUE
+        ? [`comes up at ${fact.until} at the earliest, in ${left(fact.until)}`, '']
+        : [`is delayed until ${fact.until}, in ${left(fact.until)}`, ''];
     case 'retrying': {
       const of = fact.of === undefined ? '' : ` of ${fact.of === Infinity ? 'any number' : fact.of}`;
       const why = fact.error === undefined ? '' : ` after ${fact.error.name}: ${fact.error.message}`;

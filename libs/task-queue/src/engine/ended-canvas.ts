@@ -80,7 +80,8 @@ export class EndedCanvas {
     const isHeard = closing.late === true;
     if ((!isHeard && closing.pending > 0) || !isWhole(record)) return { is: 'part' };
     if (!isHeard) return { is: 'ended', late: [] };
-    if (await this.isHearing(id))
+    // Without being kept it was lost on the way, where nobody waits for it: somebody has to put that right first.
+    if (!record.isLateKept || (await this.isHearing(id)))
       return { is: 'going-on', pending: (await ledger.readNode(childId(id, 'late'))).pending };
     const late: number[] = [];
     for await (const page of headers.lateMembers(id, 'returned'))
