@@ -67,7 +67,9 @@ function wordsOf(fact: Fact, nowMs: number): readonly [text: string, remedy: str
       return [
         `was run by ${fact.worker ?? 'a worker'}${since(fact.since, nowMs)}, attempt ${fact.attempt}, and that worker's lock ` +
           `has run out${fact.timesLost === 0 ? '' : ` (lost ${count(fact.timesLost, 'time')} before)`}`,
-        'A worker of its queue takes it up within worker.stalledInterval.',
+        fact.isServed
+          ? 'A worker of its queue takes it up within worker.stalledInterval.'
+          : `The first worker of the queue ${fact.queue} that is started takes it up.`,
       ];
     case 'waiting-for-children':
       return [childrenWords(fact), ''];
@@ -150,7 +152,7 @@ function runningWords(fact: Extract<Fact, { kind: 'running' }>, nowMs: number): 
   return fact.isWorkerAlive === false
     ? [
         `${text}, but that worker gives no sign of life`,
-        'Another worker of its queue takes it up when the lock has run out.',
+        'Another worker of its queue takes it up when the lock has run out, if one is alive.',
       ]
     : [text, ''];
 }
