@@ -37,6 +37,38 @@ export function explainCases(world: World): void {
       expect(await workflows.explain(handle.id)).toMatchObject({ state: 'SUCCESS', obstacles: [], rest: 0 });
     });
 
+    it('says when the deadline of a chord comes up, and takes nobody for damage who waits for late members', async () => {
+      const { stage } = given;
+      const { workflows } = stage;
+      const chord = (door: string, deadline: string | number) =>
+        workflows.chord(
+          [stage.call('progress', door), stage.call('echo', 1)] as never,
+          stage.call('echo') as never,
+          {
+            deadline,
+          } as never,
+        );
+      const open = await stage.publish(chord('y', '1h'));
+      await until(
+        async () => (await workflows.result(`${open.id}.1`).state()) === 'SUCCESS',
+        'a member has ended',
+      );
+      const [, timer] = (await workflows.explain(open.id)).obstacles;
+      expect(timer).toMatchObject({ kind: 'delayed', name: 'deadline', position: 'deadline' });
+      expect(timer?.text).toContain('comes up at');
+      expect((await workflows.reconcile(open.id)).mended).toEqual([]);
+      const closed = await stage.publish(chord('z', 150));
+      await closed.get();
+      expect(await kindsOf(closed.id)).toEqual([]);
+      for (const door of ['y', 'z']) stage.diary.open(door);
+      await open.get();
+      await stage.app.quiet();
+      for (const { id } of [open, closed]) {
+        expect(await kindsOf(id)).toEqual([]);
+        expect((await workflows.reconcile(id)).mended).toEqual([]);
+      }
+    });
+
     it('takes nothing for damage that ends while it looks', async () => {
       const { stage } = given;
       const { workflows } = stage;

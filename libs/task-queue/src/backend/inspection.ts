@@ -77,7 +77,9 @@ export interface WorkerReport {
   readonly queues: readonly string[];
   readonly tasks: readonly string[];
   readonly beatAgoMs: number;
+  /** Two heartbeats of it did not come: it has ended, or does nothing at all. */
+  readonly isSilent: boolean;
 }
 
 /** What a worker application says of itself with each heartbeat. */
-export type WorkerDescription = Omit<WorkerReport, 'beatAgoMs'>;
+export type WorkerDescription = Omit<WorkerReport, 'beatAgoMs' | 'isSilent'>;

@@ -61,6 +61,8 @@ export interface NodeRecord {
   readonly isDue: boolean;
   /** Whether a hold is among the children that are pending. */
   readonly isHeld: boolean;
+  /** Of a header that was closed early: nobody waits for its late members any more, and what they came to is kept. */
+  readonly isLateKept: boolean;
 }
 
 /** The members of a node that are pending: of its children neither the hold nor what holds it open. */

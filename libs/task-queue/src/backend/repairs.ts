@@ -1,4 +1,5 @@
 import type { TaskFailure } from '../failure/task-failure.js';
+import type { PlannedJob } from '../flow/flow-plan.js';
 import type { JobRef } from './job-ref.js';
 
 /** What a node heard of one child that it waited for, or had lost. */
@@ -49,6 +50,13 @@ export interface Repairs {
    * @returns whether it was so
    */
   putBack(job: JobRef): Promise<boolean>;
+  /**
+   * Puts the timer of a deadline, or who waits for late members, back beside a node that still needs it: that has vanished, or
+   * its queue has failed it. A timer looks at once how late it is.
+   *
+   * @returns whether it was so
+   */
+  attend(node: string, job: PlannedJob): Promise<boolean>;
   /** Has a node that its queue has failed by itself settle with this failure. @returns whether it was so */
   settle(job: JobRef, failure: TaskFailure): Promise<boolean>;
   /** Removes what is left in a list of a job that is gone. @returns whether there was anything */

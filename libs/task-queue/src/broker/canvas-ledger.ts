@@ -62,7 +62,7 @@ export class CanvasLedger implements Ledger {
       [id, sentinel, this.keys.node(childId(id, 'hold')), ...lineOf(id).map(revocationField)],
     )) as NodeReply;
     const [stage, size, values, failures, pending, ranOut, failure, decision, revoked, ...more] = reply;
-    const [dispatched, end, closing, parked, budget, isHeld, due, setAside, closed] = more;
+    const [dispatched, end, closing, parked, budget, isHeld, due, setAside, closed, isLateKept] = more;
     return {
       stage: parse<Stage>(stage),
       size: size === null ? undefined : Number(size),
@@ -78,6 +78,7 @@ export class CanvasLedger implements Ledger {
       budget: parse<Budget>(budget),
       isHeld: isHeld === 1,
       isDue: due !== null,
+      isLateKept: isLateKept === 1,
       ...(setAside === 0 ? {} : { setAside }),
     };
   }
@@ -314,6 +315,7 @@ type NodeReply = [
   due: string | null,
   setAside: number,
   closed: string | null,
+  isLateKept: number,
 ];
 
 function parse<T>(json: string | null): T | undefined {

@@ -8,18 +8,23 @@ import type { RedisKeys } from './redis-keys.js';
 import { BEAT, READ_WORKERS } from './scripts/inspection.js';
 import { runScript } from './scripts/script.js';
 
-const EVERY_MS = 10_000;
+/** Well below the time that a lock holds by default, so that a silent worker shows before its tasks are taken from it. */
+const EVERY_MS = 2_000;
+/** Of workers that do not say how often they beat. */
+const EVERY_MS_BEFORE = 10_000;
+/** Two that did not come, and half of one that may be on its way. */
+const MISSED = 2.5;
 const RETRY_MS = 1_000;
 /** Short, because whoever closes the application waits for it. */
 const ANSWER_MS = 1_000;
-/** After three heartbeats that did not come, a worker counts as gone. */
-const TIME_TO_LIVE_MS = 3.5 * EVERY_MS;
+/** When a worker that is silent is forgotten: an event loop that is blocked for a while is none that has ended. */
+const TIME_TO_LIVE_MS = 35_000;
 const LISTED_WORKERS = 1_000;
 /** Clocks that differ by less are taken for the same. */
 const SKEW_MS = 2_000;
 
 /**
- * Shows every ten seconds that this worker is alive and which queues it takes tasks from. A heartbeat that cannot be
+ * Shows every two seconds that this worker is alive and which queues it takes tasks from. A heartbeat that cannot be
  * stored is left out: the next one says the same.
  */
 export class RedisHeartbeat implements Heartbeat {
@@ -55,7 +60,8 @@ export class RedisHeartbeat implements Heartbeat {
 
   #beat(): Promise<boolean> {
     const worker = this.describe();
-    const args = [worker.id, JSON.stringify(worker), TIME_TO_LIVE_MS];
+    const about: Stored = { ...worker, beatMs: EVERY_MS };
+    const args = [worker.id, JSON.stringify(about), TIME_TO_LIVE_MS];
     return this.#tell(async (client) => {
       const [askedAt, since] = [Date.now(), performance.now()];
       const serverMs = Number(await runScript(client, BEAT, this.keys.workers, args));
@@ -93,7 +99,12 @@ export class RedisHeartbeat implements Heartbeat {
 /** The workers that have shown lately that they are alive. */
 export async function livingWorkers(client: RedisClient, keys: RedisKeys): Promise<readonly WorkerReport[]> {
   const reply = await runScript(client, READ_WORKERS, keys.workers, [TIME_TO_LIVE_MS, LISTED_WORKERS]);
-  return (reply as [about: string | null, beatAgoMs: number][]).flatMap(([about, beatAgoMs]) =>
-    about === null ? [] : [{ ...(JSON.parse(about) as WorkerDescription), beatAgoMs }],
-  );
+  return (reply as [about: string | null, beatAgoMs: number][]).flatMap(([about, beatAgoMs]) => {
+    if (about === null) return [];
+    const { beatMs = EVERY_MS_BEFORE, ...worker } = JSON.parse(about) as Stored;
+    return [{ ...worker, beatAgoMs, isSilent: beatAgoMs > MISSED * beatMs }];
+  });
 }
+
+/** A worker's description, and how often it shows that it is alive. */
+type Stored = WorkerDescription & { readonly beatMs?: number };

@@ -121,8 +121,8 @@ export class RedisHeaders implements HeaderStore {
   }
 
   async keepLate({ id, token }: Holder, node: string): Promise<boolean> {
-    const keys = [this.keys.node(id), this.keys.node(node), ...this.keys.late(node)];
-    return (await this.scripts.run(KEEP_LATE, keys, [token])) === 1;
+    const keys = [this.keys.node(id), this.keys.node(node), ...this.keys.late(node), this.keys.record(node)];
+    return (await this.scripts.run(KEEP_LATE, keys, [token, node])) === 1;
   }
 
   async *lateMembers(node: string, end: 'returned' | 'failed'): AsyncGenerator<JobRef[]> {

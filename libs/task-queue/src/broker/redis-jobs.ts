@@ -10,6 +10,7 @@ import type { Clock } from '../primitives/clock.js';
 import type { Producers } from './producers.js';
 import type { RedisClient } from './redis-client.js';
 import { idInKey, revocationField, type RedisKeys } from './redis-keys.js';
+import { WANT_NO_LATE } from './scripts/attendants.js';
 import { READ_FAILED, READ_TASK } from './scripts/reads.js';
 import { ScriptRunner } from './script-runner.js';
 import { NOTE_WITHDRAWAL } from './scripts/headers.js';
@@ -148,7 +149,11 @@ export class RedisJobs implements JobStore {
     const record = this.keys.record(id);
     const [closed, replaced, again] = await client.hmget(record, 'closed', 'replaced', 'again');
     if (closed !== null && (await hasStragglers(client, this.keys, id))) {
-      for await (const node of closedNodes(client, this.keys, id)) await this.#removeWaiter(node);
+      for await (const node of closedNodes(client, this.keys, id)) {
+        // First, so that nobody takes it for lost and puts it back.
+        await runScript(client, WANT_NO_LATE, [record], [node]);
+        await this.#removeWaiter(node);
+      }
       await client.zadd(this.keys.expiry(this.keys.prefixOf(id)), this.clock.wallMs() + STRAGGLERS_MS, id);
       return;
     }

@@ -10,7 +10,7 @@ import { CANVAS_QUEUE, placeOf, rootOf, shardOf } from '../flow/ids.js';
  * {tq:0}:_record:<canvas>     hash: f:<id> failure of a task or node · r:<id> what a chord's recovery decided ·
  *                             x:<id> revoked, or closed with its header · a:<id>:<call> place of a member that a task added ·
  *                             c:<id> that a header is closed · p:<id> parked · b:<id> its budget by now ·
- *                             d:<id> past its deadline · first:<id>, last:<id> when members ended ·
+ *                             k:<id> that what came late to it is kept · d:<id> past its deadline · first:<id>, last:<id> when members ended ·
  *                             closed that a header of the canvas is · i:<canvas> the queue of what took a task's place ·
  *                             replaced that there is one of those · again that it has been redriven in several steps
  * {tq:0}:_canvas:<id>:left    set: members that had not ended when the header of this node was closed

@@ -2,12 +2,17 @@ import type { JobRef } from '../backend/job-ref.js';
 import type { Heard, Repairs, Telling } from '../backend/repairs.js';
 import type { TaskFailure } from '../failure/task-failure.js';
 import { CANVAS_QUEUE, childId } from '../flow/ids.js';
-import { DISPATCH_LEASE_MS, parentRef, sentinelOf, sentinelOptions } from './flow-jobs.js';
+import type { LateEnvelope, TimerEnvelope } from '../flow/envelope.js';
+import type { PlannedJob } from '../flow/flow-plan.js';
+import { DISPATCH_LEASE_MS, jobOptions, parentRef, sentinelOf, sentinelOptions } from './flow-jobs.js';
+import type { ScriptCall } from './joint-client.js';
 import type { Producers } from './producers.js';
 import { removeSentinel } from './redis-dispatch.js';
 import type { RedisKeys } from './redis-keys.js';
 import type { ScriptRunner } from './script-runner.js';
+import { IS_UNATTENDED, MAKE_WAY } from './scripts/attendants.js';
 import { DROP, PUT_BACK, SETTLE, TELL } from './scripts/repairs.js';
+import { runScript } from './scripts/script.js';
 import type { Transactions } from './transactions.js';
 
 /** What repairs work with. */
@@ -80,6 +85,38 @@ export class RedisRepairs implements Repairs {
 
   async putBack(job: JobRef): Promise<boolean> {
     return (await this.#run(PUT_BACK, [this.#key(job)], [this.#base(job), job.id])) === 1;
+  }
+
+  async attend(node: string, job: PlannedJob): Promise<boolean> {
+    const { keys, producers, transactions } = this.tools;
+    const about = this.#attending(node, job);
+    // Whoever comes in between with another generation of the node finds one that has nothing to say to it.
+    const answer = await transactions.run<'as it should be'>({
+      id: node,
+      keys: [keys.node(job.id)],
+      look: async (client) =>
+        (await runScript(client, IS_UNATTENDED, about.keys, about.args)) === 1
+          ? undefined
+          : 'as it should be',
+      first: { script: MAKE_WAY, ...about },
+      additions: [
+        () => {
+          const { delayMs: _delay, name, data, ...atOnce } = job;
+          const opts = jobOptions({ ...atOnce, name, data });
+          return producers.queue(job.queue, node, 'ledger').addBulk([{ name, data, opts }]);
+        },
+      ],
+    });
+    return answer === 'done';
+  }
+
+  #attending(node: string, { id, data }: PlannedJob): Pick<ScriptCall, 'keys' | 'args'> {
+    const { keys } = this.tools;
+    const prefix = keys.prefixOf(node);
+    const timer = data as TimerEnvelope | LateEnvelope;
+    const generation = timer.node === 'deadline' ? (timer.generation ?? 0) : 'late';
+    const nodeKeys = [keys.node(id), keys.node(node), keys.record(node), keys.left(node), ...keys.late(node)];
+    return { keys: nodeKeys, args: [`${prefix}:`, `${prefix}:${CANVAS_QUEUE}:`, id, node, generation] };
   }
 
   async settle(job: JobRef, failure: TaskFailure): Promise<boolean> {

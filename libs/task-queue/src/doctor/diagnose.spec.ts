@@ -6,7 +6,15 @@ import { told } from './words.js';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const SOON = '2026-01-01T00:01:00.000Z';
-const worker = { id: 'w', host: 'h', pid: 7, queues: ['q', '_canvas'], tasks: ['t'], beatAgoMs: 0 };
+const worker = {
+  id: 'w',
+  host: 'h',
+  pid: 7,
+  queues: ['q', '_canvas'],
+  tasks: ['t'],
+  beatAgoMs: 0,
+  isSilent: false,
+};
 const around: Surroundings = { nowMs: NOW, workers: [worker], maxRetriesOf: () => 3 };
 
 function job(place: JobPlace, over: Partial<JobCondition> = {}): JobCondition {
@@ -39,6 +47,7 @@ const record = (over: Partial<NodeRecord> = {}): NodeRecord => ({
   budget: undefined,
   isDue: false,
   isHeld: false,
+  isLateKept: false,
   ...over,
 });
 const task = (envelope: object): Partial<JobCondition> => ({
@@ -139,12 +148,12 @@ const cases: readonly [about: string, patient: Partial<Patient>, ...expected: ob
   [
     'whose lock is gone',
     { condition: job('active', { worker: 'h:8', timesLost: 1 }) },
-    { kind: 'stalled', timesLost: 1 },
+    { kind: 'stalled', timesLost: 1, isServed: true },
   ],
   [
     'whose lock is gone, and nobody serves its queue',
     { condition: job('active', { queue: 'p' }) },
-    { kind: 'stalled' },
+    { kind: 'stalled', isServed: false },
     { kind: 'no-worker' },
   ],
   [
@@ -238,6 +247,19 @@ const cases: readonly [about: string, patient: Partial<Patient>, ...expected: ob
   ],
   ['with data that is no JSON', { condition: job('delayed', { data: 'x' }) }, { kind: 'delayed' }],
 ];
+
+it('takes a worker that is silent for none', () => {
+  const silent = { ...around, workers: [{ ...worker, beatAgoMs: 6_000, isSilent: true }] };
+  const of = (condition: JobCondition) =>
+    diagnose({ condition, isAwaited: false, shown: 0 }, silent).map((fact) => told(fact, NOW));
+  expect(of(job('active', { lockMs: 5, worker: 'h:7' }))).toMatchObject([
+    { kind: 'running', isWorkerAlive: false },
+  ]);
+  const [stalled, unserved] = of(job('active', { worker: 'h:7' }));
+  expect(stalled?.remedy).toBe('The first worker of the queue q that is started takes it up.');
+  expect(unserved?.kind).toBe('no-worker');
+  expect(of(job('waiting')).map(({ kind }) => kind)).toEqual(['no-worker']);
+});
 
 it.each(cases)('of a job %s', (_about, patient, ...expected) => {
   const facts = diagnose({ condition: job('gone'), isAwaited: false, shown: 0, ...patient }, around);

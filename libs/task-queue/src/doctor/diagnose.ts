@@ -10,7 +10,7 @@ import type { Fact } from './obstacle.js';
 /** What is known beside the job itself. */
 export interface Surroundings {
   readonly nowMs: number;
-  /** The worker applications that are alive. */
+  /** The worker applications that have shown lately that they are alive; those that are silent by now are dead, or as good as that. */
   readonly workers: readonly WorkerReport[];
   /** How many retries a call may have under a policy, where the task is known here. */
   readonly maxRetriesOf: (task: string, policy: string) => number | undefined;
@@ -51,7 +51,7 @@ export function diagnose(patient: Patient, around: Surroundings): Fact[] {
     case 'waiting-children':
       return waitingForChildren(patient);
     case 'active':
-      return [...settling(patient), active(condition, around), ...unserved(condition, around, 'stalled')];
+      return [...settling(patient), ...active(condition, around)];
     case 'delayed':
       return [...settling(patient), delayed(condition, around), ...unserved(condition, around, 'due')];
     case 'waiting': {
@@ -154,7 +154,7 @@ function replaced(condition: JobCondition): Fact[] {
   return [{ kind: 'replaced', ...about, by: by ?? '' }];
 }
 
-function active(condition: JobCondition, { workers }: Surroundings): Fact {
+function active(condition: JobCondition, around: Surroundings): Fact[] {
   const { worker, startedAtMs, activations, data, lockMs, timesLost } = condition;
   const attempt = Math.max(1, activations - (envelopeOf(data)?.parked?.times ?? 0));
   const about = {
@@ -163,10 +163,14 @@ function active(condition: JobCondition, { workers }: Surroundings): Fact {
     ...(worker === undefined ? {} : { worker }),
     ...(startedAtMs === undefined ? {} : { since: iso(startedAtMs) }),
   };
-  if (lockMs === undefined) return { kind: 'stalled', ...about, timesLost };
-  if (worker === undefined) return { kind: 'running', ...about, lockMs };
-  const isWorkerAlive = workers.some(({ host, pid }) => `${host}:${pid}` === worker);
-  return { kind: 'running', ...about, lockMs, isWorkerAlive };
+  if (lockMs === undefined) {
+    const why = unserved(condition, around, 'all');
+    const isServed = !why.some(({ kind }) => kind === 'no-worker');
+    return [{ kind: 'stalled', ...about, timesLost, isServed }, ...why];
+  }
+  if (worker === undefined) return [{ kind: 'running', ...about, lockMs }];
+  const isWorkerAlive = living(around).some(({ host, pid }) => `${host}:${pid}` === worker);
+  return [{ kind: 'running', ...about, lockMs, isWorkerAlive }];
 }
 
 function delayed(condition: JobCondition, { maxRetriesOf }: Surroundings): Fact {
@@ -229,17 +233,20 @@ function whatFollows(condition: JobCondition, record: NodeRecord): string | unde
 /**
  * Why nobody takes it, if nobody will.
  *
- * @param which all jobs; or only those whose time has come, or that have lost their worker
+ * @param which all jobs, or only those whose time has come
  */
-function unserved(condition: JobCondition, around: Surroundings, which: 'all' | 'due' | 'stalled'): Fact[] {
+function unserved(condition: JobCondition, around: Surroundings, which: 'all' | 'due'): Fact[] {
   if (which === 'due' && (condition.atMs ?? 0) > around.nowMs) return [];
-  if (which === 'stalled' && condition.lockMs !== undefined) return [];
   const about = aboutOf(condition);
   if (condition.isPaused) return [{ kind: 'queue-paused', ...about }];
-  const serving = around.workers.filter(({ queues }) => queues.includes(condition.queue));
+  const serving = living(around).filter(({ queues }) => queues.includes(condition.queue));
   if (serving.length === 0) return [{ kind: 'no-worker', ...about }];
   const knows = isOurs(condition) || serving.some(({ tasks }) => tasks.includes(condition.name));
   return knows ? [] : [{ kind: 'task-unknown', ...about, workers: serving.length }];
+}
+
+function living({ workers }: Surroundings): readonly WorkerReport[] {
+  return workers.filter(({ isSilent }) => !isSilent);
 }
 
 /** Composites, and what runs hooks, are known to every worker. */

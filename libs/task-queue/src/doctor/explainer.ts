@@ -7,6 +7,7 @@ import type { Clock } from '../primitives/clock.js';
 import type { TaskReader } from '../results/task-reader.js';
 import type { TaskSnapshot } from '../results/task-snapshot.js';
 import { isTerminal } from '../task/task-state.js';
+import { AttendantLooks } from './attendants.js';
 import { diagnose, isUnsettled, type Patient, type Surroundings } from './diagnose.js';
 import { Explanation } from './explanation.js';
 import type { Fact, Obstacle } from './obstacle.js';
@@ -36,7 +37,11 @@ export interface Extent {
  * job on the way. What it reads is bounded by the limit, not by the size of the canvas or of the queues.
  */
 export class Explainer {
-  constructor(private readonly deps: ExplainerDeps) {}
+  readonly #attendants: AttendantLooks;
+
+  constructor(private readonly deps: ExplainerDeps) {
+    this.#attendants = new AttendantLooks(deps);
+  }
 
   async explain(id: string, extent: Extent): Promise<Explanation> {
     const snapshot = await this.deps.reader.read(id);
@@ -126,9 +131,19 @@ export class Explainer {
       };
       const isOver = isRoot && condition.place === 'failed' && !isUnsettled(condition, record);
       if (!isOver) for (const fact of diagnose(patient, walk.around)) this.#note(walk, fact);
+      await this.#besides(condition, record, walk);
       for (const child of below.children) line.push({ condition: child, isAwaited: true });
     }
     return next;
+  }
+
+  /** What stands beside a node: a timer that will end it, or damage. Whoever waits for late members keeps nothing from ending. */
+  async #besides(condition: JobCondition, record: NodeRecord | undefined, walk: Walk): Promise<void> {
+    if (record === undefined) return;
+    const attendant = await this.#attendants.of(condition, record);
+    if (attendant === undefined || (record.closing !== undefined && !attendant.isLost)) return;
+    const patient = { condition: attendant.condition, isAwaited: true, shown: 0 };
+    for (const fact of diagnose(patient, walk.around)) this.#note(walk, fact);
   }
 
   /** The pending children of a job that waits for such, as far as the limit goes. */

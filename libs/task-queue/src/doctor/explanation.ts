@@ -19,7 +19,7 @@ export class Explanation {
   readonly name?: string;
   /** Why it failed, if it has. */
   readonly failure?: TaskFailure;
-  /** What keeps it and what is below it from ending, from the top down; empty when it has ended. */
+  /** What keeps it and what is below it from ending, from the top down. Of one that has ended only damage stands here. */
   readonly obstacles: readonly Obstacle[];
   /** Pending members, at any depth, that were not looked at. */
   readonly rest: number;
@@ -51,7 +51,8 @@ function textOf(snapshot: TaskSnapshot, { obstacles, rest }: Explanation): strin
     return isTerminal(snapshot.state) ? endOf(what, snapshot) : `${what} is on its way.`;
   const lines = obstacles.map(({ text, remedy }) => `- ${text}${remedy === '' ? '' : ` ${remedy}`}`);
   if (rest > 0) lines.push(`- ${rest} more pending members were not looked at.`);
-  return [`${what} is ${snapshot.state}:`, ...lines].join('\n');
+  const first = isTerminal(snapshot.state) ? endOf(what, snapshot) : `${what} is ${snapshot.state}:`;
+  return [first, ...lines].join('\n');
 }
 
 function recoveredHow({ strategy, failed, pending = 0, size }: Recovered): string {

@@ -86,6 +86,8 @@ export interface Stalled extends Base<'stalled'> {
   readonly attempt: number;
   /** How often its worker was lost before. */
   readonly timesLost: number;
+  /** Whether a worker that is alive takes from its queue, and so will take it up. */
+  readonly isServed: boolean;
 }
 /** It ends when what is below it has ended. */
 export interface WaitingForChildren extends Base<'waiting-for-children'> {

@@ -10,6 +10,7 @@ import { CANVAS_QUEUE, childId, parentOf, positionOf, rootOf } from '../flow/ids
 import type { Clock } from '../primitives/clock.js';
 import type { TaskReader } from '../results/task-reader.js';
 import { failureFromReason } from '../results/task-snapshot.js';
+import { attendedBy, AttendantLooks } from './attendants.js';
 import { isUnsettled, nodeIn } from './diagnose.js';
 import type { Mended, MendableKind, ReconcileReport } from './reconcile-report.js';
 
@@ -50,7 +51,11 @@ const PAGE = 100;
  * same time.
  */
 export class Reconciler {
-  constructor(private readonly deps: ReconcilerDeps) {}
+  readonly #attendants: AttendantLooks;
+
+  constructor(private readonly deps: ReconcilerDeps) {
+    this.#attendants = new AttendantLooks(deps);
+  }
 
   /** Heals a canvas or task, and what is below it. */
   async reconcile(id: string, limit: number): Promise<ReconcileReport> {
@@ -61,6 +66,7 @@ export class Reconciler {
     // Damage of a part shows in what waits for it.
     if (parent !== undefined && round.mended.length === 0) {
       await this.#children({ queue: CANVAS_QUEUE, id: parent }, [], round, id);
+      await this.#attended(id, round);
     }
     return this.#report(round);
   }
@@ -105,6 +111,7 @@ export class Reconciler {
     if (condition === undefined) return [];
     switch (condition.place) {
       case 'gone':
+        if (await this.#attended(job.id, round)) return [];
         if (await this.deps.repairs.drop(job)) this.#note(round, 'vanished', condition);
         return [];
       case 'nowhere':
@@ -112,13 +119,18 @@ export class Reconciler {
         return [];
       case 'failed':
         await this.#settle(condition, round);
+        await this.#attend(condition, round);
+        await this.#attended(job.id, round);
         return [];
       case 'waiting-children':
+        await this.#attend(condition, round);
         return this.#waiting(condition, round);
+      case 'completed':
+        await this.#attend(condition, round);
+        return [];
       case 'waiting':
       case 'delayed':
       case 'active':
-      case 'completed':
         return [];
     }
   }
@@ -222,6 +234,26 @@ export class Reconciler {
     return lost;
   }
 
+  /** Puts back what is to stand beside a node, and is lost. @returns whether it was so */
+  async #attend(node: JobCondition, round: Round): Promise<boolean> {
+    const { repairs } = this.deps;
+    const lost = repairs.needed ? await this.#attendants.of(node) : undefined;
+    if (lost?.isLost !== true) return false;
+    const { job, condition } = lost;
+    if (condition.place === 'nowhere') return this.#putBack(condition, round);
+    const isMended = await repairs.attend(node.id, job);
+    if (isMended) this.#note(round, condition.place === 'gone' ? 'vanished' : 'unheard', condition);
+    return isMended;
+  }
+
+  /** The same of the node that this job stands beside, if it does beside any. */
+  async #attended(id: string, round: Round): Promise<boolean> {
+    const node = attendedBy(id);
+    if (node === undefined) return false;
+    const [condition] = await this.deps.examination.conditions([{ queue: CANVAS_QUEUE, id: node }]);
+    return condition !== undefined && this.#attend(condition, round);
+  }
+
   async #pendingOf(parent: JobRef, id: string): Promise<readonly JobRef[]> {
     const { children } = await this.deps.examination.pendingPage(parent, CHILDREN);
     return children.filter((child) => child.id === id);
@@ -236,8 +268,10 @@ export class Reconciler {
     return lost;
   }
 
-  async #putBack(condition: JobCondition, round: Round): Promise<void> {
-    if (await this.deps.repairs.putBack(condition)) this.#note(round, 'stranded', condition);
+  async #putBack(condition: JobCondition, round: Round): Promise<boolean> {
+    const isMended = await this.deps.repairs.putBack(condition);
+    if (isMended) this.#note(round, 'stranded', condition);
+    return isMended;
   }
 
   async #settle(condition: JobCondition, round: Round): Promise<void> {

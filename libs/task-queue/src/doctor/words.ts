@@ -1,3 +1,4 @@
+import { CANVAS_QUEUE } from '../flow/ids.js';
 import { inWords } from '../primitives/duration.js';
 import { type Fact, isMendable, type Obstacle } from './obstacle.js';
 
@@ -32,7 +33,9 @@ function wordsOf(fact: Fact, nowMs: number): readonly [text: string, remedy: str
     case 'waiting':
       return [waitingWords(fact), fact.ahead === 0 ? '' : 'More workers, or more concurrency, would help.'];
     case 'delayed':
-      return [`is delayed until ${fact.until}, in ${left(fact.until)}`, ''];
+      return fact.name === 'deadline' && fact.queue === CANVAS_QUEUE
+        ? [`comes up at ${fact.until} at the earliest, in ${left(fact.until)}`, '']
+        : [`is delayed until ${fact.until}, in ${left(fact.until)}`, ''];
     case 'retrying': {
       const of = fact.of === undefined ? '' : ` of ${fact.of === Infinity ? 'any number' : fact.of}`;
       const why = fact.error === undefined ? '' : ` after ${fact.error.name}: ${fact.error.message}`;
@@ -64,7 +67,9 @@ function wordsOf(fact: Fact, nowMs: number): readonly [text: string, remedy: str
       return [
         `was run by ${fact.worker ?? 'a worker'}${since(fact.since, nowMs)}, attempt ${fact.attempt}, and that worker's lock ` +
           `has run out${fact.timesLost === 0 ? '' : ` (lost ${count(fact.timesLost, 'time')} before)`}`,
-        'A worker of its queue takes it up within worker.stalledInterval.',
+        fact.isServed
+          ? 'A worker of its queue takes it up within worker.stalledInterval.'
+          : `The first worker of the queue ${fact.queue} that is started takes it up.`,
       ];
     case 'waiting-for-children':
       return [childrenWords(fact), ''];
@@ -147,7 +152,7 @@ function runningWords(fact: Extract<Fact, { kind: 'running' }>, nowMs: number): 
   return fact.isWorkerAlive === false
     ? [
         `${text}, but that worker gives no sign of life`,
-        'Another worker of its queue takes it up when the lock has run out.',
+        'Another worker of its queue takes it up when the lock has run out, if one is alive.',
       ]
     : [text, ''];
 }

@@ -112,7 +112,8 @@ export class EndedCanvas {
     if (!isWhole(record)) return { is: 'part', published: record.dispatch?.dispatched };
     if (!isHeard && closing.pending > 0) return { is: 'part' };
     if (!isHeard) return { is: 'ended', late: [] };
-    if (await this.isHearing(id))
+    // Without being kept it was lost on the way, where nobody waits for it: somebody has to put that right first.
+    if (!record.isLateKept || (await this.isHearing(id)))
       return { is: 'going-on', pending: (await ledger.readNode(childId(id, 'late'))).pending };
     const late: number[] = [];
     for await (const page of headers.lateMembers(id, 'returned'))

@@ -192,7 +192,15 @@ const QUEUE: QueueReport = {
   paused: false,
   waitingSinceMs: undefined,
 };
-const WORKER: WorkerReport = { id: 'w', host: 'h', pid: 1, queues: ['reports'], tasks: [], beatAgoMs: 5 };
+const WORKER: WorkerReport = {
+  id: 'w',
+  host: 'h',
+  pid: 1,
+  queues: ['reports'],
+  tasks: [],
+  beatAgoMs: 5,
+  isSilent: false,
+};
 
 describe('the queues', () => {
   const judge = (

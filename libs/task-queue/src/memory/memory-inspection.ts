@@ -57,7 +57,7 @@ export class MemoryInspection implements Inspection {
   }
 
   async workers(): Promise<readonly WorkerReport[]> {
-    return [...this.living].map((describe) => ({ ...describe(), beatAgoMs: 0 }));
+    return [...this.living].map((describe) => ({ ...describe(), beatAgoMs: 0, isSilent: false }));
   }
 }
 

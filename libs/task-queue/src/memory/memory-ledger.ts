@@ -44,6 +44,7 @@ export class MemoryLedger implements Ledger {
       budget: this.#read<Budget>(id, `b:${id}`),
       isDue: this.store.record(id)?.fields.has(`d:${id}`) === true,
       isHeld: node?.pending.has(besideOf(node, 'hold')) === true,
+      isLateKept: node?.late !== undefined,
       ...(setAside === 0 ? {} : { setAside }),
     };
   }

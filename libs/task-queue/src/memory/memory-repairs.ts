@@ -34,6 +34,10 @@ export class MemoryRepairs implements Repairs {
     return false;
   }
 
+  async attend(): Promise<boolean> {
+    return false;
+  }
+
   async settle(): Promise<boolean> {
     return false;
   }

@@ -65,7 +65,8 @@ return 1`);
 
 /**
  * Keeps what the members of a closed header came to in the end, beside the header.
- * KEYS: what waited for them, header's job, values and failures as they are kept. ARGV: token. Returns 1, or nil when superseded.
+ * KEYS: what waited for them, header's job, values and failures as they are kept, record. ARGV: token, header's id.
+ * Returns 1, or nil when superseded.
  */
 export const KEEP_LATE = script(`
 if redis.call('GET', KEYS[1] .. ':lock') ~= ARGV[1] then return false end
@@ -73,6 +74,7 @@ if redis.call('EXISTS', KEYS[2]) == 0 then return 1 end
 for at, list in ipairs({ ':processed', ':failed' }) do
   if redis.call('EXISTS', KEYS[1] .. list) == 1 then redis.call('RENAME', KEYS[1] .. list, KEYS[at + 2]) end
 end
+redis.call('HSET', KEYS[5], 'k:' .. ARGV[2], 1)
 return 1`);
 
 /**
@@ -116,7 +118,7 @@ local function wake(node, waiting, wait, marker, meta, active, events, id)
 end`;
 
 /** Whether nothing waits for the members of a node any more; nil when there is no such node. */
-const OVER = `
+export const OVER = `
 local function isOver(node, record, id)
   if redis.call('EXISTS', node) == 0 then return nil end
   if redis.call('HEXISTS', node, 'finishedOn') + redis.call('HEXISTS', node, 'tq:stage') > 0 then return true end
@@ -127,7 +129,7 @@ local function isOver(node, record, id)
 end`;
 
 /** Which generation a node is in: only deadlines ask. Anybody may have written what is read there. */
-const GENERATION = `
+export const GENERATION = `
 local function generationOf(node)
   local isRead, data = pcall(cjson.decode, redis.call('HGET', node, 'data') or '')
   local redriven = isRead and type(data) == 'table' and data.redriven

@@ -7,13 +7,17 @@ import { script } from './script.js';
  * Returns: stage JSON, size if it is noted, values, failures, pending, whether the sentinel ran, own failure JSON, decision JSON, 1 when
  * it is revoked, members dispatched so far and how the dispatch ended if it has been opened for one; closing JSON, parked
  * JSON, budget JSON, 1 when the hold is pending, 1 when its deadline
- * has passed, members that are still to be put back by a redrive, 1 when its header was closed.
+ * has passed, members that are still to be put back by a redrive, 1 when its header was closed, 1 when what came late to its
+ * closed header is kept.
  */
 export const READ_NODE = script(`
 local revoked = 0
 for at = 4, #ARGV do revoked = revoked + redis.call('HEXISTS', KEYS[2], ARGV[at]) end
-local judged = redis.call('HMGET', KEYS[2], 'c:' .. ARGV[1], 'p:' .. ARGV[1], 'b:' .. ARGV[1], 'd:' .. ARGV[1])
+local judged = redis.call('HMGET', KEYS[2], 'c:' .. ARGV[1], 'p:' .. ARGV[1], 'b:' .. ARGV[1], 'd:' .. ARGV[1], 'k:' .. ARGV[1])
 local noted = redis.call('HMGET', KEYS[1], 'tq:stage', 'tq:size', 'tq:dispatched', 'tq:end', 'tq:closed')
+local isKept = judged[5] and 1 or 0
+-- Before that was noted, what was kept told of it.
+if judged[1] and isKept == 0 and redis.call('EXISTS', KEYS[1] .. ':left:processed', KEYS[1] .. ':left:failed') > 0 then isKept = 1 end
 return {
   noted[1],
   noted[2],
@@ -32,7 +36,8 @@ return {
   redis.call('SISMEMBER', KEYS[1] .. ':dependencies', ARGV[3]),
   judged[4],
   redis.call('HLEN', KEYS[1] .. ':again'),
-  noted[5]
+  noted[5],
+  isKept
 }`);
 
 /**

@@ -1,5 +1,14 @@
 import { script } from './script.js';
 
+/** Takes away a job of ours that may be anywhere, and at work; not what its children came to. */
+export const FORGET = `
+local function forget(base, id)
+  for _, set in ipairs({ 'delayed', 'waiting-children', 'completed', 'failed' }) do redis.call('ZREM', base .. set, id) end
+  for _, list in ipairs({ 'wait', 'paused', 'active' }) do redis.call('LREM', base .. list, 0, id) end
+  redis.call('SREM', base .. 'stalled', id)
+  redis.call('DEL', base .. id, base .. id .. ':lock')
+end`;
+
 /**
  * Whether a canvas, and what is to be put back of it, is as it was when a redrive was planned.
  * KEYS: root's job, expiry. ARGV: prefix, root's queue, root, root's data, now, then queue and id of each task that is to be put back.
@@ -38,12 +47,7 @@ local function take(from, into)
   until cursor == '0'
   redis.call('DEL', from)
 end
--- Takes away a job of ours that may be anywhere, and at work.
-local function forget(base, id)
-  for _, set in ipairs({ 'delayed', 'waiting-children', 'completed', 'failed' }) do redis.call('ZREM', base .. set, id) end
-  for _, list in ipairs({ 'wait', 'paused', 'active' }) do redis.call('LREM', base .. list, 0, id) end
-  redis.call('DEL', base .. id, base .. id .. ':lock')
-end
+${FORGET}
 redis.call('ZREM', KEYS[2], root)
 -- What is kept of a task that stands alone goes by itself.
 if ARGV[4] == '_canvas' or ARGV[6] ~= '' then redis.call('PERSIST', KEYS[1]) end
@@ -60,7 +64,7 @@ for at = 3, #ARGV, 4 do
   redis.call('HDEL', KEYS[1], 'f:' .. id)
   if redis.call('HGET', KEYS[1], 'x:' .. id) == 'closed' then redis.call('HDEL', KEYS[1], 'x:' .. id) end
   if kind ~= 'decided' then
-    for _, field in ipairs({ 'r:', 'c:', 'p:', 'd:', 'first:', 'last:' }) do redis.call('HDEL', KEYS[1], field .. id) end
+    for _, field in ipairs({ 'r:', 'c:', 'k:', 'p:', 'd:', 'first:', 'last:' }) do redis.call('HDEL', KEYS[1], field .. id) end
   end
   if kind == 'late' or kind == 'amending' then
     local node = prefix .. ':_canvas:' .. above
