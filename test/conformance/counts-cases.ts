@@ -84,7 +84,7 @@ export function countsCases(world: World): void {
       await stage().workflows.result(`${wide.id}.2`).revoke();
       await wide.get({ propagate: false });
       await stage().app.quiet();
-    }, 60_000);
+    }, 120_000);
 
     it('the same of the step of a chain: those behind it were never there', async () => {
       const steps = [call('echo', 1), later(2), call('echo', 3)];

@@ -166,7 +166,7 @@ export function redriveCases(world: World): void {
           expect([...rerun].sort()).toEqual(ids(['0', '3.0', ...members.map((_, at) => `${at + 4}`)]));
           expect([...left].sort()).toEqual(ids(['1', '2', '3.1', '3.2']));
         }
-      }, 60_000);
+      }, 120_000);
 
       it('as often as it takes, and remembers its generations', async () => {
         const handle = await runSick(group(visit('a'), visit('b'), visit('c')), 'b', 'c');
@@ -219,7 +219,7 @@ export function redriveCases(world: World): void {
           generation: 1,
           counts: { size, succeeded: size, failed: 0, pending: 0 },
         });
-      }, 60_000);
+      }, 120_000);
 
       it('releases its callbacks and errbacks once for each generation, and tells them what has changed', async () => {
         const canvas = group(visit('a'), visit('b'), visit('c'))

@@ -15,7 +15,7 @@ import { Probe, startApp, type StartedApp, uniquePrefix, until } from '../suppor
  * The table in the head of bullmq-holes.int-spec.ts says which test belongs to which hole.
  */
 
-jest.setTimeout(40_000);
+jest.setTimeout(120_000);
 
 /** A Redis of our own, which may be frozen, filled and killed. */
 class PrivateRedis {

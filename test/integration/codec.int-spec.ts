@@ -92,7 +92,7 @@ describe('a codec', () => {
     }
     expect(found[0]).toContain('written by the codec "superjson", and this application has no codec');
     expect(found[1]).toContain('and this application reads "numbers-1". Add it to codec.read.');
-  }, 60_000);
+  }, 120_000);
 
   it('stands beside values that were stored before it was brought in, and that another one has written', async () => {
     const prefix = uniquePrefix('codec');
@@ -112,7 +112,7 @@ describe('a codec', () => {
     await json.get(WITHIN);
     const data = await fixture.redis.hget(`{${prefix}:0}:default:${json.id}`, 'data');
     expect(JSON.parse(data ?? '')).toEqual({ v: 1, args: [{ plain: true }] });
-  }, 60_000);
+  }, 120_000);
 
   it('costs nothing where there is none', async () => {
     const app = await boot(uniquePrefix('codec'), undefined);
@@ -121,7 +121,7 @@ describe('a codec', () => {
     const job = await fixture.redis.hgetall(`{${app.prefix}:0}:default:${handle.id}`);
     expect(job.data).toBe('{"v":1,"args":[[1,"a",{"b":null}]]}');
     expect(job.returnvalue).toBe('[1,"a",{"b":null}]');
-  }, 60_000);
+  }, 120_000);
 
   it('whose text is forged ends that task alone', async () => {
     const app = await boot(uniquePrefix('codec'), superjson);
@@ -139,7 +139,7 @@ describe('a codec', () => {
     const own = await app.workflows.signature('days', [forged]).applyAsync([]);
     expect(await own.get(WITHIN)).toEqual(forged);
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
-  }, 60_000);
+  }, 120_000);
 
   it('hides secrets by the names and paths of its user, and writes the rest', async () => {
     const prefix = uniquePrefix('codec');
@@ -169,7 +169,7 @@ describe('a codec', () => {
     const [record] = records.filter((text) => text.includes('[redacted]') && !text.includes('"payload"'));
     expect(record).toBeDefined();
     expect(record).not.toMatch(/hunter2|4111/);
-  }, 60_000);
+  }, 120_000);
 
   async function dumpOf(key: string): Promise<string> {
     return (await fixture.redis.type(key)) === 'hash'
@@ -218,7 +218,7 @@ describe('a codec beyond the process', () => {
     expect(error).toBeInstanceOf(Overdue);
     expect(error).toMatchObject({ since: AT, owed: 7n });
     expect((await app.workflows.deadLetters.get(refused.id))?.failure.request.args).toEqual([AT]);
-  }, 90_000);
+  }, 120_000);
 
   it('writes for pattern handlers, and reads what they answer', async () => {
     @Controller()
@@ -241,5 +241,5 @@ describe('a codec beyond the process', () => {
     } finally {
       await client.close();
     }
-  }, 60_000);
+  }, 120_000);
 });

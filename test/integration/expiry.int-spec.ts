@@ -34,6 +34,6 @@ describe('a canvas whose time is over', () => {
     await redis.zadd(`{${prefix}:0}:_expiry`, Date.now() - HOUR_MS, handle.id);
     await boot();
     // Rounds are half a minute apart.
-    await until(async () => (await keysOf()).length === 0, 'every key of it is gone', 20_000);
+    await until(async () => (await keysOf()).length === 0, 'every key of it is gone');
   });
 });

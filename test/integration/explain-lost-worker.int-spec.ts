@@ -50,7 +50,7 @@ it('says while the lock holds that the worker gives no sign of life', async () =
   expect(obstacle?.remedy).toBe(
     'Another worker of its queue takes it up when the lock has run out, if one is alive.',
   );
-}, 60_000);
+}, 120_000);
 
 it('says by the defaults, when the lock has run out, that somebody has to start one; who does takes it up', async () => {
   const { start, look } = await running({});

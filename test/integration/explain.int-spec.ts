@@ -94,7 +94,7 @@ afterAll(async () => {
   for (const door of doors) worker.get(Probe).open(door);
   await fixture.closeAll();
   await fixture.end();
-}, 60_000);
+}, 120_000);
 
 const doors = new Set<string>();
 function door(): string {

@@ -132,7 +132,7 @@ describe('a fail-over by Sentinel', () => {
   afterEach(async () => {
     await fixture.closeAll();
     await redis?.end();
-  }, 60_000);
+  }, 120_000);
 
   /** Chords under way, of which some have run members already. */
   async function underWay(): Promise<Promise<Ended[]>> {
@@ -226,7 +226,7 @@ describe('an address that moves to another master', () => {
       await proxy.close();
       await Promise.all([old.end(), other.end()]);
     }
-  }, 90_000);
+  }, 120_000);
 });
 
 /** The file that grows, among those that Redis keeps. */

@@ -22,7 +22,7 @@ describe('the children of a pool', () => {
     const different = [...new Set(pids)];
     expect(pids).toEqual(different.flatMap((pid) => [pid, pid]));
     await until(() => different.every((pid) => !isRunning(pid)), 'the worn ones have ended');
-  }, 60_000);
+  }, 120_000);
 
   it('are replaced when they have grown too large, and go on until then', async () => {
     const app = await bootPool(apps, { size: 1, maxMemoryPerChild: '1mb' });
@@ -33,12 +33,12 @@ describe('the children of a pool', () => {
       return latest !== first;
     }, 'another one has taken over');
     await until(() => !isRunning(first), 'the first one has ended');
-  }, 60_000);
+  }, 120_000);
 
   it('are made by a function of the module as well', async () => {
     const app = await bootPool(apps, { size: 1, module: built('pool-factory.js'), export: 'createChild' });
     await expect((await tasksOf(app).doubles.delay(3)).get(within)).resolves.toBe(6);
-  }, 60_000);
+  }, 120_000);
 
   it('leave a busy task its lock, however long it takes', async () => {
     const app = await bootPool(
@@ -47,7 +47,7 @@ describe('the children of a pool', () => {
       { options: { worker: { lockDuration: 400, stalledInterval: 400 } } },
     );
     await expect((await tasksOf(app).busy.delay(2_500)).get(within)).resolves.toBe(1);
-  }, 60_000);
+  }, 120_000);
 
   it('see the limits of a loop that never yields, and can move them on', async () => {
     const app = await bootPool(apps, { size: 1 });
@@ -57,7 +57,7 @@ describe('the children of a pool', () => {
       /soft time limit of 300 ms/,
     );
     await expect((await looks.applyAsync([2_000, 20_000], limits)).get(within)).resolves.toBe('done');
-  }, 60_000);
+  }, 120_000);
 
   it('end with the application, and what they run is given back', async () => {
     const app = await bootPool(apps, { size: 2 }, { options: { worker: { drainTimeout: 100 } } });
@@ -68,7 +68,7 @@ describe('the children of a pool', () => {
     const unfinished = await apps.unfinished(app.prefix);
     // The other one has heard its signal, and returned.
     expect(Object.values(unfinished).flat()).toEqual([handles[0].id]);
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('children that cannot start', () => {
@@ -119,7 +119,7 @@ describe('a worker that is killed', () => {
       await second?.end('SIGTERM');
       expect(second?.exitCode ?? 0).toBe(0);
     }
-  }, 90_000);
+  }, 120_000);
 
   it('a Ctrl-C leaves running tasks the drain time', async () => {
     const prefix = uniquePrefix();
@@ -138,5 +138,5 @@ describe('a worker that is killed', () => {
     } finally {
       await worker.end();
     }
-  }, 60_000);
+  }, 120_000);
 });

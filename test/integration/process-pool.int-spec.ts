@@ -22,12 +22,12 @@ beforeAll(async () => {
     { size: 2, killGrace: 500, execArgv: ['--max-old-space-size=80'] },
     { options: { errors: [CardDeclinedError] }, imports: [TaskQueueHealthModule] },
   );
-}, 60_000);
+}, 120_000);
 afterEach(() => jest.restoreAllMocks());
 afterAll(async () => {
   await apps.closeAll();
   await apps.end();
-}, 60_000);
+}, 120_000);
 
 const tasks = () => app.workflows.tasks(PoolTasks);
 const within = { timeout: '30s' };

@@ -68,7 +68,7 @@ afterEach(() => doors.forEach(open));
 afterAll(async () => {
   await fixture.closeAll();
   await fixture.end();
-}, 60_000);
+}, 120_000);
 
 function door(): string {
   const name = `door ${names++}`;

@@ -93,7 +93,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await fixture.closeAll();
   await fixture.end();
-}, 60_000);
+}, 120_000);
 
 const key = (queue: string, id: string): string => `{${prefix}:0}:${queue}:${id}`;
 const node = (id: string): string => key('_canvas', id);

@@ -87,7 +87,7 @@ afterAll(async () => {
   rmSync(root, { recursive: true, force: true, maxRetries: 5 });
 });
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 describe('fetching', () => {
   whereAptIs(
@@ -481,7 +481,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function until(condition: () => boolean, withinMs = 10_000): Promise<void> {
+async function until(condition: () => boolean, withinMs = 60_000): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${condition.toString()}`);

@@ -79,11 +79,11 @@ beforeAll(async () => {
     imports: [TaskQueueHealthModule.forRoot()],
     options: { worker: { stuckAfter: 100, blockedAfter: 300 } },
   });
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await apps.closeAll();
   await apps.end();
-}, 60_000);
+}, 120_000);
 const tasks = () => app.workflows.tasks(LimitedTasks);
 const within = { timeout: '30s' };
 

@@ -51,7 +51,7 @@ export class Runs {
   }
 
   /** Resolves as soon as something has been recorded so many times. */
-  async reached(what: string, count = 1, withinMs = 15_000): Promise<void> {
+  async reached(what: string, count = 1, withinMs = 60_000): Promise<void> {
     if (this.count(what) >= count) return;
     let look = (): void => undefined;
     let timer: NodeJS.Timeout | undefined;

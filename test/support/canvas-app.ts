@@ -27,7 +27,7 @@ export function useCanvasApp(): void {
 export const quiet = (): Promise<void> => app.quiet('errors', 'slow');
 /** Waits until a canvas has failed and everything that it released has run. */
 export async function failureOf(canvas: AsyncResult<unknown, unknown>): Promise<TaskFailure> {
-  await canvas.get({ propagate: false, timeout: '15s' });
+  await canvas.get({ propagate: false, timeout: '60s' });
   await quiet();
   const failure = await canvas.failure();
   if (failure === undefined) throw new Error(`${canvas.id} is ${await canvas.state()}`);
