@@ -186,7 +186,7 @@ describe('publishing without Redis', () => {
       Array.from({ length: 20 }, (_, at) => FORMS['a chord'](pick(apps, at).workflows, 'the-same')),
     );
 
-    await Promise.all(handles.map((handle) => handle.get({ timeout: 10_000 })));
+    await Promise.all(handles.map((handle) => handle.get({ timeout: 60_000 })));
     await until(async () => isEmpty(await fixture.unfinished(prefix)), 'nothing is left to run');
 
     const ran = apps.flatMap((app) => app.runs.all).map(({ what }) => what);
@@ -337,7 +337,7 @@ describe('at the worst moment', () => {
       const id = (error as BrokerUnavailableError).taskId ?? '';
 
       const again = await untilPublished(() => chord.applyAsync([], { taskId: id }));
-      expect(await again.get({ timeout: 10_000 }).catch((thrown: unknown) => thrown)).toBeInstanceOf(
+      expect(await again.get({ timeout: 60_000 }).catch((thrown: unknown) => thrown)).toBeInstanceOf(
         ChordError,
       );
       await until(async () => isEmpty(await fixture.unfinished(prefix)), 'nothing is left to run');
@@ -383,14 +383,14 @@ describe('at the worst moment', () => {
     expect(late.runs.count('body late')).toBe(0);
 
     const other = await fixture.boot({ prefix, providers: [Tasks], options });
-    expect(await chord.get({ timeout: 15_000 })).toEqual([0, 1]);
+    expect(await chord.get({ timeout: 60_000 })).toEqual([0, 1]);
     proxy.judge = () => 'pass';
     proxy.release();
     // Its transactions go one after the other: when this one is done, the late one has been answered.
     const after = await late.workflows
       .tasks(Tasks)
       .single.applyAsync(['after'], { taskId: `${prefix}-after` });
-    await after.get({ timeout: 10_000 });
+    await after.get({ timeout: 60_000 });
     await until(async () => isEmpty(await fixture.unfinished(prefix)), 'nothing is left to run');
 
     expect(await addedTo(prefix, 'ends', fixture.redis)).toEqual(new Map([[`${chord.id}.body`, 1]]));
@@ -424,7 +424,7 @@ describe('a publication that was given up', () => {
     proxy.judge = (command) => (command === 'MULTI' ? 'hold' : 'pass');
     proxy.release();
     await until(() => proxy.holding, 'a transaction is about to be sent');
-    await (await publish(other, 'second')).get({ timeout: 10_000 });
+    await (await publish(other, 'second')).get({ timeout: 60_000 });
     proxy.release();
     await second;
     proxy.judge = () => 'pass';
@@ -524,7 +524,7 @@ async function expectOnceEach(app: TestApp, refused: readonly [Form, string][]):
       untilPublished(() => FORMS[form](app.workflows, id) as Promise<AsyncResult<unknown>>),
     ),
   );
-  await Promise.all(handles.map((handle) => handle.get({ timeout: 15_000 })));
+  await Promise.all(handles.map((handle) => handle.get({ timeout: 60_000 })));
   expect(countsOf(app)).toEqual(Object.assign({}, ...Object.values(RUNS_OF)));
   expect(handles.map(({ id }) => id)).toEqual(refused.map(([, id]) => id));
 }

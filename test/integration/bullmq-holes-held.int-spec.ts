@@ -235,7 +235,7 @@ describe('held by the library', () => {
       .linkError(tasks.failed.s('E'))
       .delay();
 
-    await expect(canvas.get({ timeout: '10s' })).rejects.toThrow('boom step');
+    await expect(canvas.get({ timeout: '60s' })).rejects.toThrow('boom step');
     await ended;
     await quiet();
     expect(probe.argsOf('fail', canvas)).toEqual([['step']]);
@@ -286,7 +286,7 @@ describe('held by the library', () => {
   it('H10: a handler that blocks the loop for longer than its lock ends, at the poison limit at the latest', async () => {
     const canvas = await tasks.blocking.s(900).linkError(tasks.failed.s('E')).delay();
 
-    const end = await canvas.get({ propagate: false, timeout: '15s' });
+    const end = await canvas.get({ propagate: false, timeout: '60s' });
 
     await quiet();
     if (end instanceof Error) {
@@ -342,7 +342,7 @@ describe('held by the library', () => {
       worker: { lockDuration: 200, stalledInterval: 50 },
     });
 
-    expect(await task.get({ timeout: '10s' })).toBe('alive');
+    expect(await task.get({ timeout: '60s' })).toBe('alive');
   });
 
   it('H16: nothing is added to a node in the name of an activation that does not hold it any more', async () => {
@@ -389,7 +389,7 @@ describe('held by the library', () => {
     expect(await canvas.state()).toBe('STARTED');
     await (await nodes.getJob(`${taskId}.sentinel`))?.promote(); // the lease of a minute runs out
 
-    const failure = await canvas.get({ propagate: false, timeout: '10s' }).then(() => canvas.failure());
+    const failure = await canvas.get({ propagate: false, timeout: '60s' }).then(() => canvas.failure());
     await quiet();
     expect(failure?.error).toMatchObject({
       code: 'DISPATCH_INCOMPLETE',
@@ -448,14 +448,14 @@ describe('held by the library', () => {
     expect(await task.state()).toBe('PENDING');
     const second = await start([Probe, Tasks], { prefix: first.prefix });
     second.module.get(Probe).open('never');
-    expect(await second.workflows.result(task.id).get({ timeout: '10s' })).toBe('again');
+    expect(await second.workflows.result(task.id).get({ timeout: '60s' })).toBe('again');
   });
 
   it('traps 21, 29: a result is there for those who come late, and for those whom no event reaches', async () => {
     const chord = await app.workflows.chord([tasks.echo.s(1)], tasks.behind.si('trap 29', 'late')).delay();
     const producer = await start([], { prefix: app.prefix, role: 'producer' });
     jest.spyOn(producer.module.get(TaskQueueEngine).events, 'listen').mockReturnValue(() => undefined);
-    const waiting = producer.workflows.result(chord.id).get({ timeout: '15s' });
+    const waiting = producer.workflows.result(chord.id).get({ timeout: '60s' });
     await until(
       () => probe.argsOf('behind', chord),
       (runs) => runs.length === 1,

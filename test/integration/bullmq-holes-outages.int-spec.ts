@@ -259,7 +259,7 @@ describe('H14: a server that has lost its scripts while connections stay open', 
     expect(await (await group.delay()).get()).toEqual([1, 2]);
     await redis.script('FLUSH');
     probe.open('H14');
-    expect(await running.get({ timeout: '15s' })).toBe(1);
+    expect(await running.get({ timeout: '60s' })).toBe(1);
     expect(probe.argsOf('echo', running)).toEqual([[1], [1]]);
   });
 });
@@ -373,7 +373,7 @@ describe('H15: a server without memory', () => {
     await free();
 
     expect(blocked).toEqual(['maxmemory', '1048576']);
-    expect(await chord.get({ timeout: '20s' })).toEqual({ shown: ['v', 'w'] });
+    expect(await chord.get({ timeout: '60s' })).toEqual({ shown: ['v', 'w'] });
     expect(probe.argsOf('show', chord)).toHaveLength(1);
   });
 });
@@ -516,7 +516,7 @@ describe('H19: the answer to a publication is lost', () => {
     proxy.letThrough();
     const again = await chord.applyAsync([], { taskId });
     worker.probe.open('H19');
-    await expect(again.get({ timeout: '15s' })).rejects.toMatchObject({
+    await expect(again.get({ timeout: '60s' })).rejects.toMatchObject({
       code: 'CHORD_FAILED',
       failures: [{ index: 0 }],
     });
@@ -552,7 +552,7 @@ describe('H20: a publication that timed out', () => {
       () => canvas.applyAsync([], { taskId }).catch(() => undefined),
       (handle) => handle !== undefined,
     );
-    await app.workflows.result(published?.id ?? '').get({ timeout: '15s' });
+    await app.workflows.result(published?.id ?? '').get({ timeout: '60s' });
     await app.quiet();
     const runs = app.probe.calls.filter(({ id }) => id.startsWith(taskId)).map(({ id }) => id);
     expect(runs.length).toBeGreaterThan(0);
@@ -574,7 +574,7 @@ describe('H20: a publication that timed out', () => {
       (published) => published !== undefined,
     );
     expect(handle?.id).toBe(error.taskId);
-    expect(await handle?.get({ timeout: '15s' })).toBe('once');
+    expect(await handle?.get({ timeout: '60s' })).toBe('once');
     expect(app.probe.argsOf('echo', { id: error.taskId })).toHaveLength(1);
   });
 });
@@ -663,6 +663,6 @@ describe('traps 1 and 18: Redis goes away while workers run', () => {
           .catch(() => undefined),
       (published) => published !== undefined,
     );
-    expect(await handle?.get({ timeout: '15s' })).toEqual({ shown: 'after' });
+    expect(await handle?.get({ timeout: '60s' })).toEqual({ shown: 'after' });
   });
 });

@@ -210,14 +210,14 @@ it('is the first thing that an application publishes: a canvas under an id of it
   const producer = await startApp([], { prefix: app.prefix, role: 'producer' });
   const chord = producer.workflows.fromData(workflows.chord(members, tasks.size.s()).toJSON());
   const handle = await chord.applyAsync([], { taskId: 'first-publication' });
-  expect(await workflows.result(handle.id).get({ timeout: '15s' })).toBe(1_100);
+  expect(await workflows.result(handle.id).get({ timeout: '60s' })).toBe(1_100);
   await producer.close();
 
   const elsewhere = await startApp([], { role: 'producer' });
   const steps = workflows.chain(tasks.member.s(3), workflows.group(members).immutable(), tasks.size.s());
   const chain = await elsewhere.workflows.fromData(steps.toJSON()).delay();
   const worker = await startApp([Tasks], { prefix: elsewhere.prefix, role: 'worker' });
-  expect(await elsewhere.workflows.result(chain.id).get({ timeout: '15s' })).toBe(1_100);
+  expect(await elsewhere.workflows.result(chain.id).get({ timeout: '60s' })).toBe(1_100);
   await worker.close();
   await elsewhere.close();
 });

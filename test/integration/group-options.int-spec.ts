@@ -91,7 +91,7 @@ describe('groups and errors', () => {
     const tasks = workflows.tasks(GroupTasks);
     const result = await workflows.group([tasks.pay.s(1), tasks.slow.s(), tasks.pay.s(99)]).applyAsync();
     const error: unknown = await result
-      .get({ failFast: true, timeout: '20s' })
+      .get({ failFast: true, timeout: '60s' })
       .catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(GroupError);
     expect((error as GroupError).failures.map(({ index }) => index)).toEqual([2]);

@@ -248,7 +248,7 @@ describe('what failed', () => {
     const canvas = await app.workflows
       .group([build.s(1), fail.s(), app.workflows.group([fail.s()])])
       .applyAsync();
-    await expect(canvas.get({ timeout: '20s' })).rejects.toThrow();
+    await expect(canvas.get({ timeout: '60s' })).rejects.toThrow();
     const expected: FailuresDetails = { waiting: 3, canvases: 1, tasks: { reports: 2 } };
     const counted = async (): Promise<boolean> => (await healthOf(app).failures()).details.waiting === 3;
     await until(counted, 'three failures');
@@ -284,8 +284,8 @@ describe('canvases', () => {
     expect(verdict.details.oldest?.every(({ waitingMs }) => waitingMs >= stuckAfter)).toBe(true);
     expect((await healthOf(app).canvases({ stuckAfter, stuck: { degraded: 4 } })).status).toBe('up');
     app.get(Tasks).release();
-    await group.get({ timeout: '20s' });
-    await chord.get({ timeout: '20s' });
+    await group.get({ timeout: '60s' });
+    await chord.get({ timeout: '60s' });
     expect(await healthOf(app).canvases({ stuckAfter })).toMatchObject({
       status: 'up',
       details: { waiting: 0, stuck: 0, oldest: [] },

@@ -172,7 +172,7 @@ describe('workers that are killed', () => {
     await second.end('SIGKILL');
 
     // The body adds up what the members returned: the retries that the third attempt was told of.
-    expect(await handle.get({ timeout: 15_000 })).toEqual({ chord: 'x', sum: 0 });
+    expect(await handle.get({ timeout: 60_000 })).toEqual({ chord: 'x', sum: 0 });
     await until(async () => (await unfinishedOf(fixture, prefix)).length === 0, 'nothing unfinished');
     const counts = new Counted(fixture, prefix);
     expect([await runs(), await counts.of('body', 'x'), await counts.of('errback', 'x')]).toEqual([3, 1, 0]);

@@ -119,7 +119,7 @@ describe('shutdown', () => {
     await started;
     await first.close();
     const second = await start(prefix);
-    const retries = await second.get(WorkflowService).result<number>(id).get({ timeout: '10s' });
+    const retries = await second.get(WorkflowService).result<number>(id).get({ timeout: '60s' });
     expect(retries).toBe(0);
     expect(second.get(Trail).attempts).toEqual([2]);
     await second.close();
