@@ -153,12 +153,12 @@ export function closedHeaderCases(world: World): void {
       await takeAway(stage().app, { queue: 'narrow', id: `${handle.id}.1` });
       const { obstacles, text } = await stage().workflows.explain(handle.id);
       expect(obstacles).toMatchObject([
-        { kind: 'removed', members: 1 },
+        { kind: 'removed', members: 1, ids: [`${handle.id}.1`] },
         { kind: 'waiting-for-children', pending: 2, shown: 2 },
         { kind: 'running', position: '0' },
         { kind: 'waiting', position: '2' },
       ]);
-      expect(text).toContain(`${handle.id} has lost 1 member`);
+      expect(text).toContain(`${handle.id} has lost 1 member (${handle.id}.1), `);
       const [one] = (await stage().workflows.explain(`${handle.id}.1`)).obstacles;
       expect(one).toMatchObject({ kind: 'removed', id: `${handle.id}.1` });
       expect(one?.text).toContain('was taken out of its queue by hand');

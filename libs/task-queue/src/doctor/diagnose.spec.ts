@@ -175,7 +175,7 @@ const cases: readonly [about: string, patient: Partial<Patient>, ...expected: ob
       condition: node('waiting-children', { pending: 2 }),
       record: record({ failures: 0, pending: 2, isHeld: true }),
     },
-    { kind: 'removed', members: 1 },
+    { kind: 'removed', members: 1, ids: [] },
     { kind: 'waiting-for-children', pending: 1 },
   ],
   [

@@ -27,6 +27,8 @@ export interface Patient {
   readonly isAwaited: boolean;
   /** How many of its pending children are explained as well. */
   readonly shown: number;
+  /** Of a composite of which members were removed: the first of them. */
+  readonly removed?: readonly string[];
 }
 
 /** A message that it could have been stored with is long enough at this. */
@@ -95,7 +97,7 @@ function settling({ condition, record }: Patient): Fact[] {
   return [{ kind: 'settling', ...aboutOf(condition), outcome }];
 }
 
-function waitingForChildren({ condition, record, sentinel, shown }: Patient): Fact[] {
+function waitingForChildren({ condition, record, sentinel, shown, removed = [] }: Patient): Fact[] {
   const about = aboutOf(condition);
   const facts: Fact[] = [];
   const isHeld = sentinel !== undefined;
@@ -108,9 +110,8 @@ function waitingForChildren({ condition, record, sentinel, shown }: Patient): Fa
     const { why, atMs } = record.parked;
     facts.push({ kind: 'budget-breached', ...about, why, since: iso(atMs) });
   }
-  // With none pending it may have lost sight of members that are there.
-  const members = condition.pending === 0 ? 0 : removedMembers(condition, record);
-  if (members > 0) facts.push({ kind: 'removed', ...about, members });
+  const { members } = removedMembers(condition, record);
+  if (members > 0) facts.push({ kind: 'removed', ...about, members, ids: removed });
   const pending = condition.pending - (isHeld ? 1 : 0) - (record?.isHeld === true ? 1 : 0);
   if (condition.pending === 0) facts.push({ kind: 'unreleased', ...about });
   else if (record === undefined) facts.push(...replaced(condition));
@@ -121,13 +122,19 @@ function waitingForChildren({ condition, record, sentinel, shown }: Patient): Fa
   return facts;
 }
 
-/** Members of an open header that are neither pending nor have come to anything. */
-function removedMembers(condition: JobCondition, record: NodeRecord | undefined): number {
+/** How many members of an open header are neither pending nor have come to anything, among how many that were published. */
+export function removedMembers(
+  condition: JobCondition,
+  record: NodeRecord | undefined,
+): { readonly members: number; readonly among: number } {
+  const none = { members: 0, among: 0 };
+  // With none pending it may have lost sight of members that are there.
+  if (condition.place !== 'waiting-children' || condition.pending === 0) return none;
   const node = nodeIn(condition, record?.size);
-  if (record === undefined || record.closing !== undefined || record.stage !== undefined) return 0;
-  if (node?.node !== 'group' && node?.node !== 'chord') return 0;
-  const published = publishedMembers(node.size, record.dispatch);
-  return lostMembers({ ...record, published, pending: pendingMembers(record) });
+  if (record === undefined || record.closing !== undefined || record.stage !== undefined) return none;
+  if (node?.node !== 'group' && node?.node !== 'chord') return none;
+  const among = publishedMembers(node.size, record.dispatch);
+  return { members: lostMembers({ ...record, published: among, pending: pendingMembers(record) }), among };
 }
 
 function dispatching(condition: JobCondition, record: NodeRecord, sentinel: JobCondition): Fact {

@@ -8,7 +8,7 @@ import type { TaskReader } from '../results/task-reader.js';
 import type { TaskSnapshot } from '../results/task-snapshot.js';
 import { isTerminal } from '../task/task-state.js';
 import { AttendantLooks } from './attendants.js';
-import { diagnose, isUnsettled, type Patient, type Surroundings } from './diagnose.js';
+import { diagnose, isUnsettled, removedMembers, type Patient, type Surroundings } from './diagnose.js';
 import { Explanation } from './explanation.js';
 import type { Fact, Obstacle } from './obstacle.js';
 import { told } from './words.js';
@@ -31,6 +31,12 @@ export interface Extent {
   /** Where the page of its own members begins. */
   readonly cursor?: string | undefined;
 }
+
+/** Members that were removed, which are named. */
+const NAMED = 10;
+/** Among so many members they are looked for, so many at a time. */
+const LOOKED_THROUGH = 100_000;
+const PAGE = 1_000;
 
 /**
  * Finds out why something has not ended: walks from it down to what is pending below, level by level, and looks at each
@@ -126,6 +132,7 @@ export class Explainer {
         condition,
         isAwaited: awaited,
         shown: below.children.length,
+        removed: await this.#removed(condition, record),
         ...(record === undefined ? {} : { record }),
         ...(below.sentinel === undefined ? {} : { sentinel: below.sentinel }),
       };
@@ -144,6 +151,18 @@ export class Explainer {
     if (attendant === undefined || (record.closing !== undefined && !attendant.isLost)) return;
     const patient = { condition: attendant.condition, isAwaited: true, shown: 0 };
     for (const fact of diagnose(patient, walk.around)) this.#note(walk, fact);
+  }
+
+  /** The first members that a composite has lost, looked for only where it has lost any, and only as far as that tells. */
+  async #removed(condition: JobCondition, record: NodeRecord | undefined): Promise<readonly string[]> {
+    const { members, among } = removedMembers(condition, record);
+    const wanted = Math.min(members, NAMED);
+    const found: number[] = [];
+    for (let from = 0; found.length < wanted && from < Math.min(among, LOOKED_THROUGH); from += PAGE) {
+      const to = Math.min(among, from + PAGE);
+      found.push(...(await this.deps.examination.unlisted(condition.id, from, to)));
+    }
+    return found.slice(0, wanted).map((index) => childId(condition.id, index));
   }
 
   /** The pending children of a job that waits for such, as far as the limit goes. */

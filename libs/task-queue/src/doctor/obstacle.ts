@@ -126,6 +126,8 @@ export interface Replaced extends Base<'replaced'> {
 export interface Removed extends Base<'removed'> {
   /** Of a composite: how many of its members. */
   readonly members?: number;
+  /** The first ten of these, where they are among the first 100,000. */
+  readonly ids?: readonly string[];
 }
 /** It is a step or body that is published when what comes before it has ended. */
 export interface NotPublished extends Base<'not-published'> {

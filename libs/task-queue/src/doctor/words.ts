@@ -105,7 +105,7 @@ function wordsOf(fact: Fact, nowMs: number): readonly [text: string, remedy: str
       return fact.members === undefined
         ? ['was taken out of its queue by hand, and counts as failed', '']
         : [
-            `has lost ${count(fact.members, 'member')}, revoked or taken out of the queue by hand, which count as failed`,
+            `has lost ${count(fact.members, 'member')}${named(fact)}, revoked or taken out of the queue by hand, which count as failed`,
             '',
           ];
     case 'not-published':
@@ -162,6 +162,11 @@ function childrenWords(fact: Extract<Fact, { kind: 'waiting-for-children' }>): s
   const done = `${succeeded} succeeded, ${failed} failed`;
   const rest = pending > shown ? `, of which ${shown} are shown here` : '';
   return `waits for ${count(pending, 'child', 'children')}${rest} (${done})`;
+}
+
+function named({ members = 0, ids = [] }: Extract<Fact, { kind: 'removed' }>): string {
+  if (ids.length === 0) return '';
+  return ` (${ids.join(', ')}${members > ids.length ? ` and ${members - ids.length} more` : ''})`;
 }
 
 function since(at: string | undefined, nowMs: number): string {
