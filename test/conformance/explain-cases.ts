@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { until, useStage, type World } from './world.js';
+import { Tolerate } from 'nestjs-task-queue';
+import { type Fluent, until, useStage, type World } from './world.js';
 
 /** Why something has not ended, whatever its queues are kept in. */
 export function explainCases(world: World): void {
@@ -67,6 +68,44 @@ export function explainCases(world: World): void {
         expect(await kindsOf(id)).toEqual([]);
         expect((await workflows.reconcile(id)).mended).toEqual([]);
       }
+    });
+
+    it('says of a callback that is yet to come what it waits for, and of one that never comes that nobody knows it', async () => {
+      const { stage } = given;
+      const { workflows } = stage;
+      const limits = { count: 1, onBreach: 'callback', rest: 'leave' } as const;
+      const canvas = workflows.chord(
+        [stage.call('progress', 'w'), stage.call('fail')] as never,
+        stage.call('echo') as never,
+        { recovery: Tolerate(limits), late: { callback: stage.call('echo', 'late') } } as never,
+      );
+      const { id } = await stage.publish(
+        (canvas as unknown as Fluent).linkError(stage.call('echo')).link(stage.call('echo')),
+      );
+      const waits = 'waiting-for-children,running 0';
+      await until(
+        async () => (await kindsOf(id)).join() === waits,
+        'the other has failed, and is not held against it',
+      );
+      for (const callback of ['errback.0', 'link.0', 'late.0']) {
+        const { state, obstacles } = await workflows.explain(`${id}.${callback}`);
+        expect(state).toBe('PENDING');
+        expect(obstacles.slice(0, 2)).toMatchObject([
+          { kind: 'not-published', by: id },
+          { kind: 'waiting-for-children', id },
+        ]);
+      }
+      for (const callback of ['errback.1', 'g1.errback.0', 'late.1', 'letter.0'])
+        expect(await kindsOf(`${id}.${callback}`)).toEqual(['unknown']);
+      // Its header is closed, and a member goes on.
+      await workflows.setBudget(id, { ...limits, count: 0 });
+      await workflows.result(id).get();
+      const late = 'not-published,waiting-for-children late,running 0';
+      await until(async () => (await kindsOf(`${id}.late.0`)).join() === late, 'who waits is looked at');
+      stage.diary.open('w');
+      await stage.app.quiet();
+      expect(await kindsOf(`${id}.errback.0`)).toEqual(['unknown']);
+      expect(await kindsOf(`${id}.late.0`)).toEqual([]);
     });
 
     it('takes nothing for damage that ends while it looks', async () => {

@@ -11,6 +11,7 @@ import { AttendantLooks } from './attendants.js';
 import { diagnose, isUnsettled, removedMembers, type Patient, type Surroundings } from './diagnose.js';
 import { Explanation } from './explanation.js';
 import type { Fact, Obstacle } from './obstacle.js';
+import { type Releaser, releaserOf } from './releaser.js';
 import { told } from './words.js';
 
 /** What explaining needs. */
@@ -50,10 +51,15 @@ export class Explainer {
   }
 
   async explain(id: string, extent: Extent): Promise<Explanation> {
-    const snapshot = await this.deps.reader.read(id);
+    const read = await this.deps.reader.read(id);
+    const releaser = read.state === 'UNKNOWN' ? await releaserOf(id, this.deps) : undefined;
     const around = await this.#surroundings();
     const walk: Walk = { around, left: extent.limit, obstacles: [], rest: 0 };
-    const cursor = await this.#explain(snapshot, extent.cursor, walk);
+    const snapshot: TaskSnapshot = releaser === undefined ? read : { id, state: 'PENDING' };
+    const cursor =
+      releaser === undefined
+        ? await this.#explain(read, extent.cursor, walk)
+        : await this.#unreleased(id, releaser, walk);
     return new Explanation({ snapshot, obstacles: walk.obstacles, rest: walk.rest, cursor });
   }
 
@@ -96,6 +102,20 @@ export class Explainer {
     const above = await this.deps.reader.read(parent);
     await this.#explain(above, undefined, walk);
     return undefined;
+  }
+
+  /** A callback that is yet to come: the same of the node that releases it, or of who waits for its late members. */
+  async #unreleased(id: string, { node, waiter }: Releaser, walk: Walk): Promise<undefined> {
+    this.#note(walk, {
+      kind: 'not-published',
+      id,
+      name: '',
+      queue: '',
+      position: positionOf(id),
+      by: node.id,
+    });
+    if (waiter === undefined) await this.#explain(node, undefined, walk);
+    else await this.#visit({ ...waiter, isAwaited: true }, walk, undefined);
   }
 
   /** Members are published with their header; of one that has none of itself left, somebody has taken it away. */
