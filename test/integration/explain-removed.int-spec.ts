@@ -39,4 +39,4 @@ it('names the first ten that a wide header has lost, wherever they stand and wha
     `has lost 12 members (${named.join(', ')} and 2 more), revoked or taken out`,
   );
   await app.workflows.result(id).revoke();
-}, 60_000);
+}, 120_000);
