@@ -1,5 +1,6 @@
 import type { JobRef } from '../../../libs/task-queue/src/backend/job-ref.js';
 import type { FoundTask } from '../../../libs/task-queue/src/backend/job-store.js';
+import type { NodeRecord } from '../../../libs/task-queue/src/backend/ledger.js';
 import type { Refill } from '../../../libs/task-queue/src/backend/refills.js';
 import type { MemoryJob } from '../../../libs/task-queue/src/memory/memory-job.js';
 import { putBack } from '../../../libs/task-queue/src/memory/memory-redrive.js';
@@ -104,12 +105,24 @@ export const PLANTED_REDRIVES: Readonly<Record<string, PlantedDefect>> = {
   'what comes late to a closed header is not kept': {
     at: CLOSED['a closed chord whose late member has returned, and that is redriven'],
     losses: 0,
-    defects: { 'headers.keepLate': () => true },
+    defects: {
+      'headers.keepLate': (planted) => {
+        const header = headerOf(planted);
+        if (header !== undefined) header.late = { values: new Map(), failures: new Map() };
+        return true;
+      },
+    },
   },
   'a redrive does not wait for members of a closed header that go on': {
     at: CLOSED['a closed chord whose late member has returned, and that is redriven'],
     losses: 0,
-    defects: { 'jobs.find': (planted) => (planted.by === 'redrive' ? undefined : right(planted)) },
+    defects: {
+      'jobs.find': (planted) => (planted.by === 'redrive' ? undefined : right(planted)),
+      'ledger.readNode': async (planted) => ({
+        ...((await right(planted)) as NodeRecord),
+        ...(planted.by === 'redrive' && { isLateKept: true }),
+      }),
+    },
   },
   'a redrive leaves the mark of the closing': {
     at: CLOSED['a closed chord whose member is run again by workers that are lost'],
