@@ -9,6 +9,11 @@ class Sums {
   add(a: number, b: number): number {
     return a + b;
   }
+
+  @Task()
+  never(): never {
+    throw new RangeError('never');
+  }
 }
 
 const fixture = useApps();
@@ -35,5 +40,20 @@ describe('a canvas whose time is over', () => {
     await boot();
     // Rounds are half a minute apart.
     await until(async () => (await keysOf()).length === 0, 'every key of it is gone');
+  });
+
+  it('is unknown to a redrive also where no worker is that would clear it up', async () => {
+    const prefix = uniquePrefix('expiry');
+    const worker = await fixture.boot({ prefix, providers: [Sums] });
+    const producer = await fixture.boot({ prefix, options: { role: 'producer' } });
+    const { add, never } = worker.workflows.tasks(Sums);
+    const { id } = await worker.workflows.group([add.s(1, 2), never.s()]).applyAsync();
+    await worker.workflows.result(id).get({ propagate: false });
+    const expiry = `{${prefix}:0}:_expiry`;
+    await until(async () => (await redis.zscore(expiry, id)) !== null, 'it expires');
+    await worker.close();
+
+    await redis.zadd(expiry, Date.now() - HOUR_MS, id);
+    await expect(producer.workflows.redrive(id)).rejects.toMatchObject({ code: 'RESULT_UNKNOWN' });
   });
 });

@@ -68,10 +68,16 @@ export interface Publisher {
    * them, which keep what their other children came to. The canvas does not expire meanwhile, and the dead letters of its
    * tasks count as retried.
    *
-   * @returns 'changed' when the canvas, or a task that is to be put back, is not any more what it was when this was planned
+   * Whoever gets another answer plans anew, or gives up what has expired: that may lie there for long where no worker is.
    */
-  reopen(reopening: Reopening): Promise<'reopened' | 'changed'>;
+  reopen(reopening: Reopening): Promise<Reopened>;
 }
+
+/**
+ * What became of putting parts of a canvas back. `changed`: the canvas, or a task that is to be put back, is not any more what it
+ * was when this was planned; `expired`: its results were kept for as long as they had to be.
+ */
+export type Reopened = 'reopened' | 'changed' | 'expired';
 
 /**
  * The right to add members to an open node, until somebody takes it over. Whoever holds it knows, by the store's

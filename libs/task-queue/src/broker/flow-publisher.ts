@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Holder } from '../backend/ledger.js';
-import type { Addition, Dispatch, Publication, Publisher, Reopening } from '../backend/publisher.js';
+import type { Addition, Dispatch, Publication, Publisher, Reopened, Reopening } from '../backend/publisher.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
 import { reporting, timed } from '../flow/compile-canvas.js';
@@ -172,7 +172,7 @@ export class FlowPublisher implements Publisher {
     });
   }
 
-  reopen(reopening: Reopening): Promise<'reopened' | 'changed'> {
+  reopen(reopening: Reopening): Promise<Reopened> {
     return this.#guard(reopening.rerun.job.id, () => reopen(reopening, this.#tools));
   }
 

@@ -1,5 +1,5 @@
 import type { Stage } from '../backend/ledger.js';
-import type { Reopening } from '../backend/publisher.js';
+import type { Reopened, Reopening } from '../backend/publisher.js';
 import type { NodeEnvelope } from '../flow/envelope.js';
 import type { FlowPlan } from '../flow/flow-plan.js';
 import { CANVAS_QUEUE, childId, parentOf } from '../flow/ids.js';
@@ -24,7 +24,7 @@ import { runScript } from './scripts/script.js';
 export async function reopen(
   { rerun: whole, planned, nowMs }: Reopening,
   tools: DispatchTools,
-): Promise<'reopened' | 'changed'> {
+): Promise<Reopened> {
   const { keys, producers, transactions } = tools;
   const rerun = firstStepOf(whole);
   const { id: root, queue } = rerun.job;
@@ -37,7 +37,7 @@ export async function reopen(
   await tools.announce([plan]);
   const look = [prefix, queue, root, planned, nowMs, ...tasks.flatMap(({ queue, id }) => [queue, id])];
   const clear = [prefix, root, ...all.flatMap(clearing)];
-  const answer = await transactions.run({
+  const answer = await transactions.run<'changed' | 'expired'>({
     id: root,
     keys: [keys.job(queue, root), ...tasks.map(({ queue, id }) => keys.job(queue, id))],
     look: async (client) => {
@@ -47,7 +47,8 @@ export async function reopen(
         [keys.job(queue, root), keys.expiry(prefix)],
         look,
       );
-      return isAsPlanned === 1 ? undefined : 'changed';
+      if (isAsPlanned === 1) return undefined;
+      return isAsPlanned === -1 ? 'expired' : 'changed';
     },
     first: {
       script: CLEAR_FOR_RERUN,
@@ -66,7 +67,7 @@ export async function reopen(
       own.set(keys.record(root), { again: 1 });
     },
   });
-  return answer === 'done' ? 'reopened' : 'changed';
+  return answer === 'done' ? 'reopened' : answer;
 }
 
 /** What is noted of nodes beside their data. */

@@ -48,7 +48,9 @@ export class TaskRedrive {
       const rerun = planTaskRedrive({ kind: 'task', queue, id, call: callOf(failed) }, generation + 1);
       if (rerun === undefined) throw refused(id, 'gone', 'its call cannot be read; publish it again');
       const nowMs = clock.wallMs();
-      if ((await publisher.reopen({ rerun, planned: failed.text, nowMs })) === 'reopened') {
+      const reopened = await publisher.reopen({ rerun, planned: failed.text, nowMs });
+      if (reopened === 'expired') throw new ResultUnknownError(id);
+      if (reopened === 'reopened') {
         tellCanvas.redriven(id, failed.name, { generation: generation + 1, changed: [] }, 1);
         return { result, generation: generation + 1, begun: true, rerun: [id], left: [] };
       }

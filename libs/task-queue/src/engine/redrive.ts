@@ -86,7 +86,9 @@ export class Redrive {
       from ??= generation;
       if (plan === undefined) continue;
       const nowMs = clock.wallMs();
-      if ((await publisher.reopen({ rerun: plan.rerun, planned: root.data, nowMs })) === 'reopened') {
+      const reopened = await publisher.reopen({ rerun: plan.rerun, planned: root.data, nowMs });
+      if (reopened === 'expired') throw new ResultUnknownError(id);
+      if (reopened === 'reopened') {
         tellCanvas.redriven(
           id,
           root.reply.job.name,

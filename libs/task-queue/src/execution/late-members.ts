@@ -122,7 +122,9 @@ export class LateMembers {
     const ended = endedGeneration(generation - 1, reply, nowMs);
     const changed = members.map(({ index }) => index);
     const rerun = planAmendment({ id, node, size, stage, part }, generation, changed, ended);
-    if ((await publisher.reopen({ rerun, planned: data, nowMs })) === 'changed') return again(delivery);
+    const reopened = await publisher.reopen({ rerun, planned: data, nowMs });
+    if (reopened === 'changed') return again(delivery);
+    if (reopened === 'expired') return DONE;
     tell.redriven(id, reply.job.name, { generation, changed }, 0);
     return DONE;
   }

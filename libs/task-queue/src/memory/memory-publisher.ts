@@ -1,5 +1,5 @@
 import type { Holder } from '../backend/ledger.js';
-import type { Addition, Dispatch, Publication, Publisher, Reopening } from '../backend/publisher.js';
+import type { Addition, Dispatch, Publication, Publisher, Reopened, Reopening } from '../backend/publisher.js';
 import { memberOfNode } from '../flow/compile-canvas.js';
 import type { ChordNode, GroupNode } from '../flow/envelope.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
@@ -47,7 +47,7 @@ export class MemoryPublisher implements Publisher {
     return MemoryDispatch.open(job, total, ++this.#dispatches, { store, published, eager: this.isEager() });
   }
 
-  async reopen({ rerun: whole, planned }: Reopening): Promise<'reopened' | 'changed'> {
+  async reopen({ rerun: whole, planned }: Reopening): Promise<Reopened> {
     // Where it runs at once nobody could go on: all of it is one step.
     const rerun = this.isEager() ? whole : firstStepOf(whole, this.steps);
     const { id } = rerun.job;

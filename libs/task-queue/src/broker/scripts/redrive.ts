@@ -12,14 +12,14 @@ end`;
 /**
  * Whether a canvas, and what is to be put back of it, is as it was when a redrive was planned.
  * KEYS: root's job, expiry. ARGV: prefix, root's queue, root, root's data, now, then queue and id of each task that is to be put back.
- * Returns 1 when it is.
+ * Returns 1 when it is, -1 when its time is over and nobody has cleared it up yet.
  */
 export const IS_AS_PLANNED = script(`
 local prefix, base, root = ARGV[1], ARGV[1] .. ':' .. ARGV[2] .. ':', ARGV[3]
 if redis.call('HGET', KEYS[1], 'data') ~= ARGV[4] then return 0 end
 if not redis.call('ZSCORE', base .. 'failed', root) and not redis.call('ZSCORE', base .. 'completed', root) then return 0 end
 local expires = redis.call('ZSCORE', KEYS[2], root)
-if expires and tonumber(expires) <= tonumber(ARGV[5]) then return 0 end
+if expires and tonumber(expires) <= tonumber(ARGV[5]) then return -1 end
 for at = 6, #ARGV, 2 do
   if not redis.call('ZSCORE', prefix .. ':' .. ARGV[at] .. ':failed', ARGV[at + 1]) then return 0 end
 end
