@@ -1,6 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Holder } from '../backend/ledger.js';
-import type { Addition, Dispatch, Publication, Publisher, Reopened, Reopening } from '../backend/publisher.js';
+import type {
+  Addition,
+  Dispatch,
+  Publication,
+  Publisher,
+  Reopened,
+  Reopening,
+} from '../backend/publisher.js';
 import { BrokerUnavailableError } from '../errors/publish.errors.js';
 import { TaskQueueError } from '../errors/task-queue.error.js';
 import { reporting, timed } from '../flow/compile-canvas.js';

@@ -1,5 +1,12 @@
 import type { Holder } from '../backend/ledger.js';
-import type { Addition, Dispatch, Publication, Publisher, Reopened, Reopening } from '../backend/publisher.js';
+import type {
+  Addition,
+  Dispatch,
+  Publication,
+  Publisher,
+  Reopened,
+  Reopening,
+} from '../backend/publisher.js';
 import { memberOfNode } from '../flow/compile-canvas.js';
 import type { ChordNode, GroupNode } from '../flow/envelope.js';
 import type { FlowPlan, PlannedJob } from '../flow/flow-plan.js';
