@@ -64,8 +64,6 @@ export interface Examination {
    * @throws BrokerUnavailableError when the store does not answer in time
    */
   conditions(jobs: readonly JobRef[]): Promise<readonly JobCondition[]>;
-  /** Which members of a node, of indexes from `from` to before `to`, it has in none of its lists: neither pending nor ended. */
-  unlisted(node: string, from: number, to: number): Promise<readonly number[]>;
   /** About so many of a job's pending children, in no order; `cursor` is where the page before ended. */
   pendingPage(job: JobRef, limit: number, cursor?: string): Promise<PendingPage>;
 }

@@ -2,7 +2,7 @@ import type { Examination, JobCondition, JobPlace, PendingPage } from '../backen
 import type { JobRef } from '../backend/job-ref.js';
 import { jobInKey, type RedisKeys } from './redis-keys.js';
 import type { ScriptRunner } from './script-runner.js';
-import { EXAMINE, UNLISTED } from './scripts/examination.js';
+import { EXAMINE } from './scripts/examination.js';
 
 /** Longer data is left where it is: what it could tell is not worth the way. */
 const LONGEST_DATA = 65_536;
@@ -35,12 +35,6 @@ export class RedisExamination implements Examination {
       at = next;
     } while (at !== '0' && children.length < limit);
     return at === '0' ? { children } : { children, cursor: at };
-  }
-
-  async unlisted(node: string, from: number, to: number): Promise<readonly number[]> {
-    const prefix = this.keys.prefixOf(node);
-    const keys = [this.keys.node(node), this.keys.queues(prefix)];
-    return (await this.scripts.run(UNLISTED, keys, [`${prefix}:`, node, from, to - 1])) as number[];
   }
 
   async #condition(job: JobRef): Promise<JobCondition> {

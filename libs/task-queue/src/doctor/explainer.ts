@@ -35,9 +35,8 @@ export interface Extent {
 
 /** Members that were removed, which are named. */
 const NAMED = 10;
-/** Among so many members they are looked for, so many at a time. */
+/** Among so many members they are looked for. */
 const LOOKED_THROUGH = 100_000;
-const PAGE = 1_000;
 
 /**
  * Finds out why something has not ended: walks from it down to what is pending below, level by level, and looks at each
@@ -177,12 +176,13 @@ export class Explainer {
   async #removed(condition: JobCondition, record: NodeRecord | undefined): Promise<readonly string[]> {
     const { members, among } = removedMembers(condition, record);
     const wanted = Math.min(members, NAMED);
-    const found: number[] = [];
-    for (let from = 0; found.length < wanted && from < Math.min(among, LOOKED_THROUGH); from += PAGE) {
-      const to = Math.min(among, from + PAGE);
-      found.push(...(await this.deps.examination.unlisted(condition.id, from, to)));
+    const found: string[] = [];
+    if (wanted === 0) return found;
+    for await (const page of this.deps.ledger.lostMembers(condition.id, Math.min(among, LOOKED_THROUGH))) {
+      found.push(...page);
+      if (found.length >= wanted) break;
     }
-    return found.slice(0, wanted).map((index) => childId(condition.id, index));
+    return found.slice(0, wanted);
   }
 
   /** The pending children of a job that waits for such, as far as the limit goes. */

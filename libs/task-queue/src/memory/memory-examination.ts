@@ -1,6 +1,5 @@
 import type { Examination, JobCondition, PendingPage } from '../backend/examination.js';
 import type { JobRef } from '../backend/job-ref.js';
-import { CANVAS_QUEUE, memberIndex } from '../flow/ids.js';
 import { refOf } from './memory-job.js';
 import type { MemoryStore } from './memory-store.js';
 
@@ -17,15 +16,6 @@ export class MemoryExamination implements Examination {
     const from = Number(cursor);
     const children = keys.slice(from, from + limit).map(refOf);
     return from + limit < keys.length ? { children, cursor: String(from + limit) } : { children };
-  }
-
-  async unlisted(id: string, from: number, to: number): Promise<readonly number[]> {
-    const node = this.store.job({ queue: CANVAS_QUEUE, id });
-    const lists = [node?.pending, node?.values, node?.failures, node?.refill?.aside];
-    const listed = new Set(
-      lists.flatMap((list) => [...(list?.keys() ?? [])]).map((key) => memberIndex(refOf(key).id)),
-    );
-    return Array.from({ length: to - from }, (_, at) => from + at).filter((index) => !listed.has(index));
   }
 
   #condition({ queue, id }: JobRef): JobCondition {

@@ -27,42 +27,6 @@ local function place()
 end`;
 
 /**
- * Which members of a node are in none of its lists. They are looked for by name, in a list and of a queue that had the one
- * before first: mostly that is one look each, whatever the length of the lists.
- * KEYS: node's job, queues. ARGV: what all keys begin with, node's id, first index, last index.
- * Returns their indexes.
- */
-export const UNLISTED = script(`
-local node, prefix, id = KEYS[1], ARGV[1], ARGV[2]
-local queues = redis.call('SMEMBERS', KEYS[2])
-table.insert(queues, '_canvas')
-local lists = { ':dependencies', ':processed', ':failed', ':again' }
-local lastQueue, lastList = queues[1], 1
-local function has(list, queue, index)
-  local key = prefix .. queue .. ':' .. id .. '.' .. index
-  local command = list == 1 and 'SISMEMBER' or 'HEXISTS'
-  return redis.call(command, node .. lists[list], key) == 1
-end
-local function isListed(index)
-  if has(lastList, lastQueue, index) then return true end
-  for _, queue in ipairs(queues) do
-    for list = 1, #lists do
-      if has(list, queue, index) then
-        lastQueue, lastList = queue, list
-        return true
-      end
-    end
-  end
-  return false
-end
-local unlisted = {}
-for index = tonumber(ARGV[3]), tonumber(ARGV[4]) do
-  local name = string.format('%.0f', index)
-  if not isListed(name) then table.insert(unlisted, index) end
-end
-return unlisted`);
-
-/**
  * How one job stands. Lists are looked through as far as 10,000 places from the end that is served next: Redis does that
  * in less than a millisecond.
  * KEYS: job. ARGV: what the keys of its queue begin with, id, length of the longest data that is answered.

@@ -53,7 +53,8 @@ return {
 }`);
 
 /**
- * Which members of a node are in none of its lists, of those with the indexes from `from` to before `to`.
+ * Which members of a node are in none of its lists, of those with the indexes from `from` to before `to`. They are looked for by
+ * name, in a list and of a queue that had the one before first: mostly that is one look each, whatever the length of the lists.
  *
  * A member's queue is one of those that are known from a set; there are few.
  * KEYS: node's job, queues. ARGV: prefix, node id, from, to. Returns their indexes.
@@ -62,17 +63,24 @@ export const LOST_MEMBERS = script(`
 local prefix, node, lost = ARGV[1], ARGV[2], {}
 local queues = redis.call('SMEMBERS', KEYS[2])
 table.insert(queues, '_canvas')
-local hashes = {}
-for _, list in ipairs({ ':processed', ':failed', ':again', ':left:processed', ':left:failed' }) do
-  if redis.call('EXISTS', KEYS[1] .. list) == 1 then table.insert(hashes, KEYS[1] .. list) end
+local lists = {}
+for _, list in ipairs({ ':dependencies', ':processed', ':failed', ':again', ':left:processed', ':left:failed' }) do
+  if redis.call('EXISTS', KEYS[1] .. list) == 1 then table.insert(lists, list) end
+end
+local lastQueue, lastList = queues[1], lists[1]
+local function has(list, queue, member)
+  local command = list == ':dependencies' and 'SISMEMBER' or 'HEXISTS'
+  return redis.call(command, KEYS[1] .. list, prefix .. ':' .. queue .. ':' .. member) == 1
 end
 local function isThere(member)
+  if lastList and has(lastList, lastQueue, member) then return true end
   for _, queue in ipairs(queues) do
-    local child = prefix .. ':' .. queue .. ':' .. member
-    for _, list in ipairs(hashes) do
-      if redis.call('HEXISTS', list, child) == 1 then return true end
+    for _, list in ipairs(lists) do
+      if has(list, queue, member) then
+        lastQueue, lastList = queue, list
+        return true
+      end
     end
-    if redis.call('SISMEMBER', KEYS[1] .. ':dependencies', child) == 1 then return true end
   end
   return false
 end
